@@ -1,0 +1,81 @@
+# voiceguard's commands for people and for CI. `make` alone lists them.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+# What tests and the demo's recordings need from the system.
+SERVICES := pulseaudio pulseaudio-utils libportaudio2 libasound2-plugins mosquitto flite sox systemd
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check services demo-audio clean
+
+help:
+	@echo 'make demo        enroll a synthetic voice, listen to a scene, see the decisions (1 minute)'
+	@echo 'make test        the whole test suite'
+	@echo 'make check       ruff, mypy, import-linter'
+	@echo 'make services    as root: installs by apt-get what the tests need of the system'
+	@echo 'make demo-audio  speaks the recordings of the demo anew (needs flite)'
+	@echo 'make clean       removes the virtual environment and every build output'
+	@echo
+	@echo 'The first of them makes $(VENV) with $(PYTHON); another Python: make PYTHON=... demo'
+
+demo: $(VENV)/.installed-demo
+	$(BIN)/voiceguard demo
+
+test: $(VENV)/.installed-test
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    $(MAKE) --no-print-directory services; fi
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+check: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+services:
+	@missing=; \
+	for package in $(SERVICES); do \
+	    dpkg-query -W -f='$${db:Status-Status}' $$package 2>/dev/null | grep -qx installed \
+	        || missing="$$missing $$package"; \
+	done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if ! command -v apt-get >/dev/null; then \
+	    echo "No apt-get here. Install with your own package manager:$$missing" >&2; exit 1; fi; \
+	if [ "$$(id -u)" != 0 ]; then \
+	    echo "Not root. Run: sudo apt-get install --no-install-recommends$$missing" >&2; exit 1; fi; \
+	export DEBIAN_FRONTEND=noninteractive; \
+	apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing
+
+demo-audio: $(VENV)/.installed-demo
+	$(BIN)/python -m voiceguard.demo_audio.make
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+	    .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- the virtual environment: installed again when pyproject.toml or the constraints change ---
+
+$(VENV)/.installed-demo: EXTRAS := broker
+$(VENV)/.installed-test: EXTRAS := broker,silero,test
+
+$(VENV)/.installed-%: pyproject.toml config/constraints.txt | $(BIN)/pip
+	@sed "$$($(BIN)/python -c '$(PINS)')" config/constraints.txt > $(VENV)/constraints.txt
+	$(BIN)/pip install --disable-pip-version-check -c $(VENV)/constraints.txt -e '.[$(EXTRAS)]'
+	@touch $@ $(if $(findstring test,$@),$(VENV)/.installed-demo)
+
+# A CPU-only torch that is there already stays, whatever its version: the constraint would replace
+# it by several gigabytes of CUDA. Prints the sed command that puts its version into the pins.
+define PINS
+from importlib.metadata import distributions; \
+cpu = [d.version for d in distributions() if d.name == "torch" and d.version.endswith("+cpu")]; \
+print(f"s/^torch==.*/torch=={cpu[0]}/" if cpu else "")
+endef
+
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "voiceguard needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1)." \
+	        "Name another: make PYTHON=/path/to/python3.12 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }

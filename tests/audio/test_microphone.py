@@ -1,0 +1,61 @@
+"""What a microphone knows without a device; with one: tests/integration/test_microphone.py."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from voiceguard.audio.config import AudioConfig
+from voiceguard.audio.microphone import Microphone, _Timeline
+from voiceguard.audio.portaudio import Capture, DeviceDescription
+
+DEVICE = DeviceDescription(
+    index=0, name="m", host_api="ALSA", num_channels=1, default_rate_hz=48_000, is_default=True
+)
+
+
+def captured(rate_hz: int, seconds: float, from_s: float) -> Capture:
+    """A capture whose blocks came from ``from_s`` on."""
+    capture = Capture(DEVICE, AudioConfig(rate_hz=rate_hz), wake=lambda: None)
+    num_samples = round(seconds * rate_hz)
+    capture.ring.write(np.ones((num_samples, 1), dtype=np.float32), from_s + seconds)
+    capture.first_block_at_s = from_s
+    capture.last_block_at_s = from_s + seconds
+    return capture
+
+
+def test_a_device_that_returns_at_another_rate_goes_on_where_the_clock_is() -> None:
+    timeline = _Timeline()
+    before = captured(48_000, 2.0, from_s=100.0)
+    after = captured(16_000, 1.0, from_s=105.5)
+    assert timeline.begin(before)
+    assert timeline.base == 0
+    timeline.end(before)
+    assert timeline.begin(after)
+    assert timeline.base / 16_000 == pytest.approx(5.5)
+    assert timeline.missed == pytest.approx(3.5 * 16_000, abs=1)
+    assert not timeline.begin(after), "placed once"
+
+
+def test_a_capture_that_never_delivered_leaves_no_trace_in_time() -> None:
+    timeline = _Timeline()
+    first = captured(16_000, 1.0, from_s=10.0)
+    mute = Capture(DEVICE, AudioConfig(), wake=lambda: None)
+    timeline.begin(first)
+    timeline.end(first)
+    assert not timeline.begin(mute)
+    timeline.end(mute)
+    assert timeline.begin(captured(16_000, 1.0, from_s=13.0))
+    assert timeline.base == 3 * 16_000
+
+
+async def test_a_closed_microphone_yields_nothing_and_closes_again() -> None:
+    with ThreadPoolExecutor(1) as executor:
+        microphone = Microphone("m", None, AudioConfig(), executor)
+        await microphone.close()
+        assert [event async for event in microphone.events()] == []
+        await microphone.close()
+    counts = microphone.statistics()
+    assert counts.samples_captured == counts.num_reopened == 0

@@ -1,0 +1,38 @@
+"""Runs the command line in a process of its own, as a user does."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+def voiceguard(
+    *arguments: str | Path,
+    state: Path,
+    environment: Mapping[str, str] | None = None,
+    stdin: bytes = b"",
+) -> subprocess.CompletedProcess[str]:
+    """``voiceguard ARGUMENTS`` with a state directory of its own; output as text."""
+    finished = subprocess.run(
+        [sys.executable, "-m", "voiceguard", *map(str, arguments)],
+        input=stdin,
+        capture_output=True,
+        check=False,
+        timeout=120,
+        env={
+            **os.environ,
+            "VOICEGUARD_STATE_DIR": str(state),
+            "XDG_CONFIG_HOME": str(state / "no-config"),
+            "COLUMNS": "160",
+            **(environment or {}),
+        },
+    )
+    return subprocess.CompletedProcess(
+        finished.args, finished.returncode, finished.stdout.decode(), finished.stderr.decode()
+    )

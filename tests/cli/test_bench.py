@@ -1,0 +1,25 @@
+"""``voiceguard bench``: it measures a daemon that really runs; no figure is judged here."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from tests.cli.command import voiceguard
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_bench_measures_encoder_and_daemon(tmp_path: Path) -> None:
+    finished = voiceguard("bench", "--seconds", "15", "--json", state=tmp_path)
+    assert finished.returncode == 0, finished.stderr
+    result = json.loads(finished.stdout)
+    assert [timing["window_s"] for timing in result["windows"]] == [1.0, 2.0, 3.0, 4.0]
+    assert all(timing["median_ms"] >= timing["min_ms"] > 0 for timing in result["windows"])
+    daemon = result["daemon"]
+    assert daemon["num_decisions"] >= 1
+    assert 0 < daemon["latency_p50_ms"] <= daemon["latency_p99_ms"]
+    assert daemon["cpu_speech_percent"] > daemon["cpu_silence_percent"] > 0
+    assert daemon["memory_mb"] > 100
+    assert daemon["start_to_ready_s"] > 0.5

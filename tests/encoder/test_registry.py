@@ -1,0 +1,69 @@
+"""Encoders by name and by path."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from voiceguard.encoder.registry import (
+    DEFAULT_MODEL,
+    EncoderConfig,
+    calibration_path,
+    cohort_path,
+    find_model,
+    load_encoder,
+    shipped_models,
+)
+from voiceguard.errors import EncoderError
+
+
+def test_the_default_is_shipped() -> None:
+    assert DEFAULT_MODEL in shipped_models()
+    assert find_model("default") == find_model(DEFAULT_MODEL)
+    assert find_model("default").is_file()
+
+
+def test_a_path_is_taken_as_it_is() -> None:
+    assert find_model("~/own.safetensors") == Path.home() / "own.safetensors"
+
+
+def test_cohort_and_calibration_are_beside_the_weights_and_are_no_models() -> None:
+    assert cohort_path("/m/own.safetensors") == Path("/m/own.cohort.safetensors")
+    assert calibration_path("/m/own.safetensors") == Path("/m/own.calibration.json")
+    assert all(find_model(name).with_suffix(".json").is_file() for name in shipped_models())
+    assert not [name for name in shipped_models() if "." in name]
+
+
+def test_an_unknown_name_is_told_the_known_ones() -> None:
+    with pytest.raises(EncoderError, match=f"no encoder 'ecapa': expected .*{DEFAULT_MODEL}"):
+        find_model("ecapa")
+
+
+def test_a_path_to_nothing_is_an_error_with_the_path() -> None:
+    with pytest.raises(EncoderError, match=r"/nowhere/own.json cannot be read"):
+        load_encoder("/nowhere/own.safetensors")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"model": ""},
+        {"device": "gpu"},
+        {"device": "cuda:"},
+        {"device": "cpu:0x"},
+        {"num_threads": 0},
+        {"num_threads": 65},
+    ],
+)
+def test_settings_out_of_range_are_refused_by_name(values: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=next(iter(values))):
+        EncoderConfig(**values)  # type: ignore[arg-type]
+
+
+def test_the_settings_are_read_without_torch() -> None:
+    """Commands that embed nothing start at once."""
+    program = "import sys, voiceguard.encoder; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", program], check=True)

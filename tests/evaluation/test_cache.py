@@ -1,0 +1,66 @@
+"""An encoder that remembers never embeds the same audio twice, nor returns what isn't its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from tests.fakes import PitchEncoder, make_window, tone
+from voiceguard.evaluation.cache import RememberingEncoder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_embeddings_are_remembered_over_runs(tmp_path: Path) -> None:
+    with RememberingEncoder(PitchEncoder(), tmp_path / "cache") as encoder:
+        first = encoder.embed(tone(440, 1))
+    again = PitchEncoder()
+    again.fails = True
+    with RememberingEncoder(again, tmp_path / "cache") as encoder:
+        np.testing.assert_array_equal(encoder.embed(tone(440, 1)), first)
+        assert encoder.num_computed == 0
+        with pytest.raises(RuntimeError):
+            encoder.embed(tone(441, 1))
+
+
+def test_streams_remember_as_well(tmp_path: Path) -> None:
+    inner = PitchEncoder()
+    with RememberingEncoder(inner, tmp_path) as encoder:
+        window = make_window(seconds=1)
+        window.samples[:] = tone(500, 1)
+        first = encoder.open_stream().embed(window)
+        np.testing.assert_array_equal(encoder.open_stream().embed(window), first)
+        np.testing.assert_array_equal(encoder.embed(window.samples), first)
+    assert inner.num_calls == 1
+
+
+def test_two_encoders_share_nothing(tmp_path: Path) -> None:
+    for encoder_id in ("0" * 16, "1" * 16):
+        with RememberingEncoder(PitchEncoder(encoder_id), tmp_path) as encoder:
+            encoder.embed(tone(440, 1))
+            assert encoder.num_computed == 1
+    assert len(list(tmp_path.glob("*.sqlite3"))) == 2
+
+
+def test_only_the_owner_can_read_it(tmp_path: Path) -> None:
+    with RememberingEncoder(PitchEncoder(), tmp_path / "cache"):
+        assert (tmp_path / "cache").stat().st_mode & 0o077 == 0
+
+
+def test_a_damaged_file_is_begun_anew(tmp_path: Path) -> None:
+    with RememberingEncoder(PitchEncoder(), tmp_path) as encoder:
+        encoder.embed(tone(440, 1))
+    path = next(tmp_path.glob("*.sqlite3"))
+    path.write_bytes(b"not a database" * 100)
+    with RememberingEncoder(PitchEncoder(), tmp_path) as encoder:
+        encoder.embed(tone(440, 1))
+        assert encoder.num_computed == 1
+
+
+def test_a_place_that_cannot_be_used_costs_time_and_not_the_run(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with RememberingEncoder(PitchEncoder(), tmp_path / "file") as encoder:
+        assert encoder.embed(tone(440, 1)).shape == (32,)

@@ -1,0 +1,79 @@
+"""The importable API with the shipped encoder, as README shows it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import voiceguard
+from voiceguard.errors import EnrollmentError, VoiceprintError
+from voiceguard.settings import load_settings
+
+AUDIO = Path(voiceguard.__file__).parent / "demo_audio"
+SCENE = json.loads((AUDIO / "scene.json").read_text())
+TAKES = [AUDIO / take["file"] for take in SCENE["enrolled"]["takes"]]
+SPEECH = [item for item in SCENE["scene"] if item["kind"] == "speech" and "text" in item]
+
+
+@pytest.fixture(scope="module")
+def guard(tmp_path_factory: pytest.TempPathFactory) -> voiceguard.Guard:
+    guard = voiceguard.open_guard(state_dir=str(tmp_path_factory.mktemp("state")))
+    guard.enroll("robin", TAKES[:3], consent=True)
+    return guard
+
+
+def test_the_enrolled_voice_is_verified_and_identified(guard: voiceguard.Guard) -> None:
+    """A take that was not enrolled with, in a file of its own."""
+    judgement = guard.verify("robin", TAKES[3])
+    assert (judgement.outcome, judgement.speaker) == (voiceguard.Outcome.ACCEPTED, "robin")
+    assert guard.identify(TAKES[3]).speaker == "robin"
+
+
+def test_no_stranger_of_the_demo_is_taken_for_the_enrolled_voice(guard: voiceguard.Guard) -> None:
+    strangers = [item for item in SPEECH if item["voice"] != SCENE["enrolled"]["voice"]]
+    assert strangers
+    for item in strangers:
+        assert guard.identify(AUDIO / item["file"]).outcome is not voiceguard.Outcome.ACCEPTED
+
+
+def test_recordings_may_be_arrays(guard: voiceguard.Guard) -> None:
+    samples = np.random.default_rng(0).normal(0, 0.1, 32_000).astype(np.float32)
+    embedding = guard.embed(samples)
+    assert embedding.dtype == np.float32
+    assert np.linalg.norm(embedding) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_enrolling_needs_consent_and_never_overwrites_unasked(guard: voiceguard.Guard) -> None:
+    with pytest.raises(EnrollmentError, match="consented"):
+        guard.enroll("someone", TAKES, consent=False)
+    with pytest.raises(VoiceprintError, match="already enrolled"):
+        guard.enroll("robin", TAKES, consent=True)
+
+
+def test_a_speaker_who_is_not_enrolled_is_named(guard: voiceguard.Guard) -> None:
+    with pytest.raises(VoiceprintError, match=r"no voiceprint of 'nobody'"):
+        guard.verify("nobody", TAKES[0])
+
+
+def test_importing_the_package_does_not_import_torch() -> None:
+    """``voiceguard --help`` and shell completion answer at once."""
+    code = "import sys, voiceguard.cli; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+async def test_listen_calls_back_with_every_decision(tmp_path: Path) -> None:
+    settings = load_settings(
+        state_dir=str(tmp_path),
+        mqtt={"broker": "none"},
+        audio={"sources": (f"file:{TAKES[0]}",), "paced": False},
+    )
+    decisions: list[voiceguard.Decision] = []
+    await voiceguard.listen(decisions.append, settings)
+    finals = [decision for decision in decisions if decision.is_final]
+    assert finals
+    assert {decision.reason for decision in finals} == {voiceguard.Reason.NO_VOICEPRINTS}

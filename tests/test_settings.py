@@ -1,0 +1,92 @@
+"""Settings: where they come from, which wins, and what a mistake is answered with."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from voiceguard.errors import ConfigError
+from voiceguard.settings import Settings, load_settings
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True)
+def _no_configuration_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+
+
+def _write(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def test_the_complete_file_says_exactly_the_defaults() -> None:
+    """config/voiceguard.toml documents every setting with the value that it has anyway."""
+    path = REPOSITORY / "config" / "voiceguard.toml"
+    from_file, built_in = load_settings(path).model_dump(), Settings().model_dump()
+    assert from_file == built_in
+    written = tomllib.loads(path.read_text())
+    text = path.read_text()
+    for table, values in built_in.items():
+        for key in values if isinstance(values, dict) else ():
+            is_there = key in written[table] or f"# {key} =" in text
+            assert is_there, f"[{table}] {key} is missing from {path.name}"
+
+
+def test_command_line_beats_environment_beats_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = _write(tmp_path / "v.toml", "[gate]\nhangover_s = 0.3\n[policy]\np_fa = 0.002\n")
+    assert load_settings(path).gate.hangover_s == 0.3
+    monkeypatch.setenv("VOICEGUARD_GATE__HANGOVER_S", "0.4")
+    assert load_settings(path).gate.hangover_s == 0.4
+    settings = load_settings(path, gate={"hangover_s": 0.6}, policy={"p_fa": None})
+    assert settings.gate.hangover_s == 0.6
+    assert settings.policy.p_fa == 0.002
+
+
+def test_a_misspelt_key_is_named_with_the_right_one(tmp_path: Path) -> None:
+    path = _write(tmp_path / "v.toml", "[gate]\nhangover = 0.3\n")
+    with pytest.raises(ConfigError, match=r"gate\.hangover: .*did you mean hangover_s"):
+        load_settings(path)
+
+
+def test_a_misspelt_table_is_named_with_the_right_one(tmp_path: Path) -> None:
+    path = _write(tmp_path / "v.toml", "[polizy]\np_fa = 0.1\n")
+    with pytest.raises(ConfigError, match=r"polizy: .*did you mean policy"):
+        load_settings(path)
+
+
+def test_a_misspelt_environment_variable_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """pydantic-settings would pass over it in silence, and the user would wonder for hours."""
+    monkeypatch.setenv("VOICEGUARD_POLIZY__P_FA", "0.1")
+    with pytest.raises(ConfigError, match=r"VOICEGUARD_POLIZY__P_FA .*VOICEGUARD_POLICY"):
+        load_settings()
+
+
+def test_a_value_out_of_range_says_the_range_and_what_was_found(tmp_path: Path) -> None:
+    path = _write(tmp_path / "v.toml", "[policy]\np_fa = 0.5\n")
+    with pytest.raises(ConfigError, match=r"policy: .*p_fa .*0\.05.*0\.5") as caught:
+        load_settings(path)
+    assert str(path) in caught.value.hint
+
+
+def test_a_file_that_is_not_toml_is_named_with_the_line(tmp_path: Path) -> None:
+    path = _write(tmp_path / "v.toml", "[gate\n")
+    with pytest.raises(ConfigError, match=r"v\.toml is not valid TOML: .*line 1"):
+        load_settings(path)
+
+
+def test_a_file_named_explicitly_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nowhere\.toml is not there"):
+        load_settings(tmp_path / "nowhere.toml")
+
+
+def test_the_users_own_file_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "config" / "voiceguard" / "voiceguard.toml"
+    path.parent.mkdir(parents=True)
+    _write(path, 'state_dir = "/somewhere"\n')
+    assert load_settings().state_dir == "/somewhere"

@@ -1,0 +1,58 @@
+"""Names that fit topics and file names, and what is said about those that don't."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voiceguard.errors import ExitCode, UsageError
+from voiceguard.voiceprints.names import check_speaker_name
+
+
+@pytest.mark.parametrize("name", ["anna", "a", "0", "mr_x-2", "a" * 32])
+def test_right_names_pass(name: str) -> None:
+    assert check_speaker_name(name) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "culprit", "suggestion"),
+    [
+        ("a/b", "'/'", "'a-b'"),
+        ("anna+", "'+'", "'anna'"),
+        ("anna#1", "'#'", "'anna-1'"),
+        ("Anna", "'A'", "'anna'"),
+        ("jörg b.", "'ö'", "'jorg-b'"),
+        ("../../etc/passwd", "'.'", "'etc-passwd'"),
+        ("anna\n", r"'\\n'", "'anna'"),
+        ("a\0b", r"'\\x00'", "'a-b'"),
+    ],
+)
+def test_the_wrong_character_is_named_and_a_right_name_suggested(
+    name: str, culprit: str, suggestion: str
+) -> None:
+    with pytest.raises(UsageError, match=culprit.replace("+", r"\+")) as caught:
+        check_speaker_name(name)
+    assert suggestion in caught.value.hint
+    assert caught.value.exit_code is ExitCode.USAGE
+
+
+def test_too_long_and_empty_names_are_refused() -> None:
+    with pytest.raises(UsageError, match="200 characters") as caught:
+        check_speaker_name("a" * 200)
+    assert len(str(caught.value)) < 160
+    with pytest.raises(UsageError, match="empty"):
+        check_speaker_name("")
+
+
+@given(st.text(max_size=60))
+def test_exactly_the_documented_names_pass_and_every_suggestion_is_one(name: str) -> None:
+    if re.fullmatch(r"[a-z0-9_-]{1,32}", name):
+        check_speaker_name(name)
+        return
+    with pytest.raises(UsageError) as caught:
+        check_speaker_name(name)
+    if suggested := re.match(r"for example '([^']*)'", caught.value.hint):
+        check_speaker_name(suggested[1])

@@ -1,0 +1,143 @@
+"""The importable API: what ``from voiceguard import ...`` gives. Blocking, except ``listen``."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from voiceguard.audio.files import load_audio
+from voiceguard.compose import Kit, assemble, open_store
+from voiceguard.daemon import Daemon
+from voiceguard.enrollment import enroll_recordings
+from voiceguard.errors import EnrollmentError
+from voiceguard.settings import Settings, load_settings
+from voiceguard.sinks import CallbackSink
+from voiceguard.utterance import judge_recording
+from voiceguard.vad import make_vad
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from voiceguard.judge import Judgement
+    from voiceguard.types import Decision, Embedding, Samples, Voiceprint
+
+Recording: TypeAlias = "str | Path | Samples"
+"""A file in any container, or ``(num_samples,)`` mono 16 kHz float32."""
+
+
+class Guard:
+    """An encoder and a store of voiceprints, ready to embed, verify and identify.
+
+    Args:
+        kit: The encoder with its cohort and calibration, and the settings.
+    """
+
+    def __init__(self, kit: Kit) -> None:
+        self._kit = kit
+        self._store = open_store(kit.settings)
+
+    def enroll(
+        self,
+        speaker: str,
+        recordings: Sequence[Recording],
+        *,
+        consent: bool,
+        display_name: str = "",
+        overwrite: bool = False,
+    ) -> Voiceprint:
+        """Makes and stores a voiceprint; unusable recordings are left out.
+
+        Args:
+            speaker: ``[a-z0-9_-]{1,32}``.
+            recordings: One take each.
+            consent: That the speaker has agreed to it; the time is stored with the voiceprint.
+            display_name: For people.
+            overwrite: Replace a voiceprint that is there.
+
+        Raises:
+            EnrollmentError: No consent, or too little usable speech (says what was wrong with
+                each take).
+            VoiceprintError: The speaker is enrolled already.
+        """
+        if not consent:
+            raise EnrollmentError(
+                f"{speaker!r} has not consented", hint="ask the speaker, then pass consent=True"
+            )
+        now = datetime.now(UTC)
+        voiceprint = enroll_recordings(
+            [self._load(recording) for recording in recordings],
+            self._kit.encoder,
+            lambda: make_vad(self._kit.settings.vad),
+            self._kit.settings.gate,
+            speaker=speaker,
+            display_name=display_name,
+            consent_at=now,
+            now=now,
+        )
+        self._store.save(voiceprint, overwrite=overwrite)
+        return voiceprint
+
+    def embed(self, recording: Recording) -> Embedding:
+        """The embedding of a whole recording as it is.
+
+        Returns:
+            ``(embedding_dim,)`` float32, L2 norm 1.
+
+        Raises:
+            AudioError: The recording is not readable as audio, or too short.
+        """
+        return self._kit.encoder.embed(self._load(recording))
+
+    def verify(self, speaker: str, recording: Recording) -> Judgement:
+        """Is it the claimed speaker? Accepted, rejected or inconclusive.
+
+        Raises:
+            AudioError: The recording is not readable as audio.
+            VoiceprintError: The speaker is not enrolled, or the voiceprint is not usable.
+            StoreKeyError: The voiceprints' key is missing or wrong.
+        """
+        encoder_id = self._kit.encoder.info.encoder_id
+        voiceprint = self._store.load(speaker, encoder_id=encoder_id)
+        judge = self._kit.make_judge([voiceprint], claim=speaker)
+        return judge_recording(self._kit, judge, self._load(recording))
+
+    def identify(self, recording: Recording) -> Judgement:
+        """Who of all enrolled speakers is it? Accepted, unknown or inconclusive.
+
+        Raises:
+            AudioError: The recording is not readable as audio.
+            StoreKeyError: The voiceprints' key is missing or wrong.
+        """
+        encoder_id = self._kit.encoder.info.encoder_id
+        judge = self._kit.make_judge(self._store.load_all(encoder_id=encoder_id).voiceprints)
+        return judge_recording(self._kit, judge, self._load(recording))
+
+    def _load(self, recording: Recording) -> Samples:
+        if isinstance(recording, str | Path):
+            return load_audio(Path(recording), channel=self._kit.settings.audio.channel)
+        return recording
+
+
+def open_guard(config_file: Path | None = None, **overrides: Any) -> Guard:  # noqa: ANN401
+    """Loads the encoder and the calibration that the settings name.
+
+    Args:
+        config_file: As ``--config``.
+        **overrides: Settings, nested as the configuration is: ``policy={"p_fa": 0.001}``.
+
+    Raises:
+        ConfigError: A setting is wrong.
+        EncoderError: Weights, cohort or calibration are missing or corrupt.
+    """
+    return Guard(assemble(load_settings(config_file, **overrides)))
+
+
+async def listen(on_decision: Callable[[Decision], None], settings: Settings | None = None) -> None:
+    """Runs the daemon inside this process until it is cancelled or its files have ended.
+
+    Args:
+        on_decision: Called on the event loop with every decision, provisional ones included.
+        settings: What ``load_settings`` gives; None: what is in force.
+    """
+    await Daemon(settings or load_settings(), sinks=[CallbackSink(on_decision)]).run()

@@ -1,0 +1,328 @@
+"""Hop 1 of 6: a microphone that tells of its own troubles and mends what can be mended.
+
+Comes in: blocks that PortAudio's thread put into the ring (portaudio.py). Goes out, on the event
+loop: chunks at the device's own rate, and between them every change of state. Opening, closing
+and looking for devices block, and run on the I/O executor.
+
+A device that delivers nothing is noticed by the clock, since PortAudio says nothing: it is
+aborted, PortAudio starts afresh, and the device is opened again, for as long as it takes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import structlog
+
+from voiceguard.audio import portaudio
+from voiceguard.audio.ring import RingCounts
+from voiceguard.errors import DeviceError
+from voiceguard.types import AudioChunk, SourceState, SourceStatus
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from concurrent.futures import Executor
+
+    from voiceguard.audio.config import AudioConfig
+    from voiceguard.types import Samples
+
+FIRST_BLOCK_S = 2.0
+"""What a device may take between being opened and its first block."""
+RETRY_S = (0.25, 0.5, 1.0, 2.0)
+"""Waits between attempts to open; the last repeats. The first attempt is immediate."""
+CLOSE_S = 0.4
+"""How long ``close`` waits for PortAudio, which hangs when the audio server does."""
+MAX_CHUNK_S = 0.5
+LATE_S = 0.1
+"""A timer that fires later than this shows that the process was held up, not the device."""
+STEADY_S = 2.0
+"""A device that delivered for so long and then fails is opened again at once."""
+
+_A = TypeVar("_A")
+_T = TypeVar("_T")
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MicrophoneStatistics:
+    """Counters since the source was opened, in device samples."""
+
+    samples_captured: int
+    samples_delivered: int
+    samples_lost: int
+    """Captured, and overwritten before they were read."""
+    samples_buffered: int
+    samples_missed: int
+    """Never captured: the driver overran or the device was away; estimated by the clock."""
+    num_overflows: int
+    """How often the driver said that it overran."""
+    num_reopened: int
+
+
+class _Timeline:
+    """Positions that go on over re-opened devices, by the clock, also when the rate changes."""
+
+    def __init__(self) -> None:
+        self.base = 0
+        """Position of the present capture's first sample, at its rate."""
+        self.missed = 0
+        """Samples that passed while no capture was open, each counted at the rate that followed."""
+        self._capture: portaudio.Capture | None = None
+        self._end_s = 0.0
+        self._end_at_s: float | None = None
+
+    def begin(self, capture: portaudio.Capture) -> bool:
+        """Places a capture that has delivered; says whether that was still to be done."""
+        if self._capture is capture or capture.first_block_at_s is None:
+            return False
+        self._capture = capture
+        away_s = 0.0
+        if self._end_at_s is not None:
+            away_s = max(0.0, capture.first_block_at_s - self._end_at_s)
+        self.base = round((self._end_s + away_s) * capture.rate_hz)
+        self.missed += round(away_s * capture.rate_hz)
+        return True
+
+    def end(self, capture: portaudio.Capture) -> None:
+        """The capture is over: what comes next is placed by the time since its last block."""
+        if capture.last_block_at_s is None:
+            return
+        self.begin(capture)
+        self._end_s = (self.base + capture.ring.end_position) / capture.rate_hz
+        self._end_at_s = capture.last_block_at_s
+
+
+class Microphone:
+    """A live source. Never ends by itself; recovers from whatever can pass.
+
+    Args:
+        name: The stream's name.
+        device: An index, a name or a part of one; None for the default device.
+        config: The [audio] table.
+        io_executor: Where PortAudio's blocking calls run. One of its threads may be held up for
+            as long as an audio server hangs.
+    """
+
+    is_live = True
+
+    def __init__(
+        self, name: str, device: str | int | None, config: AudioConfig, io_executor: Executor
+    ) -> None:
+        self.name = name
+        self._device = device
+        self._config = config
+        self._io_executor = io_executor
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ready = asyncio.Event()
+        self._closed = asyncio.Event()
+        self._capture: portaudio.Capture | None = None
+        self._state = SourceState.STARTING
+        self._silent_s = 0.0
+        self._timeline = _Timeline()
+        self._num_opened = 0
+        self._past = RingCounts()
+        self._past_overflows = 0
+
+    async def events(self) -> AsyncIterator[AudioChunk | SourceStatus]:
+        """Yields chunks and changes of state until ``close``.
+
+        Raises:
+            DeviceError: PortAudio is missing, the device's name is ambiguous or it cannot do what
+                the configuration asks; or it is missing and ``wait_for_device`` is off.
+        """
+        self._loop = asyncio.get_running_loop()
+        num_failures = 0
+        afresh = False
+        try:
+            while not self._closed.is_set():
+                if num_failures:
+                    self._ready.clear()
+                    await self._pause(RETRY_S[min(num_failures, len(RETRY_S)) - 1])
+                try:
+                    capture = await self._in_executor(self._open, afresh)
+                except DeviceError as error:
+                    self._raise_unless_it_may_pass(error)
+                    num_failures, afresh = num_failures + 1, True
+                    if status := self._enter(SourceState.LOST, str(error)):
+                        yield status
+                    continue
+                if capture is None:  # closed meanwhile
+                    return
+                while (trouble := await self._next_samples(capture)) is None:
+                    for event in self._take(capture):
+                        yield event
+                for event in self._take(capture):  # what came while the trouble was noticed
+                    yield event
+                if status := self._enter(trouble.state, trouble.detail):
+                    yield status
+                num_failures = 0 if _was_steady(capture) else num_failures + 1
+                afresh = True
+                await self._release(capture)
+        finally:
+            await self.close()
+
+    async def close(self) -> None:
+        self._closed.set()
+        self._ready.set()
+        if self._capture is not None:
+            await self._release(self._capture)
+
+    def statistics(self) -> MicrophoneStatistics:
+        counts, num_overflows = self._past, self._past_overflows
+        if self._capture is not None:
+            counts += self._capture.ring.counts()
+            num_overflows += self._capture.num_overflows
+        return MicrophoneStatistics(
+            samples_captured=counts.samples_captured,
+            samples_delivered=counts.samples_delivered,
+            samples_lost=counts.samples_lost,
+            samples_buffered=counts.samples_buffered,
+            samples_missed=counts.samples_missed + self._timeline.missed,
+            num_overflows=num_overflows,
+            num_reopened=max(0, self._num_opened - 1),
+        )
+
+    # --- opening and closing
+
+    async def _in_executor(self, call: Callable[[_A], _T], argument: _A) -> _T | None:
+        """Runs a blocking call; None, leaving it to itself, when it outlasts ``close``."""
+        assert self._loop is not None
+        running = self._loop.run_in_executor(self._io_executor, call, argument)
+        closed = self._loop.create_task(self._closed.wait(), name=f"{self.name}-closed")
+        try:
+            either: set[asyncio.Future[Any]] = {running, closed}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if not running.done():
+                await asyncio.wait({running}, timeout=CLOSE_S)
+        finally:
+            closed.cancel()
+            # An error that comes when nobody waits any more is nobody's.
+            running.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return running.result() if running.done() else None
+
+    def _open(self, afresh: bool) -> portaudio.Capture | None:  # noqa: FBT001
+        """On the I/O executor."""
+        if self._closed.is_set():
+            return None
+        capture = portaudio.open_capture(self._device, self._config, self._wake, afresh=afresh)
+        self._capture = capture
+        self._num_opened += 1
+        if self._closed.is_set():  # while it was being opened: nobody else knows of it
+            portaudio.close_capture(capture)
+            return None
+        _log.info(
+            "device_opened",
+            stream=self.name,
+            device=capture.device.name,
+            rate_hz=capture.rate_hz,
+            num_channels=capture.num_channels,
+        )
+        return capture
+
+    async def _release(self, capture: portaudio.Capture) -> None:
+        """Closes the capture, unless it is done already, and books what it counted."""
+        if self._capture is not capture:
+            return
+        await self._in_executor(portaudio.close_capture, capture)
+        if self._capture is not capture:  # another caller was faster
+            return
+        self._capture = None
+        capture.ring.discard()
+        self._past += capture.ring.counts()
+        self._past_overflows += capture.num_overflows
+        self._timeline.end(capture)
+
+    def _raise_unless_it_may_pass(self, error: DeviceError) -> None:
+        waits = self._config.wait_for_device and isinstance(error, portaudio.DeviceGoneError)
+        if self._num_opened == 0 and not waits:
+            raise error
+
+    # --- listening
+
+    def _wake(self) -> None:
+        """On PortAudio's thread. One wake-up is enough until the loop has come round."""
+        if not self._ready.is_set() and self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended before the device
+                self._loop.call_soon_threadsafe(self._ready.set)
+
+    async def _next_samples(self, capture: portaudio.Capture) -> SourceStatus | None:
+        """Waits until there is something to take, or something wrong, which is returned."""
+        excused_until_s = 0.0
+        name = capture.device.name
+        while not self._closed.is_set():
+            self._ready.clear()
+            if not capture.ring.is_empty:
+                return None
+            if capture.ended:
+                return SourceStatus(
+                    state=SourceState.LOST, detail=f'"{name}" has gone; looking for it'
+                )
+            limit_s = self._config.stall_after_s
+            if capture.last_block_at_s is None:
+                limit_s = max(limit_s, FIRST_BLOCK_S)
+            heard_at_s = capture.last_block_at_s or capture.opened_at_s
+            deadline_s = max(heard_at_s + limit_s, excused_until_s)
+            if time.monotonic() >= deadline_s:
+                return SourceStatus(
+                    state=SourceState.STALLED, detail=f'"{name}" delivers nothing; re-opening it'
+                )
+            await self._pause(deadline_s - time.monotonic())
+            if time.monotonic() > deadline_s + LATE_S:
+                # Held up as we were, so perhaps was PortAudio's thread: give it time to catch up.
+                excused_until_s = time.monotonic() + limit_s
+        return SourceStatus(state=self._state)
+
+    async def _pause(self, seconds: float) -> None:
+        """Sleeps until woken."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._ready.wait()
+
+    def _take(self, capture: portaudio.Capture) -> Iterator[AudioChunk | SourceStatus]:
+        """Everything in the ring, and the changes of state that it shows."""
+        max_samples = round(MAX_CHUNK_S * capture.rate_hz)
+        while not self._closed.is_set():
+            stretch = capture.ring.read(max_samples)
+            if stretch is None:
+                return
+            is_first = self._timeline.begin(capture)
+            state = self._judge(stretch.samples, capture.rate_hz)
+            if state is SourceState.LISTENING and (status := self._enter(state)):
+                yield status
+            yield AudioChunk(
+                samples=stretch.samples,
+                rate_hz=capture.rate_hz,
+                first_sample=self._timeline.base + stretch.first_sample,
+                delivered_at_s=stretch.written_at_s,
+                after_gap=stretch.after_gap or (is_first and self._num_opened > 1),
+            )
+            if state is SourceState.MUTED and (
+                status := self._enter(
+                    state, f"exact zeros for {self._silent_s:.0f} s; is its mute switch on?"
+                )
+            ):
+                yield status
+
+    def _judge(self, samples: Samples, rate_hz: int) -> SourceState:
+        """LISTENING or MUTED, by what was heard up to and with these samples."""
+        self._silent_s = 0.0 if samples.any() else self._silent_s + len(samples) / rate_hz
+        mute_after_s = self._config.mute_after_s
+        muted = mute_after_s > 0 and self._silent_s >= mute_after_s
+        return SourceState.MUTED if muted else SourceState.LISTENING
+
+    def _enter(self, state: SourceState, detail: str = "") -> SourceStatus | None:
+        """The status to yield when this is a change."""
+        if state is self._state:
+            return None
+        self._state = state
+        return SourceStatus(state=state, detail=detail)
+
+
+def _was_steady(capture: portaudio.Capture) -> bool:
+    first_s, last_s = capture.first_block_at_s, capture.last_block_at_s
+    return first_s is not None and last_s is not None and last_s - first_s > STEADY_S

@@ -1,0 +1,95 @@
+"""Hop 2 of 6, its entrance: any rate and any channels become mono 16 kHz; on the caller's thread.
+
+Comes in: float32 ``(num_samples, channels)`` at the device's rate. Goes out: ``(num_samples,)``
+at 16 kHz. Output sample ``n`` is the input at ``n / 16000`` s after the stretch began, whatever
+the chunking: soxr compensates its filter's delay, so nothing is shifted, it only comes later
+(about 20 ms on average from 44.1 or 48 kHz, 64 ms from 8 kHz, nothing from 16 kHz).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import soxr
+
+from voiceguard.errors import AudioError
+from voiceguard.types import SAMPLE_RATE_HZ
+
+if TYPE_CHECKING:
+    from voiceguard.audio.config import Channel
+    from voiceguard.types import Samples
+
+
+def sanitise(samples: Samples) -> tuple[Samples, int]:
+    """Replaces what is not a finite number by 0.
+
+    Returns:
+        The samples (the same array when all are finite) and how many were replaced.
+    """
+    finite = np.isfinite(samples)
+    if finite.all():
+        return samples, 0
+    return np.where(finite, samples, np.float32(0.0)), int(samples.size - finite.sum())
+
+
+def to_mono(samples: Samples, channel: Channel) -> Samples:
+    """Picks one channel or averages all.
+
+    Args:
+        samples: ``(num_samples, channels)`` float32.
+        channel: ``"downmix"`` or a channel number from 0.
+
+    Returns:
+        ``(num_samples,)`` float32, contiguous.
+
+    Raises:
+        AudioError: There is no such channel.
+    """
+    num_channels = samples.shape[1]
+    if channel == "downmix":
+        return samples.mean(axis=1, dtype=np.float32) if num_channels > 1 else samples.ravel()
+    if channel >= num_channels:
+        raise AudioError(
+            f"channel {channel} was asked for, counted from 0, but the audio has {num_channels}",
+            hint=f'set audio.channel to "downmix" or to 0..{num_channels - 1}',
+        )
+    return np.ascontiguousarray(samples[:, channel])
+
+
+def position_at_16_khz(first_sample: int, rate_hz: int) -> int:
+    """The 16 kHz position of a device position: where a stretch that begins there goes."""
+    return (first_sample * SAMPLE_RATE_HZ + rate_hz // 2) // rate_hz
+
+
+class StreamResampler:
+    """Resamples one continuous stretch after another to 16 kHz, by soxr at high quality.
+
+    However a stretch is cut into pushes, the output is the same; n samples of input give
+    ``round(n * 16000 / in_rate_hz)`` once flushed.
+
+    Args:
+        in_rate_hz: The device's rate; 16 kHz passes through untouched.
+    """
+
+    def __init__(self, in_rate_hz: int) -> None:
+        self.in_rate_hz = in_rate_hz
+        self._stream: soxr.ResampleStream | None = None
+        if in_rate_hz != SAMPLE_RATE_HZ:
+            self._stream = soxr.ResampleStream(in_rate_hz, SAMPLE_RATE_HZ, 1, dtype="float32")
+
+    def push(self, samples: Samples) -> Samples:
+        """What can be said by now, ``(num_samples,)``, perhaps nothing."""
+        if self._stream is None:
+            return samples
+        resampled: Samples = self._stream.resample_chunk(samples)
+        return resampled
+
+    def flush(self) -> Samples:
+        """The rest of the stretch, at its end or before a gap; the next push begins another."""
+        empty = np.zeros(0, dtype=np.float32)
+        if self._stream is None:
+            return empty
+        rest: Samples = self._stream.resample_chunk(empty, last=True)
+        self._stream.clear()
+        return rest

@@ -1,0 +1,148 @@
+"""Hop 1 of 6: raw PCM on standard input, ``arecord -t raw ... | voiceguard run --source stdin``.
+
+Comes in: interleaved little-endian samples without a header. Goes out: chunks as they arrive, on
+the event loop; a writer that is faster than the reader waits, so nothing is lost. A pipe is read
+when the loop says that it holds something, so nothing ever hangs in a read; a redirected file,
+which cannot be waited for, is read on the I/O executor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+import structlog
+
+from voiceguard.audio.files import FileStatistics
+from voiceguard.errors import AudioError
+from voiceguard.types import AudioChunk, SourceState, SourceStatus
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from concurrent.futures import Executor
+
+    from voiceguard.audio.config import AudioConfig
+    from voiceguard.types import Samples
+
+MAX_CHUNK_S = 0.5
+
+_log = structlog.get_logger()
+
+
+class StandardInput:
+    """Raw PCM from a file descriptor; ends when its writer closes it.
+
+    Args:
+        name: The stream's name.
+        config: The [audio] table: ``stdin_format``, ``stdin_rate_hz``, ``stdin_channels``.
+        io_executor: Where a redirected file is read.
+        descriptor: Standard input, or another one.
+    """
+
+    is_live = False
+
+    def __init__(
+        self,
+        name: str,
+        config: AudioConfig,
+        io_executor: Executor,
+        *,
+        descriptor: int | None = None,
+    ) -> None:
+        self.name = name
+        self._rate_hz = config.stdin_rate_hz
+        self._channels = config.stdin_channels
+        self._type = np.dtype("<i2" if config.stdin_format == "s16le" else "<f4")
+        self._io_executor = io_executor
+        self._descriptor = sys.__stdin__.fileno() if descriptor is None and sys.__stdin__ else 0
+        if descriptor is not None:
+            self._descriptor = descriptor
+        self._wake = asyncio.Event()
+        self._closed = False
+        self._num_samples = 0
+
+    async def events(self) -> AsyncIterator[AudioChunk | SourceStatus]:
+        """Yields LISTENING, the chunks, and ENDED at the end of the input.
+
+        Raises:
+            AudioError: Standard input is a terminal, or ends without a single sample.
+        """
+        if os.isatty(self._descriptor):
+            raise AudioError(
+                "standard input is a terminal, not audio",
+                hint="pipe raw PCM into it: `arecord -t raw -f S16_LE -r 16000 -c 1 | voiceguard "
+                "run --source stdin`",
+            )
+        frame_bytes = self._type.itemsize * self._channels
+        max_bytes = round(MAX_CHUNK_S * self._rate_hz) * frame_bytes
+        rest = b""
+        yield SourceStatus(state=SourceState.LISTENING)
+        while not self._closed:
+            data = await self._read(max_bytes)
+            if data is None:
+                return
+            if not data:
+                yield self._end(len(rest))
+                return
+            data = rest + data
+            whole = len(data) - len(data) % frame_bytes
+            rest = data[whole:]
+            if whole:
+                samples = self._to_samples(data[:whole])
+                first_sample = self._num_samples
+                self._num_samples += len(samples)
+                yield AudioChunk(
+                    samples=samples,
+                    rate_hz=self._rate_hz,
+                    first_sample=first_sample,
+                    delivered_at_s=time.monotonic(),
+                )
+
+    async def close(self) -> None:
+        self._closed = True
+        self._wake.set()
+
+    def statistics(self) -> FileStatistics:
+        return FileStatistics(
+            samples_captured=self._num_samples,
+            samples_delivered=self._num_samples,
+            samples_lost=0,
+            samples_buffered=0,
+        )
+
+    async def _read(self, max_bytes: int) -> bytes | None:
+        """What there is by now; nothing at the end; None when closed while waiting."""
+        loop = asyncio.get_running_loop()
+        self._wake.clear()
+        try:
+            loop.add_reader(self._descriptor, self._wake.set)
+        except PermissionError:  # epoll refuses regular files: they are always ready
+            return await loop.run_in_executor(
+                self._io_executor, os.read, self._descriptor, max_bytes
+            )
+        try:
+            if not self._closed:
+                await self._wake.wait()
+        finally:
+            loop.remove_reader(self._descriptor)
+        return None if self._closed else os.read(self._descriptor, max_bytes)
+
+    def _to_samples(self, data: bytes) -> Samples:
+        numbers = np.frombuffer(data, dtype=self._type).reshape(-1, self._channels)
+        if self._type.kind == "i":
+            return numbers.astype(np.float32) / np.float32(32768.0)
+        return numbers.astype(np.float32)
+
+    def _end(self, num_bytes_left: int) -> SourceStatus:
+        if not self._num_samples:
+            raise AudioError(
+                "standard input ended without a single sample",
+                hint="does the program before the pipe work, and does it write raw PCM?",
+            )
+        if num_bytes_left:
+            _log.warning("partial_frame_dropped", stream=self.name, num_bytes=num_bytes_left)
+        return SourceStatus(state=SourceState.ENDED)

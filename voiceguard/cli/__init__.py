@@ -1,0 +1,130 @@
+"""The command line: one file per command group; this one puts them together.
+
+Results go to standard output (``--json`` for machines), everything else to standard error. Every
+error that a person can cause or mend ends here as two lines and an exit code, never a traceback.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, NoReturn
+
+import typer
+
+from voiceguard import __version__
+from voiceguard.cli import (
+    bench,
+    config,
+    decide,
+    demo,
+    devices,
+    doctor,
+    embed,
+    enroll,
+    evaluate,
+    history,
+    run,
+    voiceprints,
+)
+from voiceguard.cli.output import stderr
+from voiceguard.errors import ExitCode, VoiceguardError
+
+INTERRUPTED = 128 + signal.SIGINT
+
+LibraryUsageError: Any = typer.BadParameter.__base__
+"""An unknown option, a missing argument. It is click's, or typer's own copy in newer versions."""
+
+EXIT_CODES = (
+    "Exit codes: 0 accepted or done, 1 failure, 2 usage, 3 rejected or unknown, 4 inconclusive, "
+    "5 device, 6 broker, 130 interrupted."
+)
+
+app = typer.Typer(
+    name="voiceguard",
+    help="Who is speaking, decided while they speak.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"voiceguard {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Print it and leave."
+    ),
+) -> None:
+    """Holds what stands before any command."""
+
+
+COMMANDS: dict[str, Callable[..., int | None]] = {
+    "enroll": enroll.enroll,
+    "run": run.run,
+    "verify": decide.verify,
+    "identify": decide.identify,
+    "embed": embed.embed,
+    "history": history.history,
+    "devices": devices.devices,
+    "doctor": doctor.doctor,
+    "demo": demo.demo,
+    "bench": bench.bench,
+    "evaluate": evaluate.evaluate,
+    "calibrate": evaluate.calibrate,
+    "cohort": evaluate.cohort,
+}
+for name, command in COMMANDS.items():
+    app.command(name, epilog=EXIT_CODES)(command)
+app.add_typer(voiceprints.app, name="voiceprints")
+app.add_typer(config.app, name="config")
+
+
+def main() -> NoReturn:
+    """Runs the command line; the console script's entry point.
+
+    Commands return their exit code. At the end the process is left without waiting for threads:
+    an audio server that hangs can hold a PortAudio call, and with it the interpreter, for ever.
+    """
+    code: int
+    try:
+        result = app(standalone_mode=False)
+        code = result if isinstance(result, int) else ExitCode.OK
+    except VoiceguardError as error:
+        _explain(str(error), error.hint)
+        code = error.exit_code
+    except LibraryUsageError as error:
+        if message := error.format_message():  # else it was "no arguments", answered by the help
+            command = error.ctx.command_path if error.ctx is not None else "voiceguard"
+            _explain(message, f"`{command} --help` shows what there is")
+        code = ExitCode.USAGE
+    except typer.Exit as error:
+        code = error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        _explain("interrupted", "")
+        code = INTERRUPTED
+    except BrokenPipeError:  # `voiceguard ... | head`: nobody reads on, which is no fault
+        code = ExitCode.OK
+        sys.stdout = None  # what is left in it goes nowhere
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            with suppress(OSError):
+                stream.flush()
+    os._exit(code)
+
+
+def _explain(message: str, hint: str) -> None:
+    stderr.print("[bold red]error:[/]", end=" ")
+    stderr.print(message, markup=False, soft_wrap=True)
+    if hint:
+        stderr.print("[bold]hint:[/]", end=" ")
+        stderr.print(hint, markup=False, soft_wrap=True)

@@ -1,0 +1,121 @@
+"""``voiceguard verify`` and ``voiceguard identify``: one recording, one decision."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from voiceguard.cli.options import (
+    ConfigOption,
+    DeviceOption,
+    JsonOption,
+    ModelOption,
+    StateDirOption,
+    VadOption,
+    overrides,
+)
+from voiceguard.cli.output import format_llr, print_json, stdout, styled_outcome
+from voiceguard.errors import ExitCode
+
+if TYPE_CHECKING:
+    from voiceguard.judge import Judgement
+
+EXIT_CODES = {
+    "accepted": ExitCode.OK,
+    "rejected": ExitCode.REJECTED,
+    "unknown": ExitCode.REJECTED,
+    "inconclusive": ExitCode.INCONCLUSIVE,
+}
+
+
+def verify(
+    name: Annotated[str, typer.Argument(help="The claimed speaker.")],
+    file: Annotated[Path, typer.Argument(help="A recording, in any container.")],
+    config: ConfigOption = None,
+    state_dir: StateDirOption = None,
+    model: ModelOption = None,
+    device: DeviceOption = None,
+    vad_backend: VadOption = None,
+    json_lines: JsonOption = False,
+) -> int:
+    """Is this recording the voice of NAME?
+
+    Exits with 0 when accepted, 3 when rejected, 4 when inconclusive.
+    """
+    shared = overrides(state_dir=state_dir, model=model, device=device, vad_backend=vad_backend)
+    return _decide(name, file, config, shared, json_lines=json_lines)
+
+
+def identify(
+    file: Annotated[Path, typer.Argument(help="A recording, in any container.")],
+    config: ConfigOption = None,
+    state_dir: StateDirOption = None,
+    model: ModelOption = None,
+    device: DeviceOption = None,
+    vad_backend: VadOption = None,
+    json_lines: JsonOption = False,
+) -> int:
+    """Which enrolled speaker is this recording, if any?
+
+    Exits with 0 when accepted, 3 when it is nobody enrolled, 4 when inconclusive.
+    """
+    shared = overrides(state_dir=state_dir, model=model, device=device, vad_backend=vad_backend)
+    return _decide(None, file, config, shared, json_lines=json_lines)
+
+
+def _decide(
+    claim: str | None,
+    file: Path,
+    config: Path | None,
+    shared: dict[str, Any],
+    *,
+    json_lines: bool,
+) -> int:
+    from voiceguard.api import Guard
+    from voiceguard.compose import assemble
+    from voiceguard.logs import configure_logging
+    from voiceguard.settings import load_settings
+
+    settings = load_settings(config, **shared)
+    configure_logging(settings.log)
+    guard = Guard(assemble(settings))
+    judgement = guard.identify(file) if claim is None else guard.verify(claim, file)
+    if json_lines:
+        print_json({"file": str(file), **judgement_payload(judgement)})
+    else:
+        _print(file, judgement)
+    return int(EXIT_CODES[judgement.outcome])
+
+
+def judgement_payload(judgement: Judgement) -> dict[str, Any]:
+    """A judgement as JSON, field names as in the published decision."""
+    from voiceguard.wire import score_payload
+
+    return {
+        "outcome": judgement.outcome,
+        "reason": judgement.reason,
+        "speaker": judgement.speaker,
+        "scores": [score_payload(score) for score in judgement.scores],
+        "accept_llr": judgement.accept_llr,
+        "p_fa": judgement.p_fa,
+        "net_speech_s": round(judgement.net_speech_s, 3),
+        "snr_db": None if judgement.snr_db != judgement.snr_db else round(judgement.snr_db, 1),
+        "encoder_id": judgement.encoder_id,
+    }
+
+
+def _print(file: Path, judgement: Judgement) -> None:
+    best = judgement.scores[0] if judgement.scores else None
+    who = judgement.speaker or (f"best: {best.speaker}" if best else "nobody is enrolled")
+    stdout.print(f"{styled_outcome(judgement.outcome)} {who} [dim]({judgement.reason})[/]")
+    if best is not None:
+        stdout.print(
+            f"  LLR {format_llr(best.llr)}, {format_llr(judgement.accept_llr)} needed at "
+            f"p_fa {judgement.p_fa:g}; cosine {best.cosine:.2f}"
+        )
+    stdout.print(
+        f"  {judgement.net_speech_s:.1f} s of speech at {judgement.snr_db:.0f} dB in {file}",
+        markup=False,
+    )

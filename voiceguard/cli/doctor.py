@@ -1,0 +1,44 @@
+"""``voiceguard doctor``: what is wrong with this installation, and how to mend it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from voiceguard.cli.options import ConfigOption, JsonOption, StateDirOption, overrides
+from voiceguard.cli.output import print_json, stdout
+from voiceguard.errors import ExitCode
+
+_MARKS = {"ok": "[green]ok  [/]", "warn": "[yellow]warn[/]", "fail": "[bold red]fail[/]"}
+
+
+def doctor(
+    config: ConfigOption = None,
+    state_dir: StateDirOption = None,
+    broker: Annotated[
+        str | None, typer.Option(help="Broker to try instead.", show_default=False)
+    ] = None,
+    json_lines: JsonOption = False,
+) -> int:
+    """Check program, model, microphone, key, voiceprints and broker; say how to mend each.
+
+    Changes nothing and may run beside the daemon. Exits with 1 if any check fails.
+    """
+    from voiceguard.doctor import Status, examine
+    from voiceguard.logs import LogConfig, configure_logging
+
+    configure_logging(LogConfig(level="error"))
+    settings = {**overrides(state_dir=state_dir), "mqtt": {"broker": broker}}
+    statuses = set()
+    for check in examine(config, settings):
+        statuses.add(check.status)
+        if json_lines:
+            print_json(asdict(check))
+            continue
+        stdout.print(f"{_MARKS[check.status]} [bold]{check.name:16}[/]", end=" ")
+        stdout.print(check.detail, markup=False, soft_wrap=True)
+        if check.remedy:
+            stdout.print(f"{'':22}to mend it: {check.remedy}", markup=False, soft_wrap=True)
+    return int(ExitCode.FAILURE if Status.FAIL in statuses else ExitCode.OK)

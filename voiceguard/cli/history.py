@@ -1,0 +1,106 @@
+"""``voiceguard history``: the last decisions, and why they are what they are."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from voiceguard.cli.options import ConfigOption, JsonOption, StateDirOption, overrides
+from voiceguard.cli.output import format_llr, print_json, stderr, stdout, styled_outcome
+from voiceguard.errors import UsageError
+from voiceguard.explain import explain
+from voiceguard.history import History
+from voiceguard.types import Outcome
+
+
+def history(
+    last: Annotated[int, typer.Option("--last", "-n", min=1, help="Show so many decisions.")] = 20,
+    speaker: Annotated[
+        str | None, typer.Option(help="Only those about this speaker (accepted or nearest).")
+    ] = None,
+    outcome: Annotated[Outcome | None, typer.Option(help="Only those with this outcome.")] = None,
+    why: Annotated[
+        str | None,
+        typer.Option(metavar="ID|last", help="Explain one decision: its id, or the last one."),
+    ] = None,
+    config: ConfigOption = None,
+    state_dir: StateDirOption = None,
+    json_lines: JsonOption = False,
+) -> None:
+    """Shows the last decisions of the daemon, newest first, and why they were made.
+
+    The history holds what was published: no audio and no embeddings.
+    """
+    from voiceguard.logs import configure_logging
+    from voiceguard.paths import history_file
+    from voiceguard.paths import state_dir as find_state_dir
+    from voiceguard.settings import load_settings
+
+    settings = load_settings(config, **overrides(state_dir=state_dir))
+    configure_logging(settings.log)
+    store = History(history_file(find_state_dir(settings.state_dir)), settings.history)
+    filters: dict[str, Any] = {"speaker": speaker, "outcome": outcome}
+    try:
+        if why is None:
+            _show(store.recent(last, **filters), json_lines=json_lines)
+        else:
+            _explain(_find(store, why, filters), json_lines=json_lines)
+    finally:
+        store.close()
+
+
+def _find(store: History, why: str, filters: dict[str, Any]) -> dict[str, Any]:
+    found = next(iter(store.recent(1, **filters)), None) if why == "last" else store.find(why)
+    if found is None:
+        raise UsageError(
+            "there is no decision yet that could be explained"
+            if why == "last"
+            else f"no decision in {store.path} has the id {why!r}, or several begin with it",
+            hint="`voiceguard history` lists the decisions with their ids",
+        )
+    return found
+
+
+def _show(payloads: list[dict[str, Any]], *, json_lines: bool) -> None:
+    if json_lines:
+        for payload in payloads:
+            print_json({**payload, "why": explain(payload)})
+        return
+    if not payloads:
+        stderr.print("No decisions yet: `voiceguard run` makes them.")
+        return
+    table = Table("time", "stream", "outcome", "speaker", "LLR", "speech", "why", "id", box=None)
+    for payload in payloads:
+        best = payload["scores"][0] if payload["scores"] else None
+        table.add_row(
+            local_time(payload["decided_at"]),
+            payload["stream"],
+            styled_outcome(payload["outcome"]),
+            payload["speaker"] or (f"({best['speaker']}?)" if best else "-"),
+            format_llr(best["llr"] if best else None),
+            f"{payload['net_speech_s']:.1f} s",
+            payload["reason"],
+            payload["decision_id"][:8],
+        )
+    stdout.print(table)
+    stderr.print("`voiceguard history --why ID` explains one of them.", style="dim")
+
+
+def _explain(payload: dict[str, Any], *, json_lines: bool) -> None:
+    text = explain(payload)
+    if json_lines:
+        print_json({**payload, "why": text})
+        return
+    stdout.print(
+        f"{local_time(payload['decided_at'])} {styled_outcome(payload['outcome'])} "
+        f"({payload['net_speech_s']:.1f} s of speech on {payload['stream']})"
+    )
+    stdout.print(text, markup=False, soft_wrap=True)
+
+
+def local_time(text: str) -> str:
+    """A time of the wire as a person's clock shows it."""
+    return f"{datetime.fromisoformat(text).astimezone():%Y-%m-%d %H:%M:%S}"

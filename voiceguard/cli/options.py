@@ -1,0 +1,51 @@
+"""Options that several commands share, declared once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", "-c", help="TOML file to use instead of the usual places.", show_default=False
+    ),
+]
+StateDirOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--state-dir",
+        help="Where voiceprints and history live (VOICEGUARD_STATE_DIR).",
+        show_default=False,
+    ),
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option("--model", help="Encoder: a name, or a .safetensors file.", show_default=False),
+]
+DeviceOption = Annotated[
+    str | None,
+    typer.Option("--device", help="auto, cpu or cuda[:N].", show_default=False),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable, on standard output.")]
+VadOption = Annotated[
+    str | None,
+    typer.Option("--vad-backend", help="energy or silero.", show_default=False),
+]
+
+
+def overrides(
+    *,
+    state_dir: Path | None = None,
+    model: str | None = None,
+    device: str | None = None,
+    vad_backend: str | None = None,
+) -> dict[str, Any]:
+    """What the shared options say, nested as the settings are; None stays unset."""
+    return {
+        "state_dir": None if state_dir is None else str(state_dir),
+        "encoder": {"model": model, "device": device},
+        "vad": {"backend": vad_backend},
+    }

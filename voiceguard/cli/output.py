@@ -1,0 +1,36 @@
+"""How results look: rich tables for people on a terminal, JSON lines for machines."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from voiceguard.types import Outcome
+
+stdout = Console(highlight=False)
+stderr = Console(stderr=True, highlight=False)
+
+OUTCOME_STYLES = {
+    "accepted": "bold green",
+    "rejected": "bold red",
+    "unknown": "red",
+    "inconclusive": "yellow",
+}
+
+
+def print_json(value: Any) -> None:  # noqa: ANN401  # anything that JSON can say
+    """One object, one line, on standard output."""
+    print(json.dumps(value, ensure_ascii=False), flush=True)
+
+
+def styled_outcome(outcome: Outcome | str) -> str:
+    """The outcome in its colour, as rich markup."""
+    return f"[{OUTCOME_STYLES[str(outcome)]}]{outcome}[/]"
+
+
+def format_llr(llr: float | None) -> str:
+    """``+4.6``, or a dash where there is no calibration."""
+    return "-" if llr is None else f"{llr:+.1f}"

@@ -1,0 +1,100 @@
+"""``voiceguard run``: the daemon."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from voiceguard.cli.options import (
+    ConfigOption,
+    DeviceOption,
+    JsonOption,
+    ModelOption,
+    StateDirOption,
+    VadOption,
+    overrides,
+)
+from voiceguard.cli.output import format_llr, stderr, stdout, styled_outcome
+
+if TYPE_CHECKING:
+    from voiceguard.types import Decision
+
+
+def run(
+    source: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--source",
+            "-s",
+            help="device[:NAME], file:PATH or stdin, with NAME= before it to name the stream; "
+            "may be given several times.",
+            show_default=False,
+        ),
+    ] = None,
+    broker: Annotated[
+        str | None,
+        typer.Option(
+            help="mqtt://[user@]host[:port], mqtts://..., embedded, or none.", show_default=False
+        ),
+    ] = None,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="Read files as fast as possible, not in real time.")
+    ] = False,
+    p_fa: Annotated[
+        float | None,
+        typer.Option(help="False accepts per final decision, at most 0.05.", show_default=False),
+    ] = None,
+    config: ConfigOption = None,
+    state_dir: StateDirOption = None,
+    model: ModelOption = None,
+    device: DeviceOption = None,
+    vad_backend: VadOption = None,
+    json_lines: JsonOption = False,
+) -> None:
+    """Listen, decide who is speaking, and publish it.
+
+    Runs until stopped; with nothing but files, until they have ended and their decisions are
+    delivered.
+    """
+    from voiceguard.daemon import Daemon
+    from voiceguard.logs import configure_logging
+    from voiceguard.settings import load_settings
+    from voiceguard.sinks import CallbackSink, LineSink
+
+    settings = load_settings(
+        config,
+        **overrides(state_dir=state_dir, model=model, device=device, vad_backend=vad_backend),
+        audio={"sources": tuple(source) if source else None, "paced": False if fast else None},
+        mqtt={"broker": broker},
+        policy={"p_fa": p_fa},
+    )
+    configure_logging(settings.log)
+    sink = LineSink(sys.stdout) if json_lines else CallbackSink(print_decision)
+
+    async def serve() -> None:
+        await Daemon(settings, sinks=[sink], on_ready=_say_ready).run()
+
+    asyncio.run(serve())
+
+
+def _say_ready() -> None:
+    if stderr.is_terminal:
+        stderr.print("listening; Ctrl-C stops", style="dim")
+
+
+def print_decision(decision: Decision) -> None:
+    """One line for people; provisional accepts are told apart."""
+    best = decision.scores[0] if decision.scores else None
+    mark = "" if decision.is_final else " [dim](so far)[/]"
+    who = decision.speaker or (f"[dim]best: {best.speaker}[/]" if best else "")
+    figures = (
+        "" if best is None else f"LLR {format_llr(best.llr)} of {format_llr(decision.accept_llr)}"
+    )
+    stdout.print(
+        f"{decision.ended_at.astimezone():%H:%M:%S} {decision.stream} "
+        f"{styled_outcome(decision.outcome)}{mark} {who} [dim]{decision.reason} {figures} "
+        f"{decision.net_speech_s:.1f} s of speech[/]"
+    )

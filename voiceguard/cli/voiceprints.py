@@ -1,0 +1,181 @@
+"""``voiceguard voiceprints``: who is enrolled; look at one, forget one."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from voiceguard.cli.options import ConfigOption, JsonOption, StateDirOption, overrides
+from voiceguard.cli.output import print_json, stderr, stdout
+from voiceguard.errors import UsageError
+from voiceguard.wire import iso_utc, rounded
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    from voiceguard.settings import Settings
+    from voiceguard.types import Voiceprint
+
+app = typer.Typer(help="Who is enrolled: list, show, remove.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_voiceprints(
+    config: ConfigOption = None,
+    state_dir: StateDirOption = None,
+    json_lines: JsonOption = False,
+) -> None:
+    """List everybody who is enrolled, and the files that can't be used, with the reason."""
+    from voiceguard.compose import open_store
+
+    store = open_store(_settings(config, state_dir))
+    loaded = store.load_all()
+    if json_lines:
+        for voiceprint in loaded.voiceprints:
+            print_json({"readable": True, **payload(voiceprint)})
+        for refusal in loaded.refusals:
+            print_json({"speaker": refusal.speaker, "readable": False, "reason": refusal.reason})
+        return
+    if not store.names():
+        stderr.print("Nobody is enrolled: `voiceguard enroll NAME`.")
+        return
+    table = Table("speaker", "name", "takes", "speech", "encoder", "enrolled", box=None)
+    for voiceprint in loaded.voiceprints:
+        table.add_row(
+            voiceprint.speaker,
+            escape(voiceprint.display_name),
+            str(len(voiceprint.templates)),
+            f"{_speech_s(voiceprint):.1f} s",
+            voiceprint.encoder_id,
+            _local(voiceprint.updated_at),
+        )
+    stdout.print(table)
+    for refusal in loaded.refusals:
+        stdout.print(
+            f"[bold red]unusable[/] {escape(refusal.reason)} [dim]{escape(refusal.hint)}[/]"
+        )
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="The speaker.")],
+    config: ConfigOption = None,
+    state_dir: StateDirOption = None,
+    json_lines: JsonOption = False,
+) -> None:
+    """Show one voiceprint: its takes, the encoder, when the person agreed. Never its numbers."""
+    from voiceguard.compose import open_store
+
+    voiceprint = open_store(_settings(config, state_dir)).load(name)
+    if json_lines:
+        print_json(payload(voiceprint))
+        return
+    stdout.print(f"[bold]{voiceprint.speaker}[/] ({escape(voiceprint.display_name)})")
+    stdout.print(f"consent given {_local(voiceprint.consent_at)}")
+    stdout.print(f"enrolled {_local(voiceprint.created_at)}")
+    stdout.print(f"changed {_local(voiceprint.updated_at)}")
+    stdout.print(f"encoder {voiceprint.encoder_id}")
+    table = Table("take", "label", "speech", "SNR", "to the others", "recorded", box=None)
+    agreements = take_agreements(voiceprint)
+    for number, (template, agreement) in enumerate(
+        zip(voiceprint.templates, agreements, strict=True), start=1
+    ):
+        table.add_row(
+            str(number),
+            escape(template.label) or "-",
+            f"{template.net_speech_s:.1f} s",
+            f"{template.snr_db:.0f} dB",
+            "-" if agreement is None else f"{agreement:.2f}",
+            _local(template.created_at),
+        )
+    stdout.print(table)
+
+
+@app.command()
+def remove(
+    name: Annotated[str, typer.Argument(help="The speaker.")],
+    agreed: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+    config: ConfigOption = None,
+    state_dir: StateDirOption = None,
+    json_lines: JsonOption = False,
+) -> None:
+    """Forget a person: the voiceprint, and what the history knows of them."""
+    from voiceguard.compose import open_store
+    from voiceguard.history import History
+    from voiceguard.paths import history_file
+    from voiceguard.paths import state_dir as find_state_dir
+
+    settings = _settings(config, state_dir)
+    store = open_store(settings)
+    if name in store.names() and not agreed:
+        if not sys.stdin.isatty():
+            raise UsageError(
+                f"removing {name!r} can't be undone, and standard input is no terminal to ask on",
+                hint="say so with --yes",
+            )
+        typer.confirm(f"Forget {name}? This can't be undone.", abort=True, err=True)
+    store.remove(name)
+    history = History(history_file(find_state_dir(settings.state_dir)), settings.history)
+    num_decisions = history.forget(name)
+    history.close()
+    if json_lines:
+        print_json({"speaker": name, "removed": True, "num_decisions": num_decisions})
+    else:
+        stdout.print(f"removed {name}; {num_decisions} decision(s) in the history forgot them")
+
+
+def payload(voiceprint: Voiceprint) -> dict[str, Any]:
+    """A voiceprint for machines: everything but the embeddings."""
+    return {
+        "speaker": voiceprint.speaker,
+        "display_name": voiceprint.display_name,
+        "encoder_id": voiceprint.encoder_id,
+        "consent_at": iso_utc(voiceprint.consent_at),
+        "created_at": iso_utc(voiceprint.created_at),
+        "updated_at": iso_utc(voiceprint.updated_at),
+        "net_speech_s": rounded(_speech_s(voiceprint), 2),
+        "takes": [
+            {
+                "label": template.label,
+                "net_speech_s": rounded(template.net_speech_s, 2),
+                "snr_db": rounded(template.snr_db, 1),
+                "agreement": rounded(agreement, 3),
+                "created_at": iso_utc(template.created_at),
+            }
+            for template, agreement in zip(
+                voiceprint.templates, take_agreements(voiceprint), strict=True
+            )
+        ],
+    }
+
+
+def take_agreements(voiceprint: Voiceprint) -> list[float | None]:
+    """Per take the median cosine to the other ones; None for a single take."""
+    embeddings = np.stack([template.embedding for template in voiceprint.templates])
+    cosines = embeddings @ embeddings.T  # (num_templates, num_templates)
+    if len(cosines) == 1:
+        return [None]
+    return [float(np.median(np.delete(row, i))) for i, row in enumerate(cosines)]
+
+
+def _settings(config: Path | None, state_dir: Path | None) -> Settings:
+    from voiceguard.logs import configure_logging
+    from voiceguard.settings import load_settings
+
+    settings = load_settings(config, **overrides(state_dir=state_dir))
+    configure_logging(settings.log)
+    return settings
+
+
+def _speech_s(voiceprint: Voiceprint) -> float:
+    return sum(template.net_speech_s for template in voiceprint.templates)
+
+
+def _local(moment: datetime) -> str:
+    return f"{moment.astimezone():%Y-%m-%d %H:%M}"

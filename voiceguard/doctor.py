@@ -1,0 +1,277 @@
+"""What can be wrong with an installation, one small check each: ``voiceguard doctor`` runs them.
+
+Blocking, beside a running daemon and without disturbing it: nothing is written, no device is
+opened, nothing is published. Every check says what it found and, unless all is well, how to mend
+it. They come in the order in which things must work: program, model, microphone, state, broker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import shutil
+import sqlite3
+import stat
+import sys
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from voiceguard.audio.portaudio import DeviceDescription, find_device, list_devices
+from voiceguard.audio.sources import parse_sources
+from voiceguard.errors import VoiceguardError
+from voiceguard.mqtt.connection import check_broker
+from voiceguard.paths import PRIVATE_DIR_MODE, history_file, state_dir
+from voiceguard.settings import Settings, find_config_file, load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+MIN_FREE_MB = 50
+"""Less than this on the state directory's disk and voiceprints or history may not be saved."""
+
+
+class Status(StrEnum):
+    """How a check went."""
+
+    OK = "ok"
+    WARN = "warn"
+    """Works, but not as it should, or only as long as nothing more is asked."""
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What was looked at, what was found, and what to do about it."""
+
+    name: str
+    status: Status
+    detail: str
+    remedy: str = ""
+
+    @classmethod
+    def failed(cls, name: str, error: VoiceguardError, status: Status = Status.FAIL) -> Check:
+        """An error of ours already says both."""
+        return cls(name, status, str(error), error.hint)
+
+
+def examine(config_file: Path | None, overrides: Mapping[str, Any]) -> Iterator[Check]:
+    """Runs every check, one after the other; yields each result as soon as it is there.
+
+    Args:
+        config_file: As ``--config``; without it the usual places.
+        overrides: What the command line sets, nested as the settings are.
+    """
+    yield check_python()
+    yield check_torch()
+    config, settings = check_config(config_file, overrides)
+    yield config
+    model, encoder_id = check_model(settings)
+    yield model
+    yield check_microphone(settings)
+    yield check_state_dir(settings)
+    yield from check_voiceprints(settings, encoder_id)
+    yield check_history(settings)
+    yield check_broker_reachable(settings)
+
+
+# --- the program ----------------------------------------------------------------------------
+
+
+def check_python() -> Check:
+    """Which Python runs which voiceguard."""
+    version = importlib.metadata.version("voiceguard")
+    where = f"{sys.executable}, {platform.system()} {platform.machine()}"
+    return Check(
+        "program", Status.OK, f"voiceguard {version}, {platform.python_version()}, {where}"
+    )
+
+
+def check_torch() -> Check:
+    """Whether torch loads, and on what it would compute."""
+    try:
+        import torch  # noqa: PLC0415  # slow to import, and what is being checked
+    except (ImportError, OSError) as error:
+        return Check("torch", Status.FAIL, f"torch does not load: {error}", "pip install torch")
+    device = "CUDA" if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads"
+    return Check("torch", Status.OK, f"{torch.__version__}, {device}")
+
+
+def check_config(config_file: Path | None, overrides: Mapping[str, Any]) -> tuple[Check, Settings]:
+    """Reads the configuration; the other checks go on with the defaults where it is wrong."""
+    try:
+        path = find_config_file(config_file)
+        settings = load_settings(config_file, **overrides)
+    except VoiceguardError as error:
+        return Check.failed("configuration", error), Settings.model_construct()
+    found = str(path) if path is not None else "built-in defaults, no file"
+    return Check("configuration", Status.OK, found), settings
+
+
+# --- the model and the microphone -----------------------------------------------------------
+
+
+def check_model(settings: Settings) -> tuple[Check, str | None]:
+    """Loads the encoder as the daemon does; gives its id, or None where it does not load."""
+    from voiceguard.compose import assemble  # noqa: PLC0415  # loads torch
+
+    try:
+        kit = assemble(settings)
+    except VoiceguardError as error:
+        return Check.failed("model", error), None
+    info = kit.encoder.info
+    detail = f"{info.name}, {info.num_parameters / 1e6:.1f} M parameters, id {info.encoder_id}"
+    if kit.calibration is None:
+        check = Check(
+            "model",
+            Status.WARN,
+            f"{detail}; not calibrated, so every decision will be inconclusive",
+            "use the shipped model, or calibrate this one",
+        )
+    else:
+        check = Check("model", Status.OK, f"{detail}, calibrated")
+    return check, info.encoder_id
+
+
+def check_microphone(
+    settings: Settings,
+    list_microphones: Callable[[], Sequence[DeviceDescription]] = list_devices,
+) -> Check:
+    """Whether PortAudio loads and has every device that the configuration wants to listen to."""
+    try:
+        specs = parse_sources(settings.audio.sources)
+        wanted = [spec.target for spec in specs if spec.kind == "device"]
+        devices = list_microphones()
+        for target in wanted:
+            find_device(devices, int(target) if target.isdecimal() else target or None)
+    except VoiceguardError as error:
+        return Check.failed("microphone", error)
+    if not devices:
+        return Check(
+            "microphone",
+            Status.WARN,
+            "PortAudio finds no device that can record; files and standard input need none",
+            "plug one in; is this account in the group audio, is PipeWire or PulseAudio running?",
+        )
+    names = ", ".join(device.name for device in devices)
+    return Check("microphone", Status.OK, f"{len(devices)} found: {names}")
+
+
+# --- state ----------------------------------------------------------------------------------
+
+
+def check_state_dir(settings: Settings) -> Check:
+    """Whether voiceprints and history can be kept, and nobody else can read them."""
+    directory = state_dir(settings.state_dir)
+    name = "state directory"
+    existing = next(path for path in (directory, *directory.parents) if os.path.lexists(path))
+    if not existing.is_dir():
+        return Check(name, Status.FAIL, f"{existing} is not a directory", "move that file away")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        return Check(
+            name,
+            Status.FAIL,
+            f"{directory}: no permission to write into {existing}",
+            f"run as its owner, `chown` it to uid {os.getuid()}, or choose another --state-dir",
+        )
+    free_mb = shutil.disk_usage(existing).free / 1e6
+    if free_mb < MIN_FREE_MB:
+        return Check(name, Status.WARN, f"{directory}: only {free_mb:.0f} MB free", "free some")
+    if existing != directory:
+        return Check(name, Status.OK, f"{directory}, made when it is first needed")
+    mode = stat.S_IMODE(directory.stat().st_mode)
+    if mode & ~PRIVATE_DIR_MODE:
+        return Check(
+            name,
+            Status.WARN,
+            f"{directory} is open to others (mode {mode:04o})",
+            f"chmod 700 {directory}",
+        )
+    return Check(name, Status.OK, str(directory))
+
+
+def check_voiceprints(settings: Settings, encoder_id: str | None) -> Iterator[Check]:
+    """The key, and every voiceprint opened with it."""
+    from voiceguard.compose import open_store  # noqa: PLC0415
+
+    store = open_store(settings)
+    try:
+        key_path, names = store.key_path, store.names()
+        loaded = store.load_all(encoder_id=encoder_id)
+    except VoiceguardError as error:
+        yield Check.failed("key", error)
+        return
+    if names or os.path.lexists(key_path):
+        yield _check_key(key_path)
+    else:
+        yield Check("key", Status.OK, f"{key_path}, made at the first enrollment")
+    speakers = ", ".join(each.speaker for each in loaded.voiceprints)
+    if not names:
+        yield Check(
+            "voiceprints", Status.WARN, "nobody is enrolled", "`voiceguard enroll NAME` does it"
+        )
+    elif loaded.voiceprints:
+        yield Check("voiceprints", Status.OK, f"{len(loaded.voiceprints)} readable: {speakers}")
+    for refusal in loaded.refusals:
+        yield Check("voiceprints", Status.FAIL, refusal.reason, refusal.hint)
+
+
+def _check_key(path: Path) -> Check:
+    from voiceguard.voiceprints.key import load_key  # noqa: PLC0415
+
+    try:
+        load_key(path)
+    except VoiceguardError as error:
+        return Check.failed("key", error)
+    return Check("key", Status.OK, str(path))
+
+
+def check_history(settings: Settings) -> Check:
+    """Whether past decisions can be read; straight from the file, which History would mend."""
+    path = history_file(state_dir(settings.state_dir))
+    if not os.path.lexists(path):
+        return Check("history", Status.OK, "empty")
+    query = "SELECT count(*), max(decided_at) FROM decisions"
+    try:
+        with contextlib.closing(
+            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        ) as database:
+            num_decisions, last = database.execute(query).fetchone()
+    except sqlite3.Error as error:
+        return Check(
+            "history",
+            Status.WARN,
+            f"{path}: {error}",
+            "if it belongs to another user run as that one; a damaged file is set aside at the "
+            "next decision",
+        )
+    return Check("history", Status.OK, f"{num_decisions} decisions, the last {last or 'never'}")
+
+
+# --- the broker -----------------------------------------------------------------------------
+
+
+def check_broker_reachable(settings: Settings) -> Check:
+    """Connects once, as somebody else than the daemon."""
+    broker = settings.mqtt.broker
+    if broker == "none":
+        return Check("broker", Status.OK, "none: decisions are not published")
+    if broker == "embedded":
+        if importlib.util.find_spec("amqtt") is None:
+            return Check(
+                "broker",
+                Status.FAIL,
+                "the embedded broker needs amqtt, which is not installed",
+                "pip install 'voiceguard[broker]'",
+            )
+        return Check("broker", Status.WARN, "embedded: for first runs only", "--broker mqtt://HOST")
+    try:
+        detail = asyncio.run(check_broker(settings.mqtt))
+    except VoiceguardError as error:
+        return Check.failed("broker", error)
+    return Check("broker", Status.OK, detail)

@@ -1,0 +1,1 @@
+"""Formats of encoder checkpoints: one module each."""

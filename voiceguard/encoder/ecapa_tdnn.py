@@ -1,0 +1,260 @@
+"""The ECAPA-TDNN network: log-mel features in, one embedding per utterance out.
+
+Part of hop 3. A plain trainable module; ``fused.py`` computes the same embeddings faster.
+
+Source: Desplanques, Thienpondt, Demuynck, "ECAPA-TDNN: Emphasized Channel Attention, Propagation
+and Aggregation in TDNN Based Speaker Verification", Interspeech 2020. Sections and equations in
+the comments are that paper's. As in the well-known SpeechBrain recipe, and unlike the paper's
+figure 2, a block's input is the block before it alone (not the sum of all before it, section
+3.3), convolutions pad by reflection, and the pooling's hidden layer has ReLU and batch
+normalisation before its tanh.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+STD_FLOOR_VARIANCE = 1e-12
+"""Variances are clamped to it before the square root, whose gradient at 0 is infinite."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EcapaTdnnConfig:
+    """Sizes of the network; C is the paper's name for the channels of the frame layers.
+
+    The first entry of each tuple is the input layer's, the last the aggregation's, those between
+    belong to one SE-Res2Block each.
+    """
+
+    num_mels: int = 80
+    channels: tuple[int, ...] = (256, 256, 256, 256, 768)
+    kernel_sizes: tuple[int, ...] = (5, 3, 3, 3, 1)
+    dilations: tuple[int, ...] = (1, 2, 3, 4, 1)
+    res2net_scale: int = 8
+    """Into how many groups of channels an SE-Res2Block's dilated convolution is split."""
+    se_channels: int = 128
+    attention_channels: int = 128
+    global_context: bool = True
+    """Whether the attention also sees the utterance's mean and standard deviation."""
+    embedding_dim: int = 192
+
+    def __post_init__(self) -> None:
+        num_layers = len(self.channels)
+        if num_layers < 3 or {len(self.kernel_sizes), len(self.dilations)} != {num_layers}:  # noqa: PLR2004 - input, blocks, aggregation
+            raise ValueError(
+                "channels, kernel_sizes and dilations must have one entry per layer, at least 3, "
+                f"not {num_layers}, {len(self.kernel_sizes)} and {len(self.dilations)}"
+            )
+        scalars = (
+            *(self.num_mels, self.res2net_scale, self.se_channels),
+            *(self.attention_channels, self.embedding_dim),
+        )
+        sizes = (*scalars, *self.channels, *self.kernel_sizes, *self.dilations)
+        if min(sizes) < 1:
+            raise ValueError("every size of the network must be at least 1")
+        if any(size % 2 == 0 for size in self.kernel_sizes):
+            raise ValueError(f"kernel_sizes must be odd to keep the length: {self.kernel_sizes}")
+        if any(width % self.res2net_scale for width in self.channels[1:-1]):
+            raise ValueError(
+                f"channels of the blocks, {self.channels[1:-1]}, must be multiples of "
+                f"res2net_scale, {self.res2net_scale}"
+            )
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> EcapaTdnnConfig:
+        """Reads what ``to_json`` wrote.
+
+        Raises:
+            ValueError: A size is missing, unknown or impossible.
+        """
+        expected = {entry.name for entry in fields(cls)}
+        if set(values) != expected:
+            raise ValueError(f"sizes must be {sorted(expected)}, not {sorted(values)}")
+        sizes: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in values.items()
+        }
+        return cls(**sizes)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, tuples as lists, for a model's card."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+    @property
+    def min_frames(self) -> int:
+        """The shortest input: reflection cannot pad by more frames than there are besides one."""
+        layers = zip(self.kernel_sizes, self.dilations, strict=True)
+        return 1 + max((size - 1) * dilation // 2 for size, dilation in layers)
+
+
+class FrameLayer(nn.Module):
+    """1-D convolution over time, ReLU, batch normalisation: the paper's "Conv1D + ReLU + BN"."""
+
+    def __init__(self, num_in: int, num_out: int, kernel_size: int = 1, dilation: int = 1) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(
+            num_in,
+            num_out,
+            kernel_size,
+            dilation=dilation,
+            padding=(kernel_size - 1) * dilation // 2,
+            padding_mode="reflect",
+        )
+        self.norm = nn.BatchNorm1d(num_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(batch, num_in, frames)`` to ``(batch, num_out, frames)``."""
+        normalised: Tensor = self.norm(torch.relu(self.conv(x)))
+        return normalised
+
+
+class Res2Conv(nn.Module):
+    """The dilated convolution of an SE-Res2Block, split hierarchically (section 3.2).
+
+    Group i is convolved together with the output of group i - 1, so that the receptive field
+    grows from group to group; the first group passes as it is.
+    """
+
+    def __init__(self, channels: int, scale: int, kernel_size: int, dilation: int) -> None:
+        super().__init__()
+        self.scale = scale
+        width = channels // scale
+        self.layers = nn.ModuleList(
+            FrameLayer(width, width, kernel_size, dilation) for _ in range(scale - 1)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(batch, channels, frames)`` to the same shape."""
+        first, *groups = x.chunk(self.scale, dim=1)  # scale * (batch, width, frames)
+        outputs = [first]
+        for index, (layer, group) in enumerate(zip(self.layers, groups, strict=True)):
+            outputs.append(layer(group if index == 0 else group + outputs[-1]))
+        return torch.cat(outputs, dim=1)  # (batch, channels, frames)
+
+
+class SqueezeExcitation(nn.Module):
+    """Rescales each channel by what the whole utterance says about it (equations 5 to 7)."""
+
+    def __init__(self, channels: int, bottleneck: int) -> None:
+        super().__init__()
+        self.squeeze = nn.Linear(channels, bottleneck)
+        self.excite = nn.Linear(bottleneck, channels)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """``(batch, channels, frames)`` to the same shape."""
+        z = h.mean(dim=2)  # (batch, channels), equation 5
+        return h * self.scales(z).unsqueeze(2)  # equation 7
+
+    def scales(self, z: Tensor) -> Tensor:
+        """``(batch, channels)`` means to factors in (0, 1) of the same shape (equation 6)."""
+        return torch.sigmoid(self.excite(torch.relu(self.squeeze(z))))
+
+
+class SERes2Block(nn.Module):
+    """Dense layer, Res2Net convolution, dense layer, squeeze-excitation, skip (section 3.2)."""
+
+    def __init__(
+        self,
+        num_in: int,
+        num_out: int,
+        *,
+        kernel_size: int,
+        dilation: int,
+        scale: int,
+        se_channels: int,
+    ) -> None:
+        super().__init__()
+        self.dense_in = FrameLayer(num_in, num_out)
+        self.res2conv = Res2Conv(num_out, scale, kernel_size, dilation)
+        self.dense_out = FrameLayer(num_out, num_out)
+        self.squeeze_excitation = SqueezeExcitation(num_out, se_channels)
+        self.shortcut = nn.Identity() if num_in == num_out else nn.Conv1d(num_in, num_out, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(batch, num_in, frames)`` to ``(batch, num_out, frames)``."""
+        h = self.dense_out(self.res2conv(self.dense_in(x)))
+        rescaled: Tensor = self.squeeze_excitation(h) + self.shortcut(x)
+        return rescaled
+
+
+class AttentiveStatisticsPooling(nn.Module):
+    """Channel- and context-dependent mean and standard deviation over time (section 3.1)."""
+
+    def __init__(self, channels: int, attention_channels: int, *, global_context: bool) -> None:
+        super().__init__()
+        self.global_context = global_context
+        num_in = channels * 3 if global_context else channels
+        self.hidden = FrameLayer(num_in, attention_channels)  # W and b of equation 1
+        self.scores = nn.Conv1d(attention_channels, channels, 1)  # v_c and k_c of equation 1
+
+    def forward(self, h: Tensor) -> Tensor:
+        """``(batch, channels, frames)`` to ``(batch, 2 * channels)``, means first."""
+        context = h  # (batch, channels or 3 * channels, frames)
+        if self.global_context:
+            mean = h.mean(dim=2, keepdim=True)
+            std = (h - mean).square().mean(dim=2, keepdim=True).clamp(STD_FLOOR_VARIANCE).sqrt()
+            context = torch.cat([h, mean.expand_as(h), std.expand_as(h)], dim=1)
+        e = self.scores(torch.tanh(self.hidden(context)))  # (batch, channels, frames), equation 1
+        alpha = torch.softmax(e, dim=2)  # equation 2
+        mean = (alpha * h).sum(dim=2)  # (batch, channels), equation 3
+        # Equation 4, about the mean: the same variance without its cancellation.
+        variance = (alpha * (h - mean.unsqueeze(2)).square()).sum(dim=2)
+        return torch.cat([mean, variance.clamp(STD_FLOOR_VARIANCE).sqrt()], dim=1)
+
+
+class EcapaTdnn(nn.Module):
+    """The whole network, figure 2 of the paper up to the embedding."""
+
+    def __init__(self, config: EcapaTdnnConfig) -> None:
+        super().__init__()
+        self.config = config
+        widths, last = config.channels[:-1], config.channels[-1]
+        self.input_layer = FrameLayer(
+            config.num_mels, widths[0], config.kernel_sizes[0], config.dilations[0]
+        )
+        self.blocks = nn.ModuleList(
+            SERes2Block(
+                num_in,
+                num_out,
+                kernel_size=kernel_size,
+                dilation=dilation,
+                scale=config.res2net_scale,
+                se_channels=config.se_channels,
+            )
+            for (num_in, num_out), kernel_size, dilation in zip(
+                pairwise(widths), config.kernel_sizes[1:-1], config.dilations[1:-1], strict=True
+            )
+        )
+        self.aggregation = FrameLayer(
+            sum(widths[1:]), last, config.kernel_sizes[-1], config.dilations[-1]
+        )
+        self.pooling = AttentiveStatisticsPooling(
+            last, config.attention_channels, global_context=config.global_context
+        )
+        self.pooling_norm = nn.BatchNorm1d(2 * last)
+        self.projection = nn.Linear(2 * last, config.embedding_dim)
+
+    @property
+    def num_parameters(self) -> int:
+        """What training adjusts; running statistics not counted."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    def forward(self, features: Tensor) -> Tensor:
+        """``(batch, num_mels, frames)`` log-mel to ``(batch, embedding_dim)``, not normalised."""
+        x = self.input_layer(features)  # (batch, C, frames)
+        outputs = []
+        for block in self.blocks:
+            x = block(x)
+            outputs.append(x)
+        # Multi-layer feature aggregation: every block's output, shallow ones too (section 3.3).
+        h = self.aggregation(torch.cat(outputs, dim=1))  # (batch, channels[-1], frames)
+        embedding: Tensor = self.projection(self.pooling_norm(self.pooling(h)))
+        return embedding

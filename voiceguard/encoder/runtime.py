@@ -1,0 +1,148 @@
+"""Hop 3 of 6: windows in, embeddings out; on the inference executor's thread.
+
+A window's samples become log-mel features (those of inner frames are kept from window to
+window), the features an L2-normalised embedding.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from voiceguard.encoder.features import LogMel, RollingLogMel
+from voiceguard.encoder.fused import KEPT_FRAMES, FusedEcapaTdnn
+from voiceguard.errors import AudioError, EncoderError
+from voiceguard.types import FRAME_SAMPLES, SAMPLE_RATE_HZ, EncoderInfo
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from voiceguard.encoder.checkpoints.native import ModelCard
+    from voiceguard.encoder.ecapa_tdnn import EcapaTdnn
+    from voiceguard.types import Embedding, Samples, Window
+
+
+class TorchEncoder:
+    """An ECAPA-TDNN on a CPU or a CUDA device. Calls from several threads take turns.
+
+    Args:
+        card: What the model is.
+        network: Its weights; not changed.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        num_threads: How many CPU threads torch uses, in this whole process.
+
+    Raises:
+        EncoderError: There is no such device.
+    """
+
+    def __init__(
+        self, card: ModelCard, network: EcapaTdnn, *, device: str = "auto", num_threads: int = 1
+    ) -> None:
+        torch.set_num_threads(num_threads)
+        self.device = find_device(device)
+        self.info = EncoderInfo(
+            encoder_id=card.encoder_id,
+            name=card.name,
+            embedding_dim=card.architecture.embedding_dim,
+            num_parameters=network.num_parameters,
+            min_window_s=card.min_window_s,
+        )
+        self.log_mel = LogMel(card.features).to(self.device)
+        self._network = FusedEcapaTdnn(network.to(self.device))
+        self._lock = threading.Lock()
+        # The first call initialises libraries and allocates buffers, 40 ms that no window waits
+        # for if it happens here; the longest window that keeps its buffers is what is needed.
+        self.embed(np.full(KEPT_FRAMES * FRAME_SAMPLES - FRAME_SAMPLES, 0.1, np.float32))
+
+    def embed(self, samples: Samples) -> Embedding:
+        """See ``protocols.Encoder.embed``."""
+        with self._lock, torch.inference_mode():
+            return self._normalised(self.log_mel(self._checked(samples)))
+
+    def open_stream(self) -> TorchEncoderStream:
+        """See ``protocols.Encoder.open_stream``."""
+        return TorchEncoderStream(self)
+
+    def embed_window(self, window: Window, log_mel: RollingLogMel) -> Embedding:
+        """Embeds a window by a stream's features, see ``TorchEncoderStream``."""
+        with self._lock, torch.inference_mode():
+            samples = self._checked(window.samples)
+            return self._normalised(
+                log_mel(samples, segment=window.segment, first_sample=window.first_sample)
+            )
+
+    def _checked(self, samples: Samples) -> Tensor:
+        """The samples on the encoder's device.
+
+        Raises:
+            AudioError: Not mono, too short, or not finite.
+        """
+        if samples.ndim != 1:
+            raise AudioError(
+                f"an embedding needs mono samples in one dimension, not of shape {samples.shape}",
+                hint="Choose a channel or mix them down.",
+            )
+        seconds, least = len(samples) / SAMPLE_RATE_HZ, self.info.min_window_s
+        if seconds < least:
+            raise AudioError(
+                f"{seconds:.2f} s of audio are too short to embed: encoder {self.info.name} "
+                f"needs at least {least:g} s",
+                hint="Record more speech.",
+            )
+        if not np.isfinite(samples).all():
+            raise AudioError(
+                "the audio holds values that are not numbers (NaN or infinite)",
+                hint="The recording is damaged; record or convert it again.",
+            )
+        # A copy: torch does not take read-only arrays, and the caller may reuse its memory.
+        return torch.tensor(samples, dtype=torch.float32, device=self.device)
+
+    def _normalised(self, features: Tensor) -> Embedding:
+        """``(num_mels, frames)`` to an embedding of norm 1.
+
+        Raises:
+            AudioError: Numbers have overflowed on the way: a NaN is never compared.
+        """
+        raw: Embedding = self._network(features).cpu().numpy()
+        norm = float(np.linalg.norm(raw))
+        if not np.isfinite(norm) or norm == 0.0:
+            raise AudioError(
+                "this audio has no embedding: its samples are far outside [-1, 1]",
+                hint="Scale the samples so that full scale is 1.0.",
+            )
+        return raw / np.float32(norm)
+
+
+class TorchEncoderStream:
+    """One stream's windows. See ``protocols.EncoderStream``."""
+
+    def __init__(self, encoder: TorchEncoder) -> None:
+        self._encoder = encoder
+        self._log_mel = RollingLogMel(encoder.log_mel)
+
+    def embed(self, window: Window) -> Embedding:
+        """See ``protocols.EncoderStream.embed``."""
+        return self._encoder.embed_window(window, self._log_mel)
+
+
+def find_device(name: str) -> torch.device:
+    """The torch device of a setting; ``auto`` is the first CUDA device, or else the CPU.
+
+    Raises:
+        EncoderError: There is no such device.
+    """
+    num_cuda = torch.cuda.device_count() if name != "cpu" and torch.cuda.is_available() else 0
+    if name == "auto":
+        return torch.device("cuda:0" if num_cuda else "cpu")
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= num_cuda:
+        built_for = torch.version.cuda or "the CPU only"
+        raise EncoderError(
+            f"encoder.device is {name!r}, but torch {torch.__version__}, built for {built_for}, "
+            f"sees {num_cuda} CUDA devices",
+            hint="Set device to 'auto' or 'cpu', or install a CUDA torch and its driver.",
+        )
+    return device

@@ -1,0 +1,7 @@
+"""Measures an encoder with the daemon's own gate, windows, scores and policy; makes its data.
+
+``corpus`` reads labelled speech, ``clips`` cuts it to stated lengths, ``hearing`` plays it to the
+pipeline, ``experiment`` enrolls everybody and collects their trials. From those come the cohort
+(``cohorts``), the calibration (``calibrating``, ``changes``) and the figures (``decisions``).
+Blocking, on the caller's thread; nothing here runs in the daemon.
+"""

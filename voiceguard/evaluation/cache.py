@@ -1,0 +1,125 @@
+"""Embeddings are computed once: an encoder that remembers, in the platform's cache directory.
+
+One SQLite file per encoder id. The key is the audio itself (a hash of a window's samples), so
+that nothing stale can come back, whatever changed in the gate, the windows or the test material.
+Embeddings are biometric data: the directory is the owner's alone; delete it at will.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+import platformdirs
+import structlog
+
+from voiceguard.errors import StateError
+from voiceguard.paths import make_private_dir
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from voiceguard.protocols import Encoder, EncoderStream
+    from voiceguard.types import Embedding, Samples, Window
+
+log = structlog.get_logger(__name__)
+
+
+def cache_dir() -> Path:
+    """Where the files are."""
+    return platformdirs.user_cache_path("voiceguard", appauthor=False) / "evaluation"
+
+
+class RememberingEncoder:
+    """An ``Encoder`` that embeds no audio twice. Not safe for several threads at once.
+
+    Args:
+        encoder: Does the work.
+        directory: Where to remember; one that cannot be used costs time, not the run.
+    """
+
+    def __init__(self, encoder: Encoder, directory: Path) -> None:
+        self.info = encoder.info
+        self.num_computed = 0
+        self._encoder = encoder
+        self._memory = _open(directory, encoder.info.encoder_id)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Writes what is new."""
+        self._memory.commit()
+        self._memory.close()
+
+    def embed(self, samples: Samples) -> Embedding:
+        return self._recall(samples, lambda: self._encoder.embed(samples))
+
+    def open_stream(self) -> EncoderStream:
+        return _RememberingStream(self._recall, self._encoder.open_stream())
+
+    def _recall(self, samples: Samples, compute: Callable[[], Embedding]) -> Embedding:
+        key = hashlib.blake2b(
+            np.ascontiguousarray(samples, dtype=np.float32).tobytes(), digest_size=20
+        ).digest()
+        row = self._memory.execute("SELECT value FROM embeddings WHERE key = ?", (key,)).fetchone()
+        if row is not None:
+            known = np.frombuffer(row[0], dtype="<f4")
+            if known.shape == (self.info.embedding_dim,):
+                return known.astype(np.float32)
+        embedding = compute()
+        self._memory.execute(
+            "INSERT OR REPLACE INTO embeddings VALUES (?, ?)",
+            (key, embedding.astype("<f4").tobytes()),
+        )
+        self.num_computed += 1
+        if self.num_computed % 1000 == 0:
+            self._memory.commit()
+        return embedding
+
+
+class _RememberingStream:
+    def __init__(
+        self,
+        recall: Callable[[Samples, Callable[[], Embedding]], Embedding],
+        stream: EncoderStream,
+    ) -> None:
+        self._recall = recall
+        self._stream = stream
+
+    def embed(self, window: Window) -> Embedding:
+        return self._recall(window.samples, lambda: self._stream.embed(window))
+
+
+def _open(directory: Path, encoder_id: str) -> sqlite3.Connection:
+    path = directory / f"{encoder_id}.sqlite3"
+    try:
+        make_private_dir(directory)
+        try:
+            return _connect(str(path))
+        except sqlite3.DatabaseError:  # damaged: what it held can be computed again
+            path.unlink()
+            return _connect(str(path))
+    except (StateError, OSError, sqlite3.Error) as error:
+        log.warning("cache_unusable", path=str(path), error=str(error))
+        return _connect(":memory:")
+
+
+def _connect(path: str) -> sqlite3.Connection:
+    memory = sqlite3.connect(path)
+    try:
+        memory.execute("PRAGMA synchronous = OFF")
+        memory.execute(
+            "CREATE TABLE IF NOT EXISTS embeddings (key BLOB PRIMARY KEY, value BLOB NOT NULL)"
+        )
+        memory.execute("SELECT count(*) FROM embeddings").fetchone()
+    except sqlite3.Error:
+        memory.close()
+        raise
+    return memory

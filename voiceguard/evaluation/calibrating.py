@@ -1,0 +1,114 @@
+"""Fits a calibration to a corpus as the daemon hears it, and says how well it keeps its word.
+
+In: a corpus and a kit. Out: a ``Calibration`` and cross-fitted figures.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from voiceguard.errors import UsageError
+from voiceguard.evaluation.changes import measure_changes
+from voiceguard.evaluation.experiment import run_experiment, untracked
+from voiceguard.evaluation.figures import score_figures
+from voiceguard.evaluation.pairing import fitted_to_the_other_half, score_trials
+from voiceguard.scoring.fitting import fit_calibration, fit_change_cosine
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from voiceguard.compose import Kit
+    from voiceguard.evaluation.changes import VoiceChanges
+    from voiceguard.evaluation.corpus import Corpus
+    from voiceguard.evaluation.experiment import Experiment, Plan, Track
+    from voiceguard.evaluation.figures import ScoreFigures
+    from voiceguard.evaluation.pairing import Scored
+    from voiceguard.scoring.calibration import Calibration
+    from voiceguard.scoring.trials import Trials
+
+MIN_SPEAKERS = 10
+"""Enrolled and tested. Fewer say nothing of how often strangers sound alike."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CalibrationRun:
+    """A calibration with everything that it rests on."""
+
+    calibration: Calibration
+    figures: list[ScoreFigures]
+    """Cross-fitted."""
+    changes: VoiceChanges
+    experiment: Experiment
+    scored: Scored
+
+
+def calibrate(
+    kit: Kit, corpus: Corpus, plan: Plan, *, today: date, track: Track = untracked
+) -> CalibrationRun:
+    """Fits change of speaker, line and tails, in that order: each depends on the one before.
+
+    Args:
+        kit: Encoder and cohort.
+        corpus: Speakers that the encoder has not seen in training.
+        plan: What is played; fitting is by its noises as well.
+        today: For the provenance.
+        track: Shows progress.
+
+    Raises:
+        UsageError: Fewer than MIN_SPEAKERS speakers, or too few trials of them.
+    """
+    changes = measure_changes(kit, corpus, seed=plan.seed, track=track)
+    change_cosine = fitted_change_cosine(changes)
+    experiment = run_experiment(kit, corpus, plan, change_cosine=change_cosine, track=track)
+    scored = score_trials(experiment, kit.cohort)
+    calibration = fit(kit, scored.trials, corpus, change_cosine=change_cosine, today=today)
+    calibrations = fitted_to_the_other_half(scored.trials, calibration)
+    return CalibrationRun(
+        calibration=calibration,
+        figures=score_figures(scored, calibrations),
+        changes=changes,
+        experiment=experiment,
+        scored=scored,
+    )
+
+
+def fitted_change_cosine(changes: VoiceChanges) -> float | None:
+    """None where there is too little continuous speech to know."""
+    try:
+        return fit_change_cosine(changes.same_voice)
+    except ValueError:
+        return None
+
+
+def fit(
+    kit: Kit, trials: Trials, corpus: Corpus, *, change_cosine: float | None, today: date
+) -> Calibration:
+    """Fits the calibration that goes into the file.
+
+    Raises:
+        UsageError: Fewer than MIN_SPEAKERS speakers, or too few trials in a half or condition.
+    """
+    num_speakers = len(np.unique(trials.enrolled[trials.is_target]))
+    if num_speakers < MIN_SPEAKERS:
+        raise UsageError(
+            f"{num_speakers} speakers could be enrolled and tested; a calibration needs "
+            f"{MIN_SPEAKERS}",
+            hint="add speakers, each with a session of four utterances or more",
+        )
+    try:
+        return fit_calibration(
+            trials,
+            encoder_id=kit.encoder.info.encoder_id,
+            cohort_id=kit.cohort.cohort_id if kit.cohort else None,
+            corpora=corpus.corpora,
+            created_on=today.isoformat(),
+            change_cosine=change_cosine,
+        )
+    except ValueError as error:
+        raise UsageError(
+            f"too little speech to calibrate on: {error}",
+            hint="every half and length needs target and stranger trials: add longer recordings",
+        ) from error

@@ -1,0 +1,292 @@
+"""Enrolls every speaker and plays everybody's other speech to the daemon: the material of trials.
+
+In: a corpus and a plan. Out: voiceprints, and tests that can be put to every voiceprint of the same
+corpus. Trials never cross corpora: another channel would give the stranger away.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+import numpy as np
+
+from voiceguard.audio.files import load_audio
+from voiceguard.enrollment import enroll_recordings
+from voiceguard.errors import AudioError, EnrollmentError, UsageError
+from voiceguard.evaluation.clips import add_noise, in_a_room, join, nested, quiet_rms, speech_of
+from voiceguard.evaluation.clips import speech_rms as rms_of
+from voiceguard.evaluation.corpus import Skip
+from voiceguard.evaluation.hearing import hear
+from voiceguard.vad import make_vad
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from voiceguard.compose import Kit
+    from voiceguard.evaluation.clips import Clip, Speech
+    from voiceguard.evaluation.corpus import Corpus, Recording
+    from voiceguard.evaluation.hearing import HeardSegment
+    from voiceguard.types import Samples, Voiceprint
+
+LENGTHS_S = (1.0, 2.0, 3.0, 5.0)
+FULL = "full"
+CLEAN = "clean"
+
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+"""Voiceprints made here are never kept."""
+
+_T = TypeVar("_T")
+
+
+class Track(Protocol):
+    """Shows progress over a list while it is worked through."""
+
+    def __call__(self, items: Sequence[_T], description: str) -> Iterable[_T]: ...
+
+
+def untracked(items: Sequence[_T], description: str) -> Iterable[_T]:  # noqa: ARG001
+    """Shows nothing."""
+    return items
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noise:
+    """A noise condition."""
+
+    name: str
+    snr_db: float
+    files: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is played to the daemon."""
+
+    num_enroll: int = 3
+    """Utterances of one session that a voiceprint is made from."""
+    lengths_s: tuple[float, ...] = LENGTHS_S
+    """Net speech of the crops; whole utterances as spoken are always played as well."""
+    max_places: int = 3
+    """In each session, from where crops of every length are taken."""
+    noises: tuple[Noise, ...] = ()
+    """Beside clean."""
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Enrolled:
+    """A voiceprint, and who it is."""
+
+    corpus: str
+    speaker: str
+    half: str
+    session: str
+    voiceprint: Voiceprint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Test:
+    """A stretch of speech as the daemon heard it."""
+
+    __test__ = False  # pytest: not a test of ours
+
+    corpus: str
+    speaker: str
+    half: str
+    session: str
+    length: str
+    """``1 s`` to ``5 s`` of net speech, or ``full``: an utterance as spoken."""
+    noise: str
+    """``clean``, or a noise's name."""
+    heard: HeardSegment | None
+    """None: the gate heard no speech."""
+
+    @property
+    def condition(self) -> str:
+        """``3 s clean``."""
+        return f"{self.length} {self.noise}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Experiment:
+    """Everything heard, once; trials are combinations of voiceprints and tests."""
+
+    enrolled: tuple[Enrolled, ...]
+    tests: tuple[Test, ...]
+    skips: tuple[Skip, ...]
+
+
+def run_experiment(
+    kit: Kit,
+    corpus: Corpus,
+    plan: Plan,
+    *,
+    change_cosine: float | None,
+    track: Track = untracked,
+) -> Experiment:
+    """Enrolls and tests every speaker.
+
+    Args:
+        kit: Encoder, gate, windows; its cohort, calibration and policy play no part.
+        corpus: Labelled recordings.
+        plan: Lengths, noise, utterances per enrollment.
+        change_cosine: As in a calibration: where a change of speaker ends a segment.
+        track: Shows progress.
+
+    Raises:
+        UsageError: Fewer than two speakers could be enrolled.
+    """
+    enrolled: list[Enrolled] = []
+    tests: list[Test] = []
+    skips: list[Skip] = list(corpus.skips)
+    speakers = corpus.by_speaker()
+    for speaker in track(sorted(speakers), "listening"):
+        sessions = load_utterances(kit, speakers[speaker], plan.seed, skips)
+        found = _enroll(kit, sessions, plan.num_enroll)
+        if found:
+            enrolled.append(found[0])
+        for session in sessions.values():
+            rest = [u for u in session if not found or u.recording.path not in found[1]]
+            if rest:
+                tests += _tests(kit, rest, plan, change_cosine)
+    if len(enrolled) < 2:  # noqa: PLR2004
+        raise UsageError(
+            f"{len(enrolled)} speakers could be enrolled, where 2 are needed",
+            hint=f"each needs a session of more than {plan.num_enroll} utterances that are long "
+            "enough to enroll from",
+        )
+    return Experiment(enrolled=tuple(enrolled), tests=tuple(tests), skips=tuple(skips))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Utterance:
+    """A recording, decoded."""
+
+    recording: Recording
+    samples: Samples
+    speech: Speech
+
+
+def load_utterances(
+    kit: Kit, recordings: Iterable[Recording], seed: int, skips: list[Skip]
+) -> dict[str, list[Utterance]]:
+    """One speaker's recordings by session; what is unreadable or silent is named in ``skips``."""
+    sessions: dict[str, list[Utterance]] = {}
+    for recording in recordings:
+        try:
+            samples = load_audio(recording.path, kit.settings.audio.channel)
+        except AudioError as error:
+            skips.append(Skip(recording.path, str(error)))
+            continue
+        rng = seeded(seed, recording.speaker, recording.path.name)
+        speech = speech_of(samples, kit.make_gate(), rng)
+        if speech.net_s:
+            utterance = Utterance(recording, samples, speech)
+            sessions.setdefault(recording.session, []).append(utterance)
+        else:
+            skips.append(Skip(recording.path, "no speech in it"))
+    return sessions
+
+
+def _enroll(
+    kit: Kit, sessions: dict[str, list[Utterance]], num_enroll: int
+) -> tuple[Enrolled, set[Path]] | None:
+    """Enrolls as ``voiceguard enroll --from`` does, from the session with the most speech.
+
+    From its longest utterances, as prompts are long sentences. The session keeps one utterance at
+    least for testing. None: there is no such session, or enrollment refuses.
+    """
+    large = [session for session in sessions.values() if len(session) > num_enroll]
+    if not large:
+        return None
+    session = max(large, key=lambda session: sum(each.speech.net_s for each in session))
+    takes = sorted(session, key=lambda each: (-each.speech.net_s, each.recording.path))[:num_enroll]
+    about = takes[0].recording
+    try:
+        voiceprint = enroll_recordings(
+            [take.samples for take in takes],
+            kit.encoder,
+            lambda: make_vad(kit.settings.vad),
+            kit.settings.gate,
+            speaker=about.speaker,
+            consent_at=_LONG_AGO,
+            now=_LONG_AGO,
+        )
+    except EnrollmentError:
+        return None
+    enrolled = Enrolled(
+        corpus=about.corpus,
+        speaker=about.speaker,
+        half=about.half,
+        session=about.session,
+        voiceprint=voiceprint,
+    )
+    return enrolled, {take.recording.path for take in takes}
+
+
+def _tests(
+    kit: Kit, spoken: Sequence[Utterance], plan: Plan, change_cosine: float | None
+) -> Iterator[Test]:
+    """Of one session."""
+    about = spoken[0].recording
+    for length, noise, clip in _clips(about, spoken, plan):
+        segments = hear(kit, clip.samples, change_cosine=change_cosine)
+        heard = [s for s in segments if s.overlap_s(clip.start_s, clip.end_s) > 0]
+        if length != FULL:
+            # A crop is one trial: the segment that holds most of it.
+            heard = sorted(heard, key=lambda s: -s.overlap_s(clip.start_s, clip.end_s))[:1]
+        for segment in heard or (None,):
+            yield Test(
+                corpus=about.corpus,
+                speaker=about.speaker,
+                half=about.half,
+                session=about.session,
+                length=length,
+                noise=noise,
+                heard=segment,
+            )
+
+
+def _clips(
+    about: Recording, spoken: Sequence[Utterance], plan: Plan
+) -> Iterator[tuple[str, str, Clip]]:
+    speech = join(each.speech for each in spoken)
+    crops = nested(speech, plan.lengths_s, max_places=plan.max_places)
+    for number, by_length in enumerate(crops):
+        level = rms_of(by_length[max(plan.lengths_s)])
+        for length_s, crop in by_length.items():
+            # Seeded by the place alone: the shorter crop is the beginning of the longer one.
+            place = (plan.seed, about.speaker, about.session, str(number))
+            clip = in_a_room(crop.samples, crop.quiet_rms, seeded(*place))
+            for noise, noisy in _with_noises(clip, level, plan, place):
+                yield f"{length_s:g} s", noise, noisy
+    for each in spoken:
+        place = (plan.seed, about.speaker, about.session, each.recording.path.name)
+        clip = in_a_room(each.samples, quiet_rms(each.samples), seeded(*place))
+        for noise, noisy in _with_noises(clip, rms_of(each.speech), plan, place):
+            yield FULL, noise, noisy
+
+
+def _with_noises(
+    clip: Clip, level: float, plan: Plan, place: tuple[int | str, ...]
+) -> Iterator[tuple[str, Clip]]:
+    yield CLEAN, clip
+    for noise in plan.noises:
+        rng = seeded(*place, noise.files[0].name, len(noise.files), repr(noise.snr_db))
+        samples = _load_noise(noise.files[int(rng.integers(len(noise.files)))])
+        yield noise.name, add_noise(clip, level, samples, noise.snr_db, rng)
+
+
+@lru_cache(maxsize=256)
+def _load_noise(path: Path) -> Samples:
+    return load_audio(path)
+
+
+def seeded(*names: int | str) -> np.random.Generator:
+    """The same draws for the same names, whatever else is drawn."""
+    return np.random.default_rng(zlib.crc32(repr(names).encode()))

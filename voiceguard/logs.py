@@ -1,0 +1,103 @@
+"""Logging: structlog on standard error, console lines for people or JSON for machines.
+
+Events are snake_case names of what happened, with fields; EVENTS is their catalogue, and a test
+holds every logging call of the package against it. Audio, embeddings, keys and passwords are
+never logged.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import sys
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, TextIO
+
+import structlog
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogConfig:
+    """The [log] table of voiceguard.toml."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    level: LogLevel = "info"
+    format: Literal["auto", "console", "json"] = "auto"
+    """``auto`` is console on a terminal and JSON elsewhere."""
+
+
+EVENTS: dict[str, str] = {
+    "broker_connected": "connected, with this version of MQTT",
+    "broker_connection_failed": "not connected, or lost again; logged when the cause changes",
+    "cache_unusable": "an evaluation's cached embeddings could not be read or written",
+    "command_ignored": "a retained or unknown MQTT command",
+    "command_received": "arm, disarm or reload came over MQTT",
+    "daemon_stopped": "everything is closed",
+    "device_opened": "a microphone delivers, at this rate",
+    "embedded_broker_abandoned": "it did not shut down in time and was left behind",
+    "embedded_broker_started": "anonymous, on loopback: for first runs only",
+    "file_truncated": "an audio file ends early; what there is was used",
+    "health_changed": "listening, disarmed, unavailable, and why",
+    "history_not_written": "a decision could not be remembered",
+    "history_set_aside": "the history was damaged; a new one was begun",
+    "home_assistant_started": "discovery and states were sent again",
+    "inference_failed": "the encoder failed on a window; its segment is inconclusive",
+    "partial_frame_dropped": "standard input ended in mid-sample",
+    "source_changed": "a stream is listening, stalled, muted, lost or ended",
+    "suspend_noticed": "the machine slept; what was pending is dropped",
+    "switch_not_remembered": "armed or disarmed could not be stored for a restart",
+    "voiceprint_refused": "a voiceprint was not believed; the others go on",
+    "voiceprints_loaded": "who is known from now on",
+    "voiceprints_unreadable": "nobody can be recognised: a missing or wrong key, say",
+}
+"""The event catalogue: every name that a log line can have, and what it means."""
+
+
+def configure_logging(config: LogConfig) -> None:
+    """Sets up structlog and routes the libraries' own loggers (warnings and worse) into it."""
+    level = logging.getLevelNamesMapping()[config.level.upper()]
+    wants_console = config.format == "console" or (config.format == "auto" and sys.stderr.isatty())
+    file = _standard_error()
+    renderer: Any = (
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0)
+        if wants_console
+        else structlog.processors.JSONRenderer()
+    )
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    structlog.configure(
+        processors=[*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(file),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(file)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(max(level, logging.WARNING))
+
+
+def _standard_error() -> TextIO:
+    """Standard error by a descriptor of its own.
+
+    sounddevice points descriptor 2 at /dev/null whenever it starts PortAudio; what is logged in
+    those moments (a lost device) would vanish.
+    """
+    try:
+        return os.fdopen(os.dup(sys.stderr.fileno()), "w", buffering=1, errors="replace")
+    except (OSError, io.UnsupportedOperation):  # replaced by something that is not a file
+        return sys.stderr

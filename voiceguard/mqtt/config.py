@@ -1,0 +1,169 @@
+"""The [mqtt] table: which broker, who we are there, how long anything may take. Pure."""
+
+from __future__ import annotations
+
+import re
+import socket
+from dataclasses import dataclass, field
+from pathlib import Path  # noqa: TC003  # pydantic-settings resolves these annotations
+from typing import Any, ClassVar, Literal
+from urllib.parse import urlsplit
+
+from voiceguard.mqtt.topics import Topics
+
+_NODE = re.compile(r"[a-z0-9_-]{1,64}")
+_PREFIX = re.compile(r"[A-Za-z0-9_-]{1,64}(/[A-Za-z0-9_-]{1,64}){0,7}")
+_MAX_CLIENT_ID = 64
+_PORTS = {"mqtt": 1883, "mqtts": 8883}
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerAddress:
+    """Where a broker listens."""
+
+    host: str
+    port: int
+    tls: bool = False
+    username: str | None = None
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'mqtts' if self.tls else 'mqtt'}://{host}:{self.port}"
+
+
+def default_node_id() -> str:
+    """This machine's name, in the characters that a node id may have."""
+    name = socket.gethostname().split(".", maxsplit=1)[0].lower()
+    return re.sub(r"[^a-z0-9_-]+", "-", name).strip("-")[:64] or "voiceguard"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MqttConfig:
+    """How decisions reach the home, the [mqtt] table of voiceguard.toml."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    broker: str = "mqtt://localhost"
+    """``mqtt://[user@]host[:port]``, ``mqtts://...`` (TLS), ``embedded`` (a broker inside this
+    process, on loopback, without passwords: first runs only) or ``none``."""
+    username: str | None = None
+    password_file: Path | None = None
+    """Holds the password and nothing else; mode 0600, or a systemd credential."""
+    ca_file: Path | None = None
+    """PEM; instead of the system's certificate authorities (mqtts only)."""
+    client_cert_file: Path | None = None
+    client_key_file: Path | None = None
+    protocol: Literal["auto", "5", "3.1.1"] = "auto"
+    """``auto``: MQTT 5, and 3.1.1 where the broker knows no better."""
+    prefix: str = "voiceguard"
+    """First part of every topic."""
+    node_id: str = field(default_factory=default_node_id)
+    """Second part of every topic; unique per daemon. Default: this machine's name."""
+    client_id: str | None = None
+    """Unique per connection to the broker. Default: ``voiceguard-<node_id>``."""
+    discovery: bool = True
+    """Tell Home Assistant what there is."""
+    discovery_prefix: str = "homeassistant"
+    occupancy_hold_s: float = 30.0
+    """How long after an accept its speaker counts as present, unless a decision says otherwise."""
+    keepalive_s: int = 10
+    """A broker that is silent for up to twice as long is given up."""
+    timeout_s: float = 5.0
+    """Longest wait for a connection, and for each acknowledgement."""
+    outbox_size: int = 64
+    """Decisions that wait while the broker is away; the oldest are dropped and counted."""
+
+    def __post_init__(self) -> None:
+        address = parse_broker(self.broker)
+        if (
+            address is not None
+            and address.username
+            and self.username not in {None, address.username}
+        ):
+            raise ValueError(
+                f"username is {self.username!r}, but broker says {address.username!r}: give one"
+            )
+        if not _NODE.fullmatch(self.node_id):
+            raise ValueError(f"node_id must be 1 to 64 of a-z 0-9 _ -, not {self.node_id!r}")
+        for name in ("prefix", "discovery_prefix"):
+            if not _PREFIX.fullmatch(getattr(self, name)):
+                raise ValueError(
+                    f"{name} must be words of A-Z a-z 0-9 _ - joined by /, "
+                    f"not {getattr(self, name)!r}"
+                )
+        if self.client_id is not None and not 1 <= len(self.client_id) <= _MAX_CLIENT_ID:
+            raise ValueError(f"client_id must have 1 to {_MAX_CLIENT_ID} characters")
+        if self.protocol not in {"auto", "5", "3.1.1"}:
+            raise ValueError(f'protocol must be "auto", "5" or "3.1.1", not {self.protocol!r}')
+        if self.broker == "embedded" and self.protocol == "5":
+            raise ValueError('the embedded broker speaks only MQTT 3.1.1: set protocol = "auto"')
+        self._check_tls(address)
+        _check_range("occupancy_hold_s", self.occupancy_hold_s, 1, 600)
+        _check_range("keepalive_s", self.keepalive_s, 1, 300)
+        _check_range("timeout_s", self.timeout_s, 0.1, 60)
+        _check_range("outbox_size", self.outbox_size, 1, 10_000)
+
+    def _check_tls(self, address: BrokerAddress | None) -> None:
+        if (self.client_cert_file is None) != (self.client_key_file is None):
+            raise ValueError("client_cert_file and client_key_file need each other")
+        has_tls_files = self.ca_file is not None or self.client_cert_file is not None
+        if has_tls_files and (address is None or not address.tls):
+            raise ValueError(f"ca_file and client_cert_file need mqtts://, not {self.broker!r}")
+        if self.password_file is not None and address is not None and self.login is None:
+            raise ValueError("password_file needs a username (or mqtt://user@host)")
+
+    @property
+    def is_enabled(self) -> bool:
+        """Whether there is a broker to talk to at all."""
+        return self.broker != "none"
+
+    @property
+    def address(self) -> BrokerAddress | None:
+        """The broker's; None for ``embedded`` and ``none``."""
+        return parse_broker(self.broker)
+
+    @property
+    def login(self) -> str | None:
+        """The user name, wherever it was given."""
+        address = self.address
+        return self.username or (address.username if address is not None else None)
+
+    @property
+    def topics(self) -> Topics:
+        return Topics(self.prefix, self.node_id, self.discovery_prefix)
+
+
+def parse_broker(broker: str) -> BrokerAddress | None:
+    """Reads the ``broker`` setting; None for ``embedded`` and ``none``.
+
+    Raises:
+        ValueError: It is none of the forms that MqttConfig.broker names.
+    """
+    if broker in {"embedded", "none"}:
+        return None
+    url = urlsplit(broker)
+    # Checked first, and the URL is not repeated: nothing may print the password once more.
+    if url.password is not None:
+        raise ValueError(
+            "broker must not contain a password, which `ps` shows to every user of this machine: "
+            "write it into a file of mode 0600 and set password_file"
+        )
+    form = "broker must be mqtt://[user@]host[:port], mqtts://..., embedded or none"
+    try:
+        port = url.port
+    except ValueError as error:
+        raise ValueError(f"{form}; the port of {broker!r} is no number up to 65535") from error
+    is_plain = not (url.path.strip("/") or url.query or url.fragment)
+    if url.scheme not in _PORTS or not url.hostname or port == 0 or not is_plain:
+        raise ValueError(f"{form}, not {broker!r}")
+    return BrokerAddress(
+        host=url.hostname,
+        port=port or _PORTS[url.scheme],
+        tls=url.scheme == "mqtts",
+        username=url.username or None,
+    )
+
+
+def _check_range(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise ValueError(f"{name} must be between {low:g} and {high:g}, not {value:g}")

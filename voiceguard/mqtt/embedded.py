@@ -1,0 +1,99 @@
+"""A broker inside this process for first runs, the demo and tests: amqtt on 127.0.0.1.
+
+Event loop only; its tasks live and end inside the context manager. MQTT 3.1.1, no passwords,
+nothing is stored: never for a home that relies on it. Needs the extra ``voiceguard[broker]``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from voiceguard.errors import BrokerError
+from voiceguard.mqtt.config import BrokerAddress
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+log = structlog.get_logger()
+
+_HOST = "127.0.0.1"
+DEFAULT_PORT = 1883
+_STOP_WITHIN_S = 1.0
+# amqtt reports every connection at INFO and every rude client at WARNING; its own failures that
+# matter reach us as exceptions.
+_CHATTY = ("amqtt", "transitions")
+
+
+@asynccontextmanager
+async def embedded_broker(port: int = DEFAULT_PORT) -> AsyncIterator[BrokerAddress]:
+    """Runs a broker for as long as the block lasts.
+
+    Args:
+        port: Where it listens; if that is taken, or 0, on any free port.
+
+    Yields:
+        Its address.
+
+    Raises:
+        BrokerError: amqtt is not installed, or cannot listen.
+    """
+    try:
+        from amqtt.broker import Broker  # noqa: PLC0415  # an extra
+        from amqtt.errors import BrokerError as AmqttError  # noqa: PLC0415
+    except ImportError as error:
+        raise BrokerError(
+            "the embedded broker needs amqtt, which is not installed",
+            hint="run: pip install 'voiceguard[broker]'",
+        ) from error
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    chosen = _free_port(port)
+    broker = Broker(_configuration(chosen))
+    try:
+        await broker.start()
+    except AmqttError as error:
+        raise BrokerError(
+            f"the embedded broker cannot listen on {_HOST}:{chosen}: {error}",
+            hint="try again, or name a broker of your own with --broker mqtt://HOST",
+        ) from error
+    address = BrokerAddress(_HOST, chosen)
+    log.warning(
+        "embedded_broker_started", address=str(address), protocol="3.1.1", use="first runs only"
+    )
+    try:
+        yield address
+    finally:
+        try:
+            async with asyncio.timeout(_STOP_WITHIN_S):
+                await broker.shutdown()
+        except TimeoutError:
+            log.warning("embedded_broker_abandoned", address=str(address))
+
+
+def _configuration(port: int) -> dict[str, Any]:
+    return {
+        "listeners": {"default": {"type": "tcp", "bind": f"{_HOST}:{port}"}},
+        # Named, because the default set adds a $SYS publisher and loggers of every packet.
+        "plugins": {
+            "amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True},
+        },
+    }
+
+
+def _free_port(preferred: int) -> int:
+    for wanted in (preferred, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((_HOST, wanted))
+            except OSError:
+                continue
+            port: int = probe.getsockname()[1]
+            return port
+    raise BrokerError("no free port on 127.0.0.1", hint="close something that listens")

@@ -1,0 +1,103 @@
+"""Hop 6 of 6: what voiceguard says and hears over MQTT, schema 1.
+
+Pure. ``<base>`` is ``<prefix>/<node>``, by default ``voiceguard/<host name>``.
+
+| topic | retained | payload |
+|---|---|---|
+| `<base>/availability` | yes | `online`, `offline` (also the last will). Online: connected, and
+decisions can be expected or the daemon is disarmed on purpose |
+| `<base>/status` | yes | JSON: `schema`; `state` (`starting`, `listening`, `disarmed`,
+`unavailable`); `reason`; `armed`; `streams` (name to state, detail and counters such as
+`samples_lost`); `encoder`; `speakers`; `refused` |
+| `<base>/decision` | never | JSON, the fields of voiceguard/wire.py: one final one per segment |
+| `<base>/provisional` | never | JSON, the same fields: accepts while the segment still grows; a
+final decision follows and may revoke them |
+| `<base>/speaker` | yes | JSON: `schema`; `speaker` and `outcome` of the latest decision, with its
+`stream`, `decision_id` and `decided_at` (all null once the occupancy hold is over, when disarmed or
+unavailable); `last_accepted`, `last_accepted_at` |
+| `<base>/occupancy/<speaker>` | yes | `ON` at an accept; `OFF` as soon as a final decision of that
+stream says otherwise or accepts somebody else, when the hold is over, when disarmed or unavailable
+|
+| `<base>/command` | (in) | `arm`, `disarm`, `reload`. A retained command is ignored, an unknown one
+logged |
+| `<discovery prefix>/device/voiceguard_<node>/config` | yes | Home Assistant device discovery |
+| `<discovery prefix>/status` | (in) | `online`: discovery and states are sent again |
+
+Rules for consumers. Act on ``decision`` (and ``provisional``) messages, never on a state; check
+``expires_at`` against a clock of your own; forget a ``decision_id`` that you have seen (delivery is
+at least once); subscribe with a clean session. MQTT 5: decisions are QoS 1 with a message expiry
+interval. MQTT 3.1.1 has no expiry, so there they are QoS 0 and cannot be replayed by a broker.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+ONLINE = "online"
+OFFLINE = "offline"
+OCCUPIED = "ON"
+EMPTY = "OFF"
+
+
+class Command(StrEnum):
+    """What may be asked of the daemon over MQTT."""
+
+    ARM = "arm"
+    DISARM = "disarm"
+    RELOAD = "reload"
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """The topics of one daemon. ``prefix`` and ``node`` were validated by MqttConfig."""
+
+    prefix: str
+    node: str
+    discovery_prefix: str
+
+    @property
+    def base(self) -> str:
+        return f"{self.prefix}/{self.node}"
+
+    @property
+    def availability(self) -> str:
+        return f"{self.base}/availability"
+
+    @property
+    def status(self) -> str:
+        return f"{self.base}/status"
+
+    @property
+    def decision(self) -> str:
+        return f"{self.base}/decision"
+
+    @property
+    def provisional(self) -> str:
+        return f"{self.base}/provisional"
+
+    @property
+    def speaker(self) -> str:
+        return f"{self.base}/speaker"
+
+    @property
+    def command(self) -> str:
+        return f"{self.base}/command"
+
+    def occupancy(self, speaker: str) -> str:
+        """One speaker's state topic."""
+        return f"{self.base}/occupancy/{speaker}"
+
+    @property
+    def device_id(self) -> str:
+        """What Home Assistant knows this daemon by."""
+        return f"voiceguard_{self.node}"
+
+    @property
+    def discovery(self) -> str:
+        return f"{self.discovery_prefix}/device/{self.device_id}/config"
+
+    @property
+    def birth(self) -> str:
+        """Where Home Assistant announces that it has started."""
+        return f"{self.discovery_prefix}/status"

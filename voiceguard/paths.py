@@ -1,0 +1,88 @@
+"""Where voiceguard keeps its state: the directory, the files in it, and how it is made.
+
+::
+
+    <state directory>/              0700
+      voiceprints/                  0700, one encrypted file per speaker
+      voiceguard.key                0600, the key of those files (unless it is given elsewhere)
+      history.sqlite3               0600, the last decisions
+      lock                          held by the daemon that owns this directory
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import platformdirs
+
+from voiceguard.errors import StateError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PRIVATE_DIR_MODE = 0o700
+PRIVATE_FILE_MODE = 0o600
+
+
+def state_dir(override: str | Path | None = None, environ: Mapping[str, str] = os.environ) -> Path:
+    """The state directory, which need not exist yet.
+
+    Args:
+        override: The setting ``state_dir``; empty or None: not set.
+        environ: ``VOICEGUARD_STATE_DIR`` comes next, then systemd's ``STATE_DIRECTORY`` (the first
+            of its colon-separated directories), then the platform's place for a user's state.
+    """
+    if override and str(override):
+        return Path(override).expanduser()
+    if chosen := environ.get("VOICEGUARD_STATE_DIR"):
+        return Path(chosen).expanduser()
+    if from_systemd := environ.get("STATE_DIRECTORY", "").split(":", 1)[0]:
+        return Path(from_systemd)
+    return platformdirs.user_state_path("voiceguard", appauthor=False)
+
+
+def voiceprints_dir(state: Path) -> Path:
+    """One file per enrolled speaker, and nothing else of value."""
+    return state / "voiceprints"
+
+
+def default_key_file(state: Path) -> Path:
+    """Beside the voiceprints' directory, so that a copy of that directory tells nothing."""
+    return state / "voiceguard.key"
+
+
+def history_file(state: Path) -> Path:
+    """The database of the last decisions."""
+    return state / "history.sqlite3"
+
+
+def lock_file(state: Path) -> Path:
+    """Locked by the daemon for as long as it runs."""
+    return state / "lock"
+
+
+def make_private_dir(directory: Path) -> None:
+    """Makes a directory and its missing parents, each for its owner only; keeps existing ones.
+
+    Raises:
+        StateError: It cannot be made, or cannot be written to.
+    """
+    missing = [path for path in (directory, *directory.parents) if not path.exists()]
+    try:
+        for path in reversed(missing):
+            path.mkdir(mode=PRIVATE_DIR_MODE, exist_ok=True)
+    except OSError as error:
+        raise StateError(
+            f"cannot make the directory {directory}: {error.strerror}",
+            hint="choose another with --state-dir, VOICEGUARD_STATE_DIR or `state_dir` in the "
+            "configuration, or mend the permissions of its parent",
+        ) from error
+    if not directory.is_dir():
+        raise StateError(f"{directory} is not a directory", hint="move that file away")
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise StateError(
+            f"no permission to write into {directory}",
+            hint=f"run as its owner, or `chown` it to this user (uid {os.getuid()})",
+        )

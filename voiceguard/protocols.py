@@ -1,0 +1,128 @@
+"""What the pipeline asks of its adapters. Tests fake these by hand; nothing else is faked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from voiceguard.types import (
+        AudioChunk,
+        Decision,
+        Embedding,
+        EncoderInfo,
+        Samples,
+        SourceStatus,
+        Window,
+    )
+
+
+class AudioSource(Protocol):
+    """Hop 1. A named stream of audio that tells of its own troubles.
+
+    A live source loses the oldest samples when its reader is late, and counts them; any other
+    source waits for its reader, so that its decisions never depend on load.
+    """
+
+    name: str
+    is_live: bool
+
+    def events(self) -> AsyncIterator[AudioChunk | SourceStatus]:
+        """Yields chunks, and every change of state between the chunks that it separates.
+
+        A live source recovers by itself from anything that can pass (device unplugged, server
+        restarted, rate changed) and never ends. Others end after ``SourceState.ENDED``.
+
+        Raises:
+            DeviceError: The device cannot be opened for a reason that waiting won't mend.
+            AudioError: The file is not readable as audio.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Frees the device or file within 0.5 s; the iterator ends. Safe to call twice."""
+        ...
+
+    def statistics(self) -> SourceStatistics:
+        """Counters since the source was opened."""
+        ...
+
+
+class SourceStatistics(Protocol):
+    """In device samples; ``captured == delivered + lost + buffered`` holds at every moment."""
+
+    @property
+    def samples_captured(self) -> int: ...
+    @property
+    def samples_delivered(self) -> int: ...
+    @property
+    def samples_lost(self) -> int: ...
+    @property
+    def samples_buffered(self) -> int: ...
+
+
+class VoiceActivityDetector(Protocol):
+    """Hop 2's ear: gives every 10 ms frame a score; the gate applies hysteresis and timing."""
+
+    enter_score: float
+    """Scores at or above it start speech."""
+    exit_score: float
+    """Scores below it, for as long as the hangover, end speech."""
+
+    def push(self, samples: Samples) -> list[float]:
+        """Scores every frame of FRAME_SAMPLES that is complete by now.
+
+        Args:
+            samples: ``(num_samples,)`` mono 16 kHz, finite; any number of samples.
+
+        Returns:
+            One score per frame completed, oldest first. However the input is cut into calls,
+            the concatenated scores are the same.
+        """
+        ...
+
+    def reset(self) -> None:
+        """Forgets the audio so far (after a gap), not what was learnt of the room's noise."""
+        ...
+
+
+class Encoder(Protocol):
+    """Hop 3. Turns audio into embeddings. Blocking; called only on the inference executor."""
+
+    info: EncoderInfo
+
+    def embed(self, samples: Samples) -> Embedding:
+        """Embeds a whole recording as it is.
+
+        Args:
+            samples: ``(num_samples,)`` mono 16 kHz float32, at least ``info.min_window_s`` long.
+
+        Returns:
+            ``(embedding_dim,)`` float32, L2 norm 1.
+
+        Raises:
+            AudioError: Too short, or not finite.
+        """
+        ...
+
+    def open_stream(self) -> EncoderStream:
+        """A stateful view for one stream's windows, which shares the weights."""
+        ...
+
+
+class EncoderStream(Protocol):
+    """Embeds overlapping windows without computing their shared features again."""
+
+    def embed(self, window: Window) -> Embedding:
+        """Equals ``Encoder.embed(window.samples)`` to float32 rounding.
+
+        Frames of an earlier window are reused where ``window.segment`` is the same.
+        """
+        ...
+
+
+class DecisionSink(Protocol):
+    """Hop 6. Takes a decision without waiting; what it cannot keep it drops and counts."""
+
+    def publish(self, decision: Decision) -> None: ...

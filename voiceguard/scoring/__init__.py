@@ -1,0 +1,7 @@
+"""Hops 4 and 5 of 6: embeddings become calibrated scores, scores become a verdict.
+
+Pure numpy. ``cosine`` and ``snorm`` compare, ``calibration`` turns a score into a log-likelihood
+ratio, ``scorer`` (hop 4) does both for every voiceprint, ``policy`` (hop 5) decides. ``pooling``
+makes one test embedding of a segment's windows. ``trials``, ``fitting``, ``tail`` and ``metrics``
+are used when a calibration is made or judged.
+"""

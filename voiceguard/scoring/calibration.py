@@ -1,0 +1,204 @@
+"""Calibration: from a normalised score to a natural log-likelihood ratio, and rates to thresholds.
+
+Part of hop 4 (``Calibration.llr``) and hop 5 (the thresholds). The file lives beside the weights
+and is bound to one encoder and one cohort; ``fitting`` makes it.
+
+Source: N. Bruemmer, J. du Preez, "Application-independent evaluation of speaker detection",
+Computer Speech and Language 20, 2006; quality terms after L. Ferrer et al., "A unified approach
+for audio characterization and its application to speaker recognition", Odyssey 2012.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from voiceguard.errors import EncoderError
+from voiceguard.scoring.tail import Tail, Threshold
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+LLR_CAP = 20.0
+"""One in 500 million. No test set shows that; beyond it a higher score adds nothing."""
+
+_FORMAT = "voiceguard-calibration-1"
+_REMAKE = "Fit it again for this encoder and cohort, or install voiceguard again."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """What a calibration was fitted on, and how well it does on speakers it was not fitted on."""
+
+    created_on: str
+    """Date, ISO 8601."""
+    corpora: tuple[str, ...]
+    num_speakers: int
+    num_target_trials: int
+    num_nontarget_trials: int
+    p_target: float
+    """The prior at which the logistic loss was weighted."""
+    cllr: float
+    """Cross-fitted, in bits."""
+    min_cllr: float
+    eer: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """``llr = (slope + slope_quality.q) score + offset + offset_quality.q``, bounded.
+
+    ``q`` = (natural log of net speech seconds, SNR in dB), clamped to the range that was fitted.
+    """
+
+    encoder_id: str
+    cohort_id: str | None
+    """None: it expects cosines that were not normalised."""
+    slope: float
+    offset: float
+    quality_range: tuple[tuple[float, float], tuple[float, float]]
+    """Lowest and highest, of log net speech seconds and of SNR in dB."""
+    nontarget_tails: tuple[Tail, ...]
+    """Of a segment's final LLR, one per condition: the promised rate holds in each of them."""
+    target_tails: tuple[Tail, ...]
+    """The same of target LLRs, sign turned."""
+    provenance: Provenance
+    slope_quality: tuple[float, float] = (0.0, 0.0)
+    offset_quality: tuple[float, float] = (0.0, 0.0)
+    llr_cap: float = LLR_CAP
+    change_cosine: float | None = None
+    """Successive stretches of speech less alike than this are two voices; None: unknown."""
+
+    def __post_init__(self) -> None:
+        pairs = (*self.quality_range, self.slope_quality, self.offset_quality)
+        if any(len(pair) != 2 for pair in pairs) or len(self.quality_range) != 2:  # noqa: PLR2004
+            raise ValueError("quality terms come in pairs: log net speech seconds, SNR in dB")
+        numbers = [self.slope, self.offset, self.llr_cap, *(x for pair in pairs for x in pair)]
+        if not all(math.isfinite(number) for number in numbers):
+            raise ValueError("a coefficient is not finite")
+        if self.slope < 0 or self.llr_cap <= 0:
+            raise ValueError("slope must not be negative, and llr_cap must be positive")
+        if self.change_cosine is not None and not -1 <= self.change_cosine <= 1:
+            raise ValueError("change_cosine must be between -1 and 1")
+        if any(low > high for low, high in self.quality_range):
+            raise ValueError("quality_range must be (lowest, highest), twice")
+        if not self.nontarget_tails or not self.target_tails:
+            raise ValueError("a calibration needs a tail of each kind")
+
+    def llr(
+        self,
+        score: NDArray[np.float64],
+        net_speech_s: float | NDArray[np.float64],
+        snr_db: float | NDArray[np.float64],
+    ) -> NDArray[np.float64]:
+        """Calibrates normalised scores.
+
+        Args:
+            score: Any shape.
+            net_speech_s: Of the test utterance; broadcasts with ``score``.
+            snr_db: Likewise.
+
+        Returns:
+            Natural LLRs in [-llr_cap, llr_cap], never falling with the score; NaN where the score
+            or the quality is.
+        """
+        quality = clamped_quality(net_speech_s, snr_db, self.quality_range)
+        slope = self.slope + np.tensordot(self.slope_quality, quality, 1)
+        offset = self.offset + np.tensordot(self.offset_quality, quality, 1)
+        llr = np.maximum(slope, 0.0) * score + offset
+        return np.asarray(np.clip(llr, -self.llr_cap, self.llr_cap), dtype=np.float64)
+
+    def threshold_for(self, p_fa: float) -> Threshold:
+        """The LLR that a non-target's exceeds with probability ``p_fa`` at most."""
+        return _strictest(self.nontarget_tails, p_fa)
+
+    def threshold_for_miss(self, p_miss: float) -> Threshold:
+        """The LLR that a target's falls short of with probability ``p_miss`` at most."""
+        mirrored = _strictest(self.target_tails, p_miss)
+        return Threshold(-mirrored.llr, mirrored.extrapolated)
+
+    def to_json(self) -> str:
+        """Everything, readable by people as well."""
+        return json.dumps({"format": _FORMAT, **asdict(self)}, indent=1, sort_keys=True) + "\n"
+
+
+def clamped_quality(
+    net_speech_s: float | NDArray[np.float64],
+    snr_db: float | NDArray[np.float64],
+    quality_range: tuple[tuple[float, float], tuple[float, float]],
+) -> NDArray[np.float64]:
+    """``(2, ...)``: log net seconds and SNR, inside the range; NaN stays NaN."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_s = np.log(net_speech_s)
+    (low_s, high_s), (low_db, high_db) = quality_range
+    pair = np.broadcast_arrays(np.clip(log_s, low_s, high_s), np.clip(snr_db, low_db, high_db))
+    return np.stack([np.asarray(part, dtype=np.float64) for part in pair])
+
+
+def _strictest(tails: tuple[Tail, ...], rate: float) -> Threshold:
+    thresholds = [tail.threshold(rate) for tail in tails]
+    return Threshold(
+        max(threshold.llr for threshold in thresholds),
+        any(threshold.extrapolated for threshold in thresholds),
+    )
+
+
+def calibration_from_json(text: str) -> Calibration:
+    """Reads what ``to_json`` wrote.
+
+    Raises:
+        ValueError: It is not that (KeyError and TypeError are turned into it as well).
+    """
+    values: dict[str, Any] = json.loads(text)
+    try:
+        if values.pop("format") != _FORMAT:
+            raise ValueError(f"the format is not {_FORMAT}")
+        for name in ("nontarget_tails", "target_tails"):
+            values[name] = tuple(
+                Tail(
+                    **{**tail, "rates": tuple(tail["rates"]), "quantiles": tuple(tail["quantiles"])}
+                )
+                for tail in values[name]
+            )
+        about = values["provenance"]
+        values["provenance"] = Provenance(**{**about, "corpora": tuple(about["corpora"])})
+        for name in ("slope_quality", "offset_quality"):
+            values[name] = tuple(values[name])
+        values["quality_range"] = tuple(tuple(pair) for pair in values["quality_range"])
+        return Calibration(**values)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"a field is missing, unknown or of the wrong kind ({error})") from error
+
+
+def save_calibration(calibration: Calibration, path: Path) -> None:
+    """Writes JSON."""
+    path.write_text(calibration.to_json(), encoding="utf-8")
+
+
+def load_calibration(path: Path, *, encoder_id: str, cohort_id: str | None) -> Calibration:
+    """Reads the calibration of one encoder and one cohort.
+
+    Raises:
+        EncoderError: The file is missing, damaged, or fitted to another encoder or cohort.
+    """
+    try:
+        calibration = calibration_from_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise EncoderError(f"calibration {path} does not exist", hint=_REMAKE) from None
+    except (OSError, ValueError) as error:
+        raise EncoderError(f"calibration {path} is damaged: {error}", hint=_REMAKE) from error
+    for what, stated, expected in (
+        ("encoder", calibration.encoder_id, encoder_id),
+        ("cohort", calibration.cohort_id, cohort_id),
+    ):
+        if stated != expected:
+            raise EncoderError(
+                f"calibration {path} was fitted to {what} {stated}, not to {expected}", hint=_REMAKE
+            )
+    return calibration

@@ -1,0 +1,230 @@
+"""Hop 5 of 6: scores become a verdict at a stated error rate.
+
+Pure, on the event loop. In: the scores of hop 4, and how much evidence they rest on. Out: a
+``Verdict``, which the pipeline turns into a decision. Nothing here ever fails open: whatever is
+missing, too little or not finite is inconclusive, with its reason.
+
+How the promise is kept: a segment may be accepted by one of several provisional looks or by its
+final decision, against any voiceprint. By the union bound the chance that a stranger is accepted
+at all is at most the sum over all of these, so ``p_fa`` is divided: ``look_share`` of it evenly
+among the first ``max_looks`` looks, the rest to the final decision, and each part evenly among
+the voiceprints.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from voiceguard.types import Outcome, Reason, SpeakerScore
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from voiceguard.scoring.calibration import Calibration
+
+P_FA_CEILING = 0.05
+"""No configuration may promise less than this."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyConfig:
+    """When to accept, the [policy] table of voiceguard.toml."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    p_fa: float = 0.01
+    """False accepts per final decision about a stranger, all voiceprints together; <= 0.05."""
+    p_miss: float = 0.05
+    """An enrolled speaker's segments that may be called rejected or unknown; what lies between is
+    inconclusive. 0: there is no between, everything that is not accepted is rejected or unknown."""
+    min_speech_s: float = 0.8
+    """Less net speech is inconclusive."""
+    min_snr_db: float = 0.0
+    """Noisier speech is inconclusive."""
+    margin_llr: float = 2.0
+    """How far the best voiceprint must lead the runner-up: 2 is 7 times likelier. Only where
+    several are enrolled."""
+    look_share: float = 0.2
+    """Share of p_fa that accepting before the end of the speech may use. 0: only at the end."""
+    max_looks: int = 8
+    """Provisional looks that can accept: the first ones, while windows still grow."""
+    expiry_s: float = 5.0
+    """How long after it was made a decision may be acted on."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.p_fa <= P_FA_CEILING:
+            raise ValueError(f"p_fa must be above 0 and at most {P_FA_CEILING}, not {self.p_fa}")
+        for name, low, high in (
+            ("p_miss", 0.0, 0.5),
+            ("min_speech_s", 0.5, 10.0),
+            ("min_snr_db", -20.0, 60.0),
+            ("margin_llr", 0.0, 10.0),
+            ("look_share", 0.0, 0.9),
+            ("max_looks", 1, 100),
+            ("expiry_s", 0.5, 60.0),
+        ):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ValueError(f"{name} must be between {low:g} and {high:g}, not {value}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What a verdict rests on, the scores aside."""
+
+    net_speech_s: float
+    snr_db: float
+    is_final: bool
+    look: int = 1
+    """Of provisional verdicts: which look at this segment, from 1. Ignored in the final one."""
+    impediment: Reason | None = None
+    """What forbids an accept whatever the scores say: a second voice, lost audio, overload."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """An outcome, its reason, and the figures behind it.
+
+    A provisional verdict is accepted or inconclusive, nothing else: that somebody is *not* the
+    speaker is only said once all of their speech was heard.
+    """
+
+    outcome: Outcome
+    reason: Reason
+    speaker: str | None
+    """The accepted or claimed one."""
+    p_fa: float
+    """The operating point: per final decision, all voiceprints and looks."""
+    accept_llr: float | None = None
+    """LLRs strictly above it accept; None where no threshold applied."""
+    reject_llr: float | None = None
+    """LLRs strictly below it reject."""
+    extrapolated: bool = False
+    """accept_llr belongs to a rate lower than the test data can show."""
+
+
+def decide(
+    scores: Sequence[SpeakerScore],
+    evidence: Evidence,
+    config: PolicyConfig,
+    calibration: Calibration | None,
+    *,
+    claimed: str | None = None,
+) -> Verdict:
+    """Open set: which of the enrolled speakers is it, or none? With a claim: is it that one?
+
+    Args:
+        scores: One per voiceprint, in any order. With a claim only the claimed one's counts.
+        evidence: What they rest on.
+        config: The policy.
+        calibration: The one that made the LLRs.
+        claimed: The speaker that the voice is claimed to be; None: open-set identification.
+
+    Returns:
+        Open set: accepted with a speaker, unknown (final only), or inconclusive. Claim: accepted,
+        rejected (final only), or inconclusive, always with the claimed speaker.
+    """
+    # By name last, so that equal scores don't depend on the order they came in.
+    ranked = sorted(
+        (score for score in scores if claimed in (None, score.speaker)),
+        key=lambda score: (-_llr_or_lowest(score), score.speaker),
+    )
+    llrs = [score.llr for score in ranked]
+    obstacle = _obstacle(llrs, evidence, config, calibration)
+    if obstacle is not None or calibration is None:
+        return Verdict(
+            outcome=Outcome.INCONCLUSIVE,
+            reason=obstacle or Reason.UNCALIBRATED,
+            speaker=claimed,
+            p_fa=config.p_fa,
+        )
+    best, *others = (llr for llr in llrs if llr is not None)
+    accept_llr, extrapolated = _accept_threshold(evidence, config, calibration, len(llrs))
+    reject_llr = _reject_threshold(evidence, config, calibration, accept_llr)
+    lead = best - others[0] if others else math.inf
+    outcome, reason = _compare(best, lead, accept_llr, reject_llr, config)
+    if outcome is Outcome.UNKNOWN and claimed is not None:
+        outcome = Outcome.REJECTED
+    return Verdict(
+        outcome=outcome,
+        reason=reason,
+        speaker=ranked[0].speaker if outcome is Outcome.ACCEPTED else claimed,
+        p_fa=config.p_fa,
+        accept_llr=accept_llr if math.isfinite(accept_llr) else None,
+        reject_llr=reject_llr,
+        extrapolated=extrapolated,
+    )
+
+
+def accept_budget(config: PolicyConfig, evidence: Evidence, num_voiceprints: int) -> float:
+    """The part of p_fa that one voiceprint may use in this verdict; 0: nothing is left."""
+    if evidence.is_final:
+        share = 1.0 - config.look_share
+    elif 1 <= evidence.look <= config.max_looks:
+        share = config.look_share / config.max_looks
+    else:
+        share = 0.0
+    return config.p_fa * share / num_voiceprints
+
+
+def _compare(
+    best: float, lead: float, accept_llr: float, reject_llr: float | None, config: PolicyConfig
+) -> tuple[Outcome, Reason]:
+    if best > accept_llr:
+        # At most: with a margin of 0 an exact tie is still nobody in particular.
+        if lead <= config.margin_llr:
+            return Outcome.INCONCLUSIVE, Reason.RUNNER_UP_TOO_CLOSE
+        return Outcome.ACCEPTED, Reason.ABOVE_THRESHOLD
+    if reject_llr is not None and (best < reject_llr or reject_llr == accept_llr):
+        return Outcome.UNKNOWN, Reason.BELOW_THRESHOLD
+    return Outcome.INCONCLUSIVE, Reason.BETWEEN_THRESHOLDS
+
+
+def _obstacle(
+    llrs: Sequence[float | None],
+    evidence: Evidence,
+    config: PolicyConfig,
+    calibration: Calibration | None,
+) -> Reason | None:
+    """Why no threshold can be applied. Comparisons are written so that NaN is an obstacle."""
+    finite = all(llr is not None and math.isfinite(llr) for llr in llrs)
+    obstacles = (
+        (evidence.impediment is not None, evidence.impediment),
+        (not llrs, Reason.NO_VOICEPRINTS),
+        (not evidence.net_speech_s >= config.min_speech_s, Reason.TOO_SHORT),
+        (not evidence.snr_db >= config.min_snr_db, Reason.TOO_NOISY),
+        (calibration is None or None in llrs, Reason.UNCALIBRATED),
+        (not finite, Reason.INFERENCE_FAILED),
+    )
+    return next((reason for stands, reason in obstacles if stands), None)
+
+
+def _accept_threshold(
+    evidence: Evidence, config: PolicyConfig, calibration: Calibration, num_voiceprints: int
+) -> tuple[float, bool]:
+    """Infinite where the budget is spent. Never below 0: there the evidence speaks against them."""
+    budget = accept_budget(config, evidence, num_voiceprints)
+    if budget <= 0:
+        return math.inf, False
+    threshold = calibration.threshold_for(budget)
+    return max(threshold.llr, 0.0), threshold.extrapolated
+
+
+def _reject_threshold(
+    evidence: Evidence, config: PolicyConfig, calibration: Calibration, accept_llr: float
+) -> float | None:
+    """None before the end. Not divided among voiceprints: their best LLR is at least the target's.
+
+    An encoder that separates well has both thresholds crossed; then nothing lies between.
+    """
+    if not evidence.is_final:
+        return None
+    if config.p_miss == 0:
+        return accept_llr
+    return min(calibration.threshold_for_miss(config.p_miss).llr, accept_llr)
+
+
+def _llr_or_lowest(score: SpeakerScore) -> float:
+    return -math.inf if score.llr is None or math.isnan(score.llr) else score.llr

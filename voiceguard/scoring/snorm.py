@@ -1,0 +1,186 @@
+"""Adaptive symmetric score normalisation against a cohort of strangers.
+
+Part of hop 4, on the thread that scores. In: raw cosines and the cohort's statistics for both
+sides of the trial. Out: scores in cohort standard deviations, which mean the same for every
+speaker and channel. A voiceprint's statistics are computed once, a test's once per window.
+
+Source: P. Matejka et al., "Analysis of Score Normalization in Multilingual Speaker Recognition",
+Interspeech 2017, eq. 5-7 (adaptive S-norm, top-K chosen by each side for itself).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from voiceguard.errors import EncoderError
+from voiceguard.scoring.cosine import cosines
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+MIN_COHORT_SPEAKERS = 10
+"""Fewer give no standard deviation to speak of."""
+
+_MIN_DEVIATION = 1e-3
+"""In cosine. Real cohorts show 0.02 and more; it keeps a degenerate one from dividing by zero."""
+
+_FORMAT = "voiceguard-cohort-1"
+_REMAKE = "Make it again with this encoder, or install voiceguard again."
+
+
+class CohortStatistics(NamedTuple):
+    """How one side of a trial scores against those strangers that resemble it most."""
+
+    mean: NDArray[np.float64]
+    deviation: NDArray[np.float64]
+
+
+def top_statistics(scores: NDArray[np.float64], top_k: int) -> CohortStatistics:
+    """Mean and standard deviation of the highest scores.
+
+    Args:
+        scores: ``(..., num_cohort_speakers)``.
+        top_k: How many count, 2 to num_cohort_speakers.
+
+    Returns:
+        Two arrays ``(...,)``.
+    """
+    top = np.partition(scores, scores.shape[-1] - top_k, axis=-1)[..., -top_k:]
+    return CohortStatistics(top.mean(axis=-1), np.maximum(top.std(axis=-1), _MIN_DEVIATION))
+
+
+def s_norm(
+    scores: NDArray[np.float64], enrolled: CohortStatistics, tested: CohortStatistics
+) -> NDArray[np.float64]:
+    """Normalises by both sides and averages.
+
+    Args:
+        scores: Raw scores, any shape that broadcasts with the statistics.
+        enrolled: The voiceprints' statistics.
+        tested: The test utterances' statistics.
+    """
+    by_enrolled = (scores - enrolled.mean) / enrolled.deviation
+    by_tested = (scores - tested.mean) / tested.deviation
+    return np.asarray(0.5 * (by_enrolled + by_tested))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CohortSource:
+    """Where cohort speakers came from, for the licence's and the reader's sake."""
+
+    corpus: str
+    licence: str
+    num_speakers: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Cohort:
+    """Strangers without names: one renormalised mean embedding per speaker."""
+
+    embeddings: NDArray[np.float32] = field(repr=False)
+    """``(num_speakers, embedding_dim)``, L2 norm 1."""
+    encoder_id: str
+    top_k: int
+    """How many of them, the most similar, each side of a trial is compared with."""
+    sources: tuple[CohortSource, ...] = ()
+
+    def __post_init__(self) -> None:
+        shape = self.embeddings.shape
+        if self.embeddings.ndim != 2 or shape[0] < MIN_COHORT_SPEAKERS:  # noqa: PLR2004
+            raise ValueError(
+                f"a cohort is (num_speakers >= {MIN_COHORT_SPEAKERS}, dim), not {shape}"
+            )
+        if not 2 <= self.top_k <= shape[0]:  # noqa: PLR2004
+            raise ValueError(f"top_k must be between 2 and {shape[0]}, not {self.top_k}")
+        if sum(source.num_speakers for source in self.sources) not in (0, shape[0]):
+            raise ValueError(f"the sources' speakers do not add up to {shape[0]}")
+        rows = np.array(self.embeddings, dtype=np.float32)
+        # Checked, not scaled: scaling again would change the last bit, and with it the hash.
+        if not np.allclose(np.linalg.norm(rows, axis=1), 1.0, atol=1e-3):
+            raise ValueError("a cohort embedding has not L2 norm 1")
+        rows.setflags(write=False)
+        object.__setattr__(self, "embeddings", rows)
+
+    @property
+    def num_speakers(self) -> int:
+        return len(self.embeddings)
+
+    @property
+    def cohort_id(self) -> str:
+        """Hash of all that changes a normalised score, 16 hexadecimal digits."""
+        digest = hashlib.sha256(f"{_FORMAT}:{self.encoder_id}:{self.top_k}:".encode())
+        digest.update(str(self.embeddings.shape).encode())
+        digest.update(np.ascontiguousarray(self.embeddings, dtype="<f4").tobytes())
+        return digest.hexdigest()[:16]
+
+    def statistics(self, embeddings: NDArray[np.float32]) -> CohortStatistics:
+        """Scores embeddings against the cohort by the rule that scores trials.
+
+        Args:
+            embeddings: ``(..., embedding_dim)``, L2 norm 1.
+
+        Returns:
+            Two arrays ``(...,)``.
+        """
+        return top_statistics(cosines(embeddings, self.embeddings), self.top_k)
+
+
+def save_cohort(cohort: Cohort, path: Path) -> None:
+    """Writes safetensors: one tensor ``embeddings``, and the rest as JSON in the metadata."""
+    about = {
+        "format": _FORMAT,
+        "encoder_id": cohort.encoder_id,
+        "top_k": cohort.top_k,
+        "num_speakers": cohort.num_speakers,
+        "cohort_id": cohort.cohort_id,
+        "sources": [
+            {"corpus": s.corpus, "licence": s.licence, "num_speakers": s.num_speakers}
+            for s in cohort.sources
+        ],
+    }
+    # One key: safetensors orders several at random, and the file's bytes should be reproducible.
+    metadata = {"voiceguard": json.dumps(about, sort_keys=True)}
+    save_file({"embeddings": np.ascontiguousarray(cohort.embeddings)}, path, metadata=metadata)
+
+
+def load_cohort(path: Path, *, encoder_id: str) -> Cohort:
+    """Reads a cohort for one encoder.
+
+    Raises:
+        EncoderError: The file is missing, damaged, or of another encoder.
+    """
+    try:
+        with safe_open(path, framework="np") as file:
+            about = json.loads((file.metadata() or {})["voiceguard"])
+            embeddings = file.get_tensor("embeddings")
+        cohort = Cohort(
+            embeddings=embeddings,
+            encoder_id=about["encoder_id"],
+            top_k=about["top_k"],
+            sources=tuple(CohortSource(**source) for source in about["sources"]),
+        )
+        stated_id = about["cohort_id"]
+    except FileNotFoundError:
+        raise EncoderError(f"cohort {path} does not exist", hint=_REMAKE) from None
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise EncoderError(f"cohort {path} is damaged: {error}", hint=_REMAKE) from error
+    if cohort.encoder_id != encoder_id:
+        raise EncoderError(
+            f"cohort {path} belongs to encoder {cohort.encoder_id}, not to {encoder_id}",
+            hint=_REMAKE,
+        )
+    if stated_id != cohort.cohort_id:
+        raise EncoderError(
+            f"cohort {path} is damaged: it hashes to {cohort.cohort_id}, not to {stated_id}",
+            hint=_REMAKE,
+        )
+    return cohort

@@ -1,0 +1,70 @@
+"""A table of trials with known answers, for fitting calibrations and measuring error rates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Trials:
+    """Columns of equal length, one row per trial; target where ``enrolled == tested``."""
+
+    score: NDArray[np.float64]
+    """``(num_trials,)``, as the scorer gives it before calibration (or LLRs, after it)."""
+    enrolled: NDArray[np.str_]
+    """Whose voiceprint. Names are unique across corpora ("voxforge/rortiz")."""
+    tested: NDArray[np.str_]
+    """Who spoke."""
+    net_speech_s: NDArray[np.float64]
+    snr_db: NDArray[np.float64]
+    fold: NDArray[np.int64]
+    """Which part of the speakers: both of a trial's speakers belong to the same one."""
+    condition: NDArray[np.str_]
+    """What the error rates shall hold in separately: "3 s clean", "1 s 5 dB"."""
+
+    def __post_init__(self) -> None:
+        lengths = {column.name: len(getattr(self, column.name)) for column in fields(self)}
+        if len(set(lengths.values())) != 1:
+            raise ValueError(f"columns of unequal length: {lengths}")
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+    @property
+    def is_target(self) -> NDArray[np.bool_]:
+        return np.asarray(self.enrolled == self.tested)
+
+    @property
+    def target(self) -> NDArray[np.float64]:
+        """Scores of the target trials."""
+        return self.score[self.is_target]
+
+    @property
+    def nontarget(self) -> NDArray[np.float64]:
+        """Scores of the non-target trials."""
+        return self.score[~self.is_target]
+
+    @property
+    def speakers(self) -> NDArray[np.str_]:
+        """Everybody, once, in alphabetical order."""
+        return np.unique(np.concatenate([self.enrolled, self.tested]))
+
+    @property
+    def num_pairs(self) -> int:
+        """Pairs of speakers, in either order: trials of one pair are not independent."""
+        ordered = np.sort(np.stack([self.enrolled, self.tested]), axis=0)
+        return len(set(map(tuple, ordered.T.tolist())))
+
+    def select(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Trials:
+        """The rows of a mask, or those of a list of indices, repeated as often as listed."""
+        return Trials(**{column.name: getattr(self, column.name)[rows] for column in fields(self)})
+
+    def with_score(self, score: NDArray[np.float64]) -> Trials:
+        """The same trials, scored otherwise."""
+        return replace(self, score=score)

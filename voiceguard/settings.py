@@ -1,0 +1,194 @@
+"""Every setting: one model, from a TOML file, ``VOICEGUARD_*`` variables and the command line.
+
+Later beats earlier. Each table is the configuration dataclass that stands beside the component it
+configures, so that a default, its meaning and its limits live in one place. Unknown keys are
+errors. ``config/voiceguard.toml`` lists everything.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, ClassVar
+
+import platformdirs
+from pydantic import Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from voiceguard.audio.config import AudioConfig
+from voiceguard.encoder.registry import EncoderConfig
+from voiceguard.errors import ConfigError
+from voiceguard.gate import GateConfig
+from voiceguard.history import HistoryConfig
+from voiceguard.logs import LogConfig
+from voiceguard.mqtt.config import MqttConfig
+from voiceguard.scoring.policy import PolicyConfig
+from voiceguard.service import ServiceConfig
+from voiceguard.vad import VadConfig
+from voiceguard.windows import WindowConfig
+
+ENVIRONMENT_PREFIX = "VOICEGUARD_"
+
+OTHER_VARIABLES = {"VOICEGUARD_CONFIG", "VOICEGUARD_REQUIRE_SERVICES"}
+"""Variables of this prefix that are not settings."""
+
+
+class Settings(BaseSettings):
+    """The whole configuration, checked."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENVIRONMENT_PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+    )
+
+    state_dir: str = ""
+    """Where voiceprints and history live; empty: $STATE_DIRECTORY or the platform's own place."""
+    key_file: str = ""
+    """The key that seals the voiceprints; empty: a systemd credential or the platform's place."""
+
+    audio: AudioConfig = Field(default_factory=AudioConfig)
+    vad: VadConfig = Field(default_factory=VadConfig)
+    gate: GateConfig = Field(default_factory=GateConfig)
+    windows: WindowConfig = Field(default_factory=WindowConfig)
+    encoder: EncoderConfig = Field(default_factory=EncoderConfig)
+    policy: PolicyConfig = Field(default_factory=PolicyConfig)
+    mqtt: MqttConfig = Field(default_factory=MqttConfig)
+    history: HistoryConfig = Field(default_factory=HistoryConfig)
+    service: ServiceConfig = Field(default_factory=ServiceConfig)
+    log: LogConfig = Field(default_factory=LogConfig)
+
+    _toml_file: ClassVar[Path | None] = None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # not used, on purpose
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Command line over environment over file."""
+        file = TomlConfigSettingsSource(settings_cls, cls._toml_file)
+        return init_settings, env_settings, file
+
+
+def find_config_file(explicit: Path | None = None) -> Path | None:
+    """The configuration file in force, or None: the built-in defaults.
+
+    Order: ``--config``, ``VOICEGUARD_CONFIG``, the user's configuration directory,
+    ``/etc/voiceguard/voiceguard.toml``.
+
+    Raises:
+        ConfigError: A file named explicitly is not there.
+    """
+    named = explicit or (Path(env) if (env := os.environ.get("VOICEGUARD_CONFIG")) else None)
+    if named is not None:
+        if not named.is_file():
+            raise ConfigError(
+                f"configuration file {named} is not there",
+                hint="name an existing file with --config, or copy config/voiceguard.toml",
+            )
+        return named
+    candidates = (
+        platformdirs.user_config_path("voiceguard") / "voiceguard.toml",
+        Path("/etc/voiceguard/voiceguard.toml"),
+    )
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def load_settings(config_file: Path | None = None, **overrides: Any) -> Settings:  # noqa: ANN401
+    """Reads and checks the whole configuration.
+
+    Args:
+        config_file: The file to read instead of searching for one.
+        **overrides: Values from the command line, nested as the TOML is; None is left out.
+
+    Raises:
+        ConfigError: Names the file or variable, the key, what was found and what was expected.
+    """
+    path = find_config_file(config_file)
+    _check_syntax(path)
+    _check_environment()
+
+    class _SettingsFromFile(Settings):
+        _toml_file: ClassVar[Path | None] = path
+
+    try:
+        return _SettingsFromFile(**_without_none(overrides))
+    except ValidationError as error:
+        raise ConfigError(
+            "\n".join(_sentence(fault) for fault in error.errors()),
+            hint=f"correct {path or 'the setting'}; `voiceguard config show` lists every setting",
+        ) from error
+
+
+def _without_none(values: dict[str, Any]) -> dict[str, Any]:
+    nested = {
+        key: _without_none(value) if isinstance(value, dict) else value
+        for key, value in values.items()
+        if value is not None
+    }
+    return {key: value for key, value in nested.items() if value != {}}
+
+
+def _check_syntax(path: Path | None) -> None:
+    if path is None:
+        return
+    try:
+        with path.open("rb") as file:
+            tomllib.load(file)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}", hint="correct that line") from error
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _check_environment() -> None:
+    """A misspelt variable must not be passed over in silence (pydantic-settings would)."""
+    known = {name.upper() for name in Settings.model_fields}
+    for variable in os.environ:
+        if not variable.startswith(ENVIRONMENT_PREFIX) or variable in OTHER_VARIABLES:
+            continue
+        table = variable.removeprefix(ENVIRONMENT_PREFIX).split("__")[0]
+        if table not in known:
+            close = difflib.get_close_matches(table, known, n=1)
+            suggestion = f"; did you mean {ENVIRONMENT_PREFIX}{close[0]}?" if close else ""
+            raise ConfigError(
+                f"environment variable {variable} is not a setting{suggestion}",
+                hint="`voiceguard config show` lists every setting",
+            )
+
+
+def _sentence(fault: Any) -> str:  # noqa: ANN401  # pydantic_core.ErrorDetails
+    """One validation fault in words: ``policy.p_fa: ...``."""
+    location = [str(part) for part in fault["loc"]]
+    where = ".".join(location)
+    if fault["type"] in {"extra_forbidden", "unexpected_keyword_argument"}:
+        close = difflib.get_close_matches(location[-1], _keys_at(location[:-1]), n=1)
+        return f"{where}: there is no such setting" + (
+            f"; did you mean {close[0]}?" if close else ""
+        )
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    return (
+        f"{where}: {message} (found {fault['input']!r})"
+        if len(location) > 1
+        else (f"{where}: {message}")
+    )
+
+
+def _keys_at(location: list[str]) -> list[str]:
+    if not location:
+        return list(Settings.model_fields)
+    field = Settings.model_fields.get(location[0])
+    table = getattr(field, "annotation", None)
+    return list(getattr(table, "__dataclass_fields__", {}))

@@ -1,0 +1,278 @@
+"""The words that every other module speaks: audio, windows, scores, decisions, voiceprints.
+
+Plain frozen values without behaviour, clock or I/O. Sample positions called ``first_sample`` or
+``end_sample`` count 16 kHz samples since the stream was opened, lost ones included, unless a
+docstring says that they are the device's own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+SAMPLE_RATE_HZ = 16_000
+"""The rate of everything behind the resampler."""
+
+FRAME_SAMPLES = 160
+"""The 10 ms grid on which speech activity is judged, windows are cut and features are computed."""
+
+FRAME_S = FRAME_SAMPLES / SAMPLE_RATE_HZ
+
+Samples: TypeAlias = NDArray[np.float32]
+"""Audio, float32, full scale 1.0; mono is ``(num_samples,)``, else ``(num_samples, channels)``."""
+
+Embedding: TypeAlias = NDArray[np.float32]
+"""An encoder's output, ``(embedding_dim,)`` float32, L2 norm 1."""
+
+
+# --- hop 1: audio as a source delivers it ---------------------------------------------------
+
+
+class SourceState(StrEnum):
+    """What a source can say about itself. Everything but LISTENING and ENDED is *unavailable*."""
+
+    STARTING = "starting"
+    LISTENING = "listening"
+    STALLED = "stalled"
+    """The device is open and delivers nothing."""
+    MUTED = "muted"
+    """Exact zeros for longer than a live room can be."""
+    LOST = "lost"
+    """The device, or the audio server behind it, is gone; being re-opened."""
+    ENDED = "ended"
+    """A file or standard input is read to its end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceStatus:
+    """A change in a source's state; arrives in order between the chunks it separates."""
+
+    state: SourceState
+    detail: str = ""
+    """For people: what was seen and what is being done about it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioChunk:
+    """Consecutive samples as the device or file has them, before channel choice and resampling."""
+
+    samples: Samples
+    """``(num_samples, num_channels)``, always two-dimensional."""
+    rate_hz: int
+    first_sample: int
+    """Position at the device's own rate since the source was opened; samples lost are counted."""
+    delivered_at_s: float
+    """Monotonic clock when the last sample of the chunk reached this process."""
+    after_gap: bool = False
+    """Samples between the previous chunk and this one were lost: nothing may span the joint."""
+
+
+# --- hop 2: speech, cut into windows --------------------------------------------------------
+
+
+class EndCause(StrEnum):
+    """Why a segment of speech ended."""
+
+    SILENCE = "silence"
+    MAX_LENGTH = "max_length"
+    SPEAKER_CHANGE = "speaker_change"
+    GAP = "gap"
+    """Audio was lost, or its source went away, in mid-speech."""
+    END_OF_STREAM = "end_of_stream"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechAudio:
+    """What the gate lets through: whole frames that follow on the last ones, or begin a segment.
+
+    Pre-roll and the pauses inside a segment come too, marked as no speech.
+    """
+
+    first_sample: int
+    """A multiple of FRAME_SAMPLES."""
+    samples: Samples
+    """``(num_frames * FRAME_SAMPLES,)`` mono 16 kHz."""
+    is_speech: tuple[bool, ...]
+    """Per frame."""
+    powers: tuple[float, ...]
+    """Per frame: mean square within the speech band, full scale 1."""
+    noise_powers: tuple[float, ...]
+    """Per frame: the noise estimated under it, likewise."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechEnd:
+    """The gate closes, or cuts: the next SpeechAudio begins another segment."""
+
+    cause: EndCause
+
+
+GateEvent: TypeAlias = SpeechAudio | SpeechEnd
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """A stretch of continuous audio inside one segment, ready to be embedded."""
+
+    segment: int
+    """The segment's number within its stream, from 0."""
+    first_sample: int
+    """A multiple of FRAME_SAMPLES, so that windows of a segment share one feature grid."""
+    samples: Samples
+    """``(num_samples,)`` mono 16 kHz, a whole number of frames."""
+    net_speech_s: float
+    """Speech inside this window, pauses not counted."""
+    segment_speech_s: float
+    """Speech in the segment up to this window's end."""
+    snr_db: float
+    """Speech level over noise floor inside this window, as estimated while it was spoken."""
+    is_probe: bool = False
+    """Cut only to notice a change of speaker; never scored against voiceprints."""
+
+    @property
+    def end_sample(self) -> int:
+        """One past the last sample."""
+        return self.first_sample + len(self.samples)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentEnd:
+    """One stretch of speech is over; follows its last window."""
+
+    segment: int
+    first_sample: int
+    end_sample: int
+    """End of the last speech frame, hangover not included."""
+    net_speech_s: float
+    snr_db: float
+    cause: EndCause
+
+
+# --- hop 4 and 5: scores and decisions ------------------------------------------------------
+
+
+class Outcome(StrEnum):
+    """What a decision says."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    """Verification: not the claimed speaker."""
+    UNKNOWN = "unknown"
+    """Identification: clearly none of the enrolled speakers."""
+    INCONCLUSIVE = "inconclusive"
+
+
+class Reason(StrEnum):
+    """Why an outcome is what it is. Published: names are never reused for another meaning."""
+
+    ABOVE_THRESHOLD = "above_threshold"
+    BELOW_THRESHOLD = "below_threshold"
+    BETWEEN_THRESHOLDS = "between_thresholds"
+    """Not enough evidence for an accept at this p_fa, nor against the speaker at this p_miss."""
+    TOO_SHORT = "too_short"
+    TOO_NOISY = "too_noisy"
+    RUNNER_UP_TOO_CLOSE = "runner_up_too_close"
+    MORE_THAN_ONE_VOICE = "more_than_one_voice"
+    NO_VOICEPRINTS = "no_voiceprints"
+    UNCALIBRATED = "uncalibrated"
+    AUDIO_LOST = "audio_lost"
+    OVERLOADED = "overloaded"
+    INFERENCE_FAILED = "inference_failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeakerScore:
+    """One trial: the test utterance against one voiceprint."""
+
+    speaker: str
+    cosine: float
+    """Raw score, in [-1, 1]."""
+    normalised: float
+    """After adaptive s-norm, in cohort standard deviations; the cosine where there is no cohort."""
+    llr: float | None
+    """Calibrated log-likelihood ratio, natural logarithm; None without a calibration."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What voiceguard says about one segment of speech: provisional ones, then one final."""
+
+    decision_id: str
+    stream: str
+    segment: int
+    is_final: bool
+    outcome: Outcome
+    reason: Reason
+    speaker: str | None
+    """The accepted speaker, or the claimed one in verification; else None."""
+    scores: tuple[SpeakerScore, ...]
+    """Best first."""
+    accept_llr: float | None
+    """The LLR that this decision's accept threshold asked for; None without a calibration."""
+    p_fa: float
+    """The operating point behind accept_llr: false accepts per final decision, all voiceprints."""
+    net_speech_s: float
+    snr_db: float
+    start_s: float
+    """Where the speech began, seconds since the stream was opened."""
+    end_s: float
+    started_at: datetime
+    """UTC, as every time here."""
+    ended_at: datetime
+    delivered_at: datetime
+    """When the last sample that this decision waited for reached the process."""
+    decided_at: datetime
+    expires_at: datetime
+    """After this a consumer must not act on the decision."""
+    encoder_id: str
+    revokes: str | None = None
+    """The decision_id of an earlier accept in this segment that this final one takes back."""
+
+
+# --- what is stored about a speaker ---------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderInfo:
+    """Which encoder made an embedding; embeddings of two different ids are never compared."""
+
+    encoder_id: str
+    """Hash of the weights and of the features' version, 16 hexadecimal digits."""
+    name: str
+    embedding_dim: int
+    num_parameters: int
+    min_window_s: float
+    """Shortest audio that it accepts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """One enrollment take: one room, microphone or voice condition."""
+
+    embedding: Embedding
+    net_speech_s: float
+    snr_db: float
+    created_at: datetime
+    label: str = ""
+    """Where and with what it was recorded, in the speaker's words ("kitchen", "a cold")."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Voiceprint:
+    """An enrolled speaker."""
+
+    speaker: str
+    """``[a-z0-9_-]{1,32}``: goes into topics and file names."""
+    display_name: str
+    encoder_id: str
+    templates: tuple[Template, ...] = field(repr=False)
+    consent_at: datetime
+    created_at: datetime
+    updated_at: datetime

@@ -1,0 +1,100 @@
+"""Silero detector: a small neural network's probability of speech (hop 2 of 6, extra ``silero``).
+
+On the event loop (measured 0.4 ms per 32 ms of audio). In: mono 16 kHz blocks of any size.
+Out: one score per 10 ms frame. The network comes inside the ``silero_vad`` package (MIT) and is run
+by ONNX Runtime directly: importing that package would import torch for nothing.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from voiceguard.errors import ConfigError
+from voiceguard.types import FRAME_SAMPLES, SAMPLE_RATE_HZ
+
+if TYPE_CHECKING:
+    from voiceguard.types import Samples
+
+CHUNK_SAMPLES = 512
+CONTEXT_SAMPLES = 64
+"""What the network wants to see of the chunk before."""
+
+
+class SileroVad:
+    """Scores frames with a probability of speech. Implements ``VoiceActivityDetector``.
+
+    A frame has the probability of the chunk that its middle lies in, and is scored once the chunk
+    with its last sample is complete.
+
+    Args:
+        enter_score: Probability that starts speech.
+        exit_score: Probability below which a frame is no speech.
+
+    Raises:
+        ConfigError: The extra is not installed.
+    """
+
+    def __init__(self, *, enter_score: float, exit_score: float) -> None:
+        self.enter_score = enter_score
+        self.exit_score = exit_score
+        self._session = _open_session()
+        self._rate = np.array(SAMPLE_RATE_HZ, dtype=np.int64)
+        self._kept: Samples = np.zeros(CONTEXT_SAMPLES, dtype=np.float32)
+        self._state = np.zeros((2, 1, 128), dtype=np.float32)
+        self._probability = 0.0
+        self._num_chunks = 0
+        self._num_frames = 0
+
+    def push(self, samples: Samples) -> list[float]:
+        self._kept = np.concatenate((self._kept, samples))
+        scores: list[float] = []
+        while len(self._kept) >= CONTEXT_SAMPLES + CHUNK_SAMPLES:
+            before, probability = self._probability, self._run()
+            chunk_start = self._num_chunks * CHUNK_SAMPLES
+            self._num_chunks += 1
+            while (self._num_frames + 1) * FRAME_SAMPLES <= chunk_start + CHUNK_SAMPLES:
+                middle = self._num_frames * FRAME_SAMPLES + FRAME_SAMPLES // 2
+                scores.append(before if middle < chunk_start else probability)
+                self._num_frames += 1
+            self._probability = probability
+        return scores
+
+    def reset(self) -> None:
+        self._kept = np.zeros(CONTEXT_SAMPLES, dtype=np.float32)
+        self._state = np.zeros((2, 1, 128), dtype=np.float32)
+        self._probability = 0.0
+        self._num_chunks = 0
+        self._num_frames = 0
+
+    def _run(self) -> float:
+        chunk = self._kept[np.newaxis, : CONTEXT_SAMPLES + CHUNK_SAMPLES]
+        output, self._state = self._session.run(
+            None, {"input": chunk, "state": self._state, "sr": self._rate}
+        )
+        self._kept = self._kept[CHUNK_SAMPLES:]
+        return float(output[0, 0])
+
+
+def _open_session() -> Any:  # noqa: ANN401  # onnxruntime has no types
+    try:
+        import onnxruntime  # noqa: PLC0415  # the extra
+
+        package = importlib.util.find_spec("silero_vad")  # finds it without importing it
+    except ImportError:
+        package = None
+    if package is None or not package.submodule_search_locations:
+        raise ConfigError(
+            "vad.backend is silero, and the packages it needs are not installed",
+            hint="pip install voiceguard[silero], or set vad.backend to energy",
+        )
+    model = Path(package.submodule_search_locations[0]) / "data" / "silero_vad.onnx"
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(
+        str(model), sess_options=options, providers=["CPUExecutionProvider"]
+    )

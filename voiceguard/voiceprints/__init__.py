@@ -1,0 +1,17 @@
+"""Enrolled speakers on disk: names, key, file format, store and the daemon's lock.
+
+Blocking (files, fsync): the daemon calls all of it on its I/O executor.
+"""
+
+from voiceguard.voiceprints.lock import DaemonLock
+from voiceguard.voiceprints.names import check_speaker_name
+from voiceguard.voiceprints.store import Generation, LoadedVoiceprints, Refusal, VoiceprintStore
+
+__all__ = [
+    "DaemonLock",
+    "Generation",
+    "LoadedVoiceprints",
+    "Refusal",
+    "VoiceprintStore",
+    "check_speaker_name",
+]

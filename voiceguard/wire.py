@@ -1,0 +1,104 @@
+"""The one form in which a decision leaves the process: MQTT, ``--json`` and the history share it.
+
+Pure. In: a Decision. Out: a JSON-ready dictionary, schema 1. A field is never given another
+meaning under the same schema number; consumers ignore fields that they do not know.
+
+| field | type | meaning |
+|---|---|---|
+| `schema` | integer | 1: the version of this table |
+| `decision_id` | string | unique; a message that arrives twice carries the same one |
+| `stream` | string | the source that was listened to |
+| `segment` | integer | number of the stretch of speech within its stream, from 0 |
+| `is_final` | boolean | false: provisional, while the segment still grows; a final one follows |
+| `outcome` | string | `accepted`, `rejected`, `unknown`, `inconclusive` |
+| `reason` | string | why: `above_threshold`, `too_short`, ... (types.Reason) |
+| `speaker` | string? | the accepted speaker, or the claimed one in verification; else null |
+| `scores` | array | best first: `speaker`, `cosine` (-1 to 1), `normalised` (in cohort standard
+deviations), `llr` (number?, natural logarithm) |
+| `accept_llr` | number? | the LLR that an accept asked for; null without a calibration |
+| `p_fa` | number | false accepts per final decision at that threshold, all speakers together |
+| `net_speech_s` | number | speech that the decision rests on, pauses not counted |
+| `snr_db` | number? | estimated speech level over noise |
+| `start_s` | number | where the speech began, in seconds since the stream was opened |
+| `end_s` | number | where it ended |
+| `started_at` | string | UTC, ISO 8601 with milliseconds and `Z`, like every time here |
+| `ended_at` | string | UTC |
+| `delivered_at` | string | UTC: the last sample that the decision waited for reached the process |
+| `decided_at` | string | UTC |
+| `expires_at` | string | UTC: after this nobody may act on the decision |
+| `encoder_id` | string | hash of the encoder that these scores come from |
+| `revokes` | string? | `decision_id` of an earlier accept that this final decision takes back |
+
+`string?` and `number?` may be null. Numbers are rounded; what is not finite becomes null.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import UTC
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from voiceguard.types import Decision, SpeakerScore
+
+SCHEMA = 1
+
+
+def decision_payload(decision: Decision) -> dict[str, Any]:
+    """The decision as the module docstring's table has it."""
+    return {
+        "schema": SCHEMA,
+        "decision_id": decision.decision_id,
+        "stream": decision.stream,
+        "segment": decision.segment,
+        "is_final": decision.is_final,
+        "outcome": decision.outcome.value,
+        "reason": decision.reason.value,
+        "speaker": decision.speaker,
+        "scores": [score_payload(score) for score in decision.scores],
+        "accept_llr": rounded(decision.accept_llr, 3),
+        "p_fa": float(f"{decision.p_fa:.4g}"),
+        "net_speech_s": rounded(decision.net_speech_s, 3),
+        "snr_db": rounded(decision.snr_db, 1),
+        "start_s": rounded(decision.start_s, 3),
+        "end_s": rounded(decision.end_s, 3),
+        "started_at": iso_utc(decision.started_at),
+        "ended_at": iso_utc(decision.ended_at),
+        "delivered_at": iso_utc(decision.delivered_at),
+        "decided_at": iso_utc(decision.decided_at),
+        "expires_at": iso_utc(decision.expires_at),
+        "encoder_id": decision.encoder_id,
+        "revokes": decision.revokes,
+    }
+
+
+def score_payload(score: SpeakerScore) -> dict[str, Any]:
+    """One element of ``scores``."""
+    return {
+        "speaker": score.speaker,
+        "cosine": rounded(score.cosine, 4),
+        "normalised": rounded(score.normalised, 3),
+        "llr": rounded(score.llr, 3),
+    }
+
+
+def rounded(value: float | None, num_digits: int) -> float | None:
+    """A plain float for JSON; None where there is no finite number to tell."""
+    if value is None or not math.isfinite(value):
+        return None
+    # A numpy float is a float by inheritance only where it is 64 bits wide.
+    return round(float(value), num_digits)
+
+
+def iso_utc(moment: datetime) -> str:
+    """``2026-11-05T17:20:01.250Z``. Cut, not rounded: an expiry is never told too late."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def to_json(payload: Mapping[str, Any]) -> str:
+    """One line of strict JSON (no NaN), non-ASCII names as they are written."""
+    return json.dumps(payload, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
