@@ -64,6 +64,10 @@ class Daemon:
         sources: Sources to run instead of those that the settings name (the demo, tests).
         clock: Time.
         on_ready: Called once, when it listens.
+
+    Raises:
+        VoiceguardError: The sources are not written as they must be, or the state directory is
+            out of bounds.
     """
 
     def __init__(
@@ -84,7 +88,8 @@ class Daemon:
         self._state = state_dir(settings.state_dir)
         self._armed = service.ArmedSwitch(self._state, settings.service.start)
         self._inference = ThreadPoolExecutor(1, thread_name_prefix="inference")
-        num_sources = len(settings.audio.sources if sources is None else sources)
+        self._specs = parse_sources(settings.audio.sources) if sources is None else ()
+        num_sources = len(self._specs if sources is None else sources)
         self._io = ThreadPoolExecutor(2 + num_sources, thread_name_prefix="io")
         self._history = HistorySink(History(history_file(self._state), settings.history), self._io)
         self._link: MqttLink | None = None
@@ -121,6 +126,7 @@ class Daemon:
         except* VoiceguardError as group:
             raise _first(group) from group
         finally:
+            await self._history.finish(STOP_TIMEOUT_S)  # an error must not lose what was decided
             self._inference.shutdown(wait=False, cancel_futures=True)
             self._io.shutdown(wait=False, cancel_futures=True)
 
@@ -167,9 +173,17 @@ class Daemon:
             self._check_delivery()
 
     async def _deliver(self) -> None:
+        """Waits for history and broker until decisions expire, or until told to stop."""
         await self._history.drain(STOP_TIMEOUT_S)
-        if self._link is not None:
-            await self._link.drain(self._settings.policy.expiry_s)
+        if self._link is None:
+            return
+        expiry_s = self._settings.policy.expiry_s
+        delivery = self._tasks.create_task(self._link.drain(expiry_s), name="delivery")
+        delivery.add_done_callback(lambda _task: self._attention.set())
+        while not (delivery.done() or self._is_stopping):
+            await self._attention.wait()
+            self._attention.clear()
+        delivery.cancel()
 
     def _check_delivery(self) -> None:
         """The files are over: what the broker did not get is an error, not a silence."""
@@ -222,8 +236,7 @@ class Daemon:
         audio = self._settings.audio
         sources = self._sources
         if sources is None:
-            specs = parse_sources(audio.sources)
-            sources = [open_source(spec, audio, io_executor=self._io) for spec in specs]
+            sources = [open_source(spec, audio, io_executor=self._io) for spec in self._specs]
         sink = FanOut([*self._sinks, self._history, *([self._link] if self._link else [])])
         for source in sources:
             stream = Stream(

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import structlog
 
 from voiceguard.errors import StateError
-from voiceguard.paths import PRIVATE_FILE_MODE, make_private_dir
+from voiceguard.paths import PRIVATE_FILE_MODE, is_there, make_private_dir
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -163,7 +163,7 @@ class History:
         Raises:
             StateError: The file can't be written.
         """
-        if not self.path.exists():
+        if not is_there(self.path):
             return 0
 
         def scrub(connection: sqlite3.Connection) -> int:
@@ -192,7 +192,7 @@ class History:
             self._disconnect()
 
     def _select(self, query: str, values: tuple[Any, ...]) -> list[dict[str, Any]]:
-        if not self.path.exists():
+        if not is_there(self.path):
             return []
         rows = self._run(lambda connection: connection.execute(query, values).fetchall())
         return [json.loads(text) for (text,) in rows]

@@ -63,13 +63,32 @@ def lock_file(state: Path) -> Path:
     return state / "lock"
 
 
+def is_there(path: Path) -> bool:
+    """Whether something exists there; unlike ``Path.exists`` with an error that says what to do.
+
+    Raises:
+        StateError: One may not even look.
+    """
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise StateError(
+            f"cannot look for {path}: {error.strerror}",
+            hint=f"run as the owner of its directory, or `chown` that to this user "
+            f"(uid {os.getuid()})",
+        ) from error
+    return True
+
+
 def make_private_dir(directory: Path) -> None:
     """Makes a directory and its missing parents, each for its owner only; keeps existing ones.
 
     Raises:
         StateError: It cannot be made, or cannot be written to.
     """
-    missing = [path for path in (directory, *directory.parents) if not path.exists()]
+    missing = [path for path in (directory, *directory.parents) if not is_there(path)]
     try:
         for path in reversed(missing):
             path.mkdir(mode=PRIVATE_DIR_MODE, exist_ok=True)

@@ -48,17 +48,18 @@ class Roster:
         """Looks at the store, and reads it where it has changed since the last look.
 
         Returns:
-            Whether it was read.
+            Whether who is enrolled, or the fault, may have changed.
         """
         loop = asyncio.get_running_loop()
         try:
             generation = await loop.run_in_executor(self._executor, self._store.generation)
-            if generation == self._generation and not self.fault and not force:
+            if generation == self._generation and not force:
                 return False
             await self._read()
             self._generation = generation
         except VoiceguardError as error:
-            self._lose(str(error))
+            self._generation = None  # what stands in the way (the key, say) may go without a trace
+            return self._lose(str(error))
         return True
 
     async def _read(self) -> None:
@@ -79,8 +80,11 @@ class Roster:
             refused=[refusal.speaker for refusal in loaded.refusals],
         )
 
-    def _lose(self, fault: str) -> None:
-        if fault != self.fault:
+    def _lose(self, fault: str) -> bool:
+        """Recognises nobody any more; returns whether that is news."""
+        is_news = fault != self.fault
+        if is_news:
             log.error("voiceprints_unreadable", error=fault)
         self.judge = self._kit.make_judge(())
         self.speakers, self.refusals, self.fault = (), (), fault
+        return is_news

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from voiceguard.errors import StateError
-from voiceguard.paths import PRIVATE_FILE_MODE, make_private_dir
+from voiceguard.paths import PRIVATE_FILE_MODE, is_there, make_private_dir
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,7 +73,7 @@ class ArmedSwitch:
 
     def __init__(self, state: Path, start: Literal["armed", "disarmed", "as_before"]) -> None:
         self._file = state / "disarmed"
-        self.is_armed = start == "armed" or (start == "as_before" and not self._file.exists())
+        self.is_armed = start == "armed" or (start == "as_before" and not is_there(self._file))
 
     def remember(self) -> None:
         """Leaves or removes the mark that says *disarmed*. Blocking."""

@@ -93,7 +93,7 @@ def find_config_file(explicit: Path | None = None) -> Path | None:
     """
     named = explicit or (Path(env) if (env := os.environ.get("VOICEGUARD_CONFIG")) else None)
     if named is not None:
-        if not named.is_file():
+        if not _is_file(named):
             raise ConfigError(
                 f"configuration file {named} is not there",
                 hint="name an existing file with --config, or copy config/voiceguard.toml",
@@ -103,7 +103,17 @@ def find_config_file(explicit: Path | None = None) -> Path | None:
         platformdirs.user_config_path("voiceguard") / "voiceguard.toml",
         Path("/etc/voiceguard/voiceguard.toml"),
     )
-    return next((path for path in candidates if path.is_file()), None)
+    return next((path for path in candidates if _is_file(path)), None)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:  # settings that may not be read must not be passed over in silence
+        raise ConfigError(
+            f"cannot look for a configuration file {path}: {error.strerror}",
+            hint="mend the permissions of its directory, or name another file with --config",
+        ) from error
 
 
 def load_settings(config_file: Path | None = None, **overrides: Any) -> Settings:  # noqa: ANN401
@@ -147,7 +157,7 @@ def _check_syntax(path: Path | None) -> None:
     try:
         with path.open("rb") as file:
             tomllib.load(file)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}", hint="correct that line") from error
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error

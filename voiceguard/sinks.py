@@ -84,20 +84,32 @@ class HistorySink:
 
     async def run(self) -> None:
         """Writes what is pending, for as long as it runs; a full disk costs entries, not more."""
-        loop = asyncio.get_running_loop()
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._pending:
-                entry = self._pending.popleft()
-                try:
-                    await loop.run_in_executor(self._executor, self._history.append, entry)
-                except VoiceguardError as error:
-                    self.decisions_dropped += 1
-                    log.warning("history_not_written", error=str(error))
-            self._idle.set()
+            await self._write_pending()
 
     async def drain(self, timeout_s: float) -> None:
         """Waits until everything is written, at most so long."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._idle.wait(), timeout_s)
+
+    async def finish(self, timeout_s: float) -> None:
+        """After ``run`` was cancelled: writes what it had to leave, within so long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._write_pending()
+
+    async def _write_pending(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._pending:
+            entry = self._pending[0]
+            try:
+                await loop.run_in_executor(self._executor, self._history.append, entry)
+            except VoiceguardError as error:
+                self.decisions_dropped += 1
+                log.warning("history_not_written", error=str(error))
+            # Only now: cancelled in the middle, it is written once more, to the same place.
+            if self._pending and self._pending[0] is entry:
+                self._pending.popleft()
+        self._idle.set()

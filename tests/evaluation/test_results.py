@@ -158,7 +158,7 @@ def test_rates_count_what_was_said_and_what_was_not() -> None:
     trials += [decided("accepted", tested="bert"), *[decided("unknown", tested="bert")] * 4]
     target, stranger = decision_figures(trials)
     assert (target.accepted, target.inconclusive, target.not_heard) == pytest.approx((1 / 3,) * 3)
-    assert target.accepted_ever == pytest.approx(2 / 3)
+    assert target.accepted_early == pytest.approx(1 / 3)
     assert target.inconclusive_reasons == {"too_short": 1}
     assert stranger.accepted == pytest.approx(0.2)
     assert stranger.speech_hours == pytest.approx(0.5)

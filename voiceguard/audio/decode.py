@@ -5,6 +5,7 @@ Comes in: a path. Goes out: float32 blocks at the file's own rate and channels, 
 
 from __future__ import annotations
 
+import stat
 import threading
 from typing import TYPE_CHECKING, Self, cast
 
@@ -169,11 +170,16 @@ class AudioDecoder:
 
 
 def _check(path: Path) -> None:
-    if not path.exists():
-        raise AudioError(f"{path} does not exist", hint="check the file's name and the directory")
-    if path.is_dir():
+    hint = "check the file's name, its directory and their permissions"
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise AudioError(f"{path} does not exist", hint=hint) from error
+    except OSError as error:  # no permission to look into its directory, a name far too long
+        raise AudioError(f"{path} cannot be read: {error.strerror}", hint=hint) from error
+    if stat.S_ISDIR(status.st_mode):
         raise AudioError(f"{path} is a directory, not an audio file", hint="name the files in it")
-    if path.is_file() and path.stat().st_size == 0:
+    if stat.S_ISREG(status.st_mode) and status.st_size == 0:
         raise AudioError(f"{path} is empty (0 bytes)", hint="record or copy it again")
 
 

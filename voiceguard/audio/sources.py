@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +68,7 @@ def parse_source(text: str) -> SourceSpec:
         return SourceSpec(name=name or default, kind="file", target=target, is_named=bool(name))
     if kind == "stdin" and not target:
         return SourceSpec(name=name or "stdin", kind="stdin", target="", is_named=bool(name))
-    hint = f'did you mean "file:{text}"? ' if Path(text).exists() else ""
+    hint = f'did you mean "file:{text}"? ' if os.path.exists(text) else ""  # noqa: PTH110  # never raises
     raise UsageError(f'"{text}" is not an audio source', hint=hint + HINT)
 
 

@@ -97,29 +97,43 @@ def main() -> NoReturn:
     """
     code: int
     try:
-        result = app(standalone_mode=False)
-        code = result if isinstance(result, int) else ExitCode.OK
+        code = _run()
     except VoiceguardError as error:
         _explain(str(error), error.hint)
         code = error.exit_code
-    except LibraryUsageError as error:
-        if message := error.format_message():  # else it was "no arguments", answered by the help
-            command = error.ctx.command_path if error.ctx is not None else "voiceguard"
-            _explain(message, f"`{command} --help` shows what there is")
-        code = ExitCode.USAGE
-    except typer.Exit as error:
-        code = error.exit_code
-    except (KeyboardInterrupt, typer.Abort):
-        _explain("interrupted", "")
-        code = INTERRUPTED
     except BrokenPipeError:  # `voiceguard ... | head`: nobody reads on, which is no fault
         code = ExitCode.OK
         sys.stdout = None  # what is left in it goes nowhere
+    except OSError as error:
+        if error.filename is None:
+            raise
+        # A file or directory that nothing nearer to it has words for: no bug, so no traceback.
+        _explain(f"{error.filename}: {error.strerror}", "mend it, or choose another place")
+        code = ExitCode.FAILURE
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             with suppress(OSError):
                 stream.flush()
     os._exit(code)
+
+
+def _run() -> int:
+    """The command's exit code; what typer raises is dealt with."""
+    try:
+        result = app(standalone_mode=False)
+    except LibraryUsageError as error:
+        if message := error.format_message():  # else it was "no arguments", answered by the help
+            command = error.ctx.command_path if error.ctx is not None else "voiceguard"
+            _explain(message, f"`{command} --help` shows what there is")
+        return ExitCode.USAGE
+    except typer.Exit as error:
+        if error.exit_code == INTERRUPTED:  # what typer makes of Ctrl-C
+            _explain("interrupted", "")
+        return int(error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        _explain("interrupted", "")
+        return INTERRUPTED
+    return result if isinstance(result, int) else ExitCode.OK
 
 
 def _explain(message: str, hint: str) -> None:

@@ -108,14 +108,16 @@ def judgement_payload(judgement: Judgement) -> dict[str, Any]:
 
 def _print(file: Path, judgement: Judgement) -> None:
     best = judgement.scores[0] if judgement.scores else None
-    who = judgement.speaker or (f"best: {best.speaker}" if best else "nobody is enrolled")
+    who = judgement.speaker or (f"best: {best.speaker}" if best else "")
     stdout.print(f"{styled_outcome(judgement.outcome)} {who} [dim]({judgement.reason})[/]")
     if best is not None:
         stdout.print(
             f"  LLR {format_llr(best.llr)}, {format_llr(judgement.accept_llr)} needed at "
             f"p_fa {judgement.p_fa:g}; cosine {best.cosine:.2f}"
         )
+    level = "" if judgement.net_speech_s == 0 else f" at {judgement.snr_db:.0f} dB"
     stdout.print(
-        f"  {judgement.net_speech_s:.1f} s of speech at {judgement.snr_db:.0f} dB in {file}",
+        f"  {judgement.net_speech_s:.1f} s of speech{level} in {file}",
         markup=False,
+        soft_wrap=True,
     )

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from voiceguard.cli.options import ConfigOption, JsonOption, StateDirOption, overrides
 from voiceguard.cli.output import print_json, stderr, stdout
-from voiceguard.errors import UsageError
+from voiceguard.errors import StateError, UsageError
 from voiceguard.wire import iso_utc, rounded
 
 if TYPE_CHECKING:
@@ -120,10 +120,21 @@ def remove(
                 hint="say so with --yes",
             )
         typer.confirm(f"Forget {name}? This can't be undone.", abort=True, err=True)
-    store.remove(name)
+    is_enrolled = name in store.names()
+    if is_enrolled:
+        store.remove(name)
     history = History(history_file(find_state_dir(settings.state_dir)), settings.history)
-    num_decisions = history.forget(name)
-    history.close()
+    try:
+        num_decisions = history.forget(name)
+    except StateError as error:
+        raise StateError(
+            f"the history still names {name!r}, whose voiceprint is gone: {error}",
+            hint="free some space or mend its permissions, then give this command again",
+        ) from error
+    finally:
+        history.close()
+    if not is_enrolled and not num_decisions:
+        store.remove(name)  # says that there is nobody of that name
     if json_lines:
         print_json({"speaker": name, "removed": True, "num_decisions": num_decisions})
     else:

@@ -29,12 +29,14 @@ RATE_HZ = 16_000
 LEVEL_DBFS = -26.0
 """RMS of every sentence: a person at arm's length from a laptop's microphone."""
 
+# slt enrolls because the encoder tells her best from the others: LLR 5.7 to 6.9 for herself, at
+# most -1.7 for them, where 3.4 is asked for (ecapa-c256-interim; rms: 3.4 to 4.6, at most -0.9).
 SCENE: dict[str, Any] = {
     "format": 1,
     "enrolled": {
         "speaker": "robin",
         "display_name": "Robin",
-        "voice": "rms",
+        "voice": "slt",
         "takes": [
             "My name is Robin, and this house should know me by my voice alone.",
             "The boy was there when the sun rose, and a rod is used to catch pink salmon.",
@@ -46,7 +48,7 @@ SCENE: dict[str, Any] = {
         {"kind": "silence", "duration_s": 1.5},
         {
             "kind": "speech",
-            "voice": "rms",
+            "voice": "slt",
             "text": "Good morning. Please turn on the lights in the kitchen.",
         },
         {"kind": "silence", "duration_s": 1.3},
@@ -58,7 +60,7 @@ SCENE: dict[str, Any] = {
         {"kind": "silence", "duration_s": 1.3},
         {
             "kind": "speech",
-            "voice": "slt",
+            "voice": "rms",
             "text": "And now the weather. It will rain in the north until the evening.",
         },
         {"kind": "silence", "duration_s": 1.3},
@@ -66,11 +68,11 @@ SCENE: dict[str, Any] = {
         {"kind": "silence", "duration_s": 1.0},
         {
             "kind": "speech",
-            "voice": "rms",
+            "voice": "slt",
             "text": "Set the heating to twenty degrees, and remind me at seven.",
         },
         {"kind": "silence", "duration_s": 1.3},
-        {"kind": "speech", "voice": "rms", "text": "Yes."},
+        {"kind": "speech", "voice": "slt", "text": "Yes."},
         {"kind": "silence", "text": "(silence)", "duration_s": 2.2},
         {
             "kind": "speech",
@@ -80,7 +82,7 @@ SCENE: dict[str, Any] = {
         {"kind": "silence", "duration_s": 1.3},
         {
             "kind": "speech",
-            "voice": "rms",
+            "voice": "slt",
             "text": "Thank you. I am going to bed now, so turn everything off.",
         },
         {"kind": "silence", "duration_s": 1.3},

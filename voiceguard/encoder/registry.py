@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from voiceguard.errors import EncoderError
+from voiceguard.paths import is_there
 
 if TYPE_CHECKING:
     from voiceguard.protocols import Encoder
@@ -56,6 +57,7 @@ def find_model(model: str) -> Path:
 
     Raises:
         EncoderError: Neither a shipped model's name nor a path of a ``.safetensors`` file.
+        StateError: One may not look where the path leads.
     """
     name = DEFAULT_MODEL if model == "default" else model
     # The default is always looked for inside the package, so that its absence is told by path.
@@ -63,7 +65,7 @@ def find_model(model: str) -> Path:
         return WEIGHTS_DIR / f"{name}.safetensors"
     if name.endswith(".safetensors"):
         path = Path(name).expanduser()
-        if not path.exists():
+        if not is_there(path):
             raise EncoderError(
                 f"there is no encoder file {path}",
                 hint="Correct encoder.model in the configuration, or --model.",

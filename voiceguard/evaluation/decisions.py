@@ -1,7 +1,7 @@
 """What the daemon would have said: accepts, rejections and doubts per condition and kind of trial.
 
 In: an ``Experiment`` and, for each half, a calibration that has not seen it. Every voiceprint in
-turn is the only one enrolled; the judge is the daemon's. Out: rows for a report.
+turn is the only one enrolled; scorer and policy are the daemon's. Out: rows for a report.
 """
 
 from __future__ import annotations
@@ -12,19 +12,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from voiceguard.evaluation.experiment import FULL, untracked
+from voiceguard.evaluation.experiment import CLEAN, FULL, untracked
 from voiceguard.evaluation.pairing import Kind, groups, kind_of
 from voiceguard.scoring.metrics import bootstrap_by_speaker
+from voiceguard.scoring.policy import Evidence, decide
 from voiceguard.scoring.trials import Trials
 from voiceguard.types import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from voiceguard.compose import Kit
     from voiceguard.evaluation.experiment import Enrolled, Experiment, Test, Track
-    from voiceguard.judge import Judge
+    from voiceguard.evaluation.hearing import Note
+    from voiceguard.judge import Judgement
     from voiceguard.scoring.calibration import Calibration
+    from voiceguard.scoring.policy import Verdict
 
 NOT_HEARD = "not heard"
 """The gate heard no speech: the daemon would have said nothing."""
@@ -44,7 +47,7 @@ class Decided:
     """The final one, or NOT_HEARD."""
     reason: str
     accepted_early: bool
-    """By a provisional result, whatever the final one said."""
+    """By a provisional result, whatever the final one said; asked of whole utterances only."""
     net_speech_s: float
 
     @property
@@ -65,8 +68,8 @@ class DecisionFigures:
     accepted: float
     accepted_interval: tuple[float, float] | None
     """95 %, for other speakers than these; None with too few."""
-    accepted_ever: float
-    """At the end or, before it, by a provisional result."""
+    accepted_early: float | None
+    """By a provisional result, before the end; whole utterances only."""
     rejected: float
     """Rejected or unknown."""
     inconclusive: float
@@ -97,35 +100,66 @@ def decide_all(
     """
     wanted = set(noises)
     duties = [
-        (each, [test for test in tests if test.noise in wanted])
+        (enrolled, test)
         for enrolled, tests in groups(experiment)
-        for each in enrolled
+        for test in tests
+        if enrolled and test.noise in wanted
     ]
+    judges: dict[str, _Judges] = {}
     decided: list[Decided] = []
-    for each, tests in track(duties, "deciding"):
-        calibrated = replace(kit, calibration=calibrations[each.half])
-        judge = calibrated.make_judge([each.voiceprint])
-        decided += [_decide(judge, each, test) for test in tests]
+    for enrolled, test in track(duties, "deciding"):
+        key = f"{test.corpus}/{test.half}"
+        if key not in judges:
+            judges[key] = _Judges(replace(kit, calibration=calibrations[test.half]), enrolled)
+        decided += _decide(judges[key], enrolled, test)
     return decided
 
 
-def _decide(judge: Judge, enrolled: Enrolled, test: Test) -> Decided:
-    final = test.heard.final.put_to(judge) if test.heard else None
-    looks = test.heard.looks if test.heard else ()
-    return Decided(
-        enrolled=enrolled.speaker,
-        tested=test.speaker,
-        condition=test.condition,
-        kind=kind_of(enrolled, test),
-        outcome=str(final.outcome) if final else NOT_HEARD,
-        reason=str(final.reason) if final else NOT_HEARD,
-        accepted_early=any(look.put_to(judge).outcome is Outcome.ACCEPTED for look in looks),
-        net_speech_s=test.heard.final.net_speech_s if test.heard else 0.0,
-    )
+class _Judges:
+    """Every voiceprint as the only one enrolled; scored together, decided one by one."""
+
+    def __init__(self, kit: Kit, enrolled: list[Enrolled]) -> None:
+        self._together = kit.make_judge([each.voiceprint for each in enrolled])
+        self._alone = {e.speaker: kit.make_judge([e.voiceprint]) for e in enrolled}
+
+    def put(self, note: Note) -> dict[str, Judgement | Verdict]:
+        """What each would say."""
+        if note.embedding is None:
+            return {speaker: note.put_to(judge) for speaker, judge in self._alone.items()}
+        evidence = Evidence(
+            net_speech_s=note.net_speech_s,
+            snr_db=note.snr_db,
+            is_final=note.is_final,
+            look=note.look,
+            impediment=note.impediment,
+        )
+        scorer, policy = self._together.scorer, self._together.policy
+        return {
+            score.speaker: decide((score,), evidence, policy, self._together.calibration)
+            for score in scorer.score(note.embedding, note.net_speech_s, note.snr_db)
+        }
+
+
+def _decide(judges: _Judges, enrolled: list[Enrolled], test: Test) -> Iterator[Decided]:
+    finals = judges.put(test.heard.final) if test.heard else {}
+    looks = test.heard.looks if test.heard and test.length == FULL else ()
+    early = [judges.put(look) for look in looks]
+    for each in enrolled:
+        final = finals.get(each.speaker)
+        yield Decided(
+            enrolled=each.speaker,
+            tested=test.speaker,
+            condition=test.condition,
+            kind=kind_of(each, test),
+            outcome=str(final.outcome) if final else NOT_HEARD,
+            reason=str(final.reason) if final else NOT_HEARD,
+            accepted_early=any(look[each.speaker].outcome is Outcome.ACCEPTED for look in early),
+            net_speech_s=test.heard.final.net_speech_s if test.heard else 0.0,
+        )
 
 
 def decision_figures(decided: list[Decided], *, seed: int = 0) -> list[DecisionFigures]:
-    """One row per condition and kind, in order of first appearance.
+    """One row per condition and kind, clean ones first.
 
     Args:
         decided: From ``decide_all``.
@@ -133,7 +167,8 @@ def decision_figures(decided: list[Decided], *, seed: int = 0) -> list[DecisionF
     """
     rng = np.random.default_rng(seed)
     rows = []
-    for condition in dict.fromkeys(each.condition for each in decided):
+    conditions = dict.fromkeys(each.condition for each in decided)
+    for condition in sorted(conditions, key=lambda name: not name.endswith(CLEAN)):
         here = [each for each in decided if each.condition == condition]
         for kind in Kind:
             if part := [each for each in here if each.kind is kind]:
@@ -159,7 +194,7 @@ def _row(
         num_speakers=len({each.tested for each in part}),
         accepted=share(Outcome.ACCEPTED),
         accepted_interval=interval,
-        accepted_ever=sum(each.is_accepted or each.accepted_early for each in part) / len(part),
+        accepted_early=sum(each.accepted_early for each in part) / len(part) if is_full else None,
         rejected=share(Outcome.REJECTED, Outcome.UNKNOWN),
         inconclusive=share(Outcome.INCONCLUSIVE),
         not_heard=share(NOT_HEARD),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from voiceguard.evaluation.figures import P_FAS
+from voiceguard.types import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,15 +59,17 @@ def decision_table(figures: Sequence[DecisionFigures], p_fa: float) -> Table:
     """One line per condition and kind of trial: what the daemon would have said."""
     table = Table(
         title=f"Final decisions at p_fa {p_fa:g}, one voiceprint enrolled at a time",
-        caption="in % of the trials; 95 %: interval of the accepts, for other speakers; ever: "
-        "accepted at the end or by a provisional result before it; FA/h: final accepts per hour "
-        "of other people's speech and voiceprint",
+        caption="in % of the trials; 95 %: interval of the accepts, for other speakers; early: "
+        "accepted by a provisional result; short: inconclusive for too little speech; FA/h: final "
+        "accepts per hour of other people's speech and voiceprint",
         box=None,
         header_style="bold",
     )
     table.add_column("condition")
     table.add_column("who speaks")
-    for name in ("trials", "accepted", "95 %", "ever", "rejected", "inconcl.", "unheard", "FA/h"):
+    for name in ("trials", "accepted", "95 %", "early", "rejected", "inconcl.", "short"):
+        table.add_column(name, justify="right")
+    for name in ("unheard", "FA/h"):
         table.add_column(name, justify="right")
     for row in figures:
         digits = 2 if row.kind == "stranger" else 1
@@ -77,9 +80,10 @@ def decision_table(figures: Sequence[DecisionFigures], p_fa: float) -> Table:
             str(row.num_trials),
             percent(row.accepted, digits),
             "-" if interval is None else " to ".join(percent(end, digits) for end in interval),
-            percent(row.accepted_ever, digits),
+            percent(row.accepted_early, digits),
             percent(row.rejected),
             percent(row.inconclusive),
+            percent(row.inconclusive_reasons.get(Reason.TOO_SHORT, 0) / row.num_trials),
             percent(row.not_heard),
             f"{row.accepts_per_hour:.1f}"
             if row.accepts_per_hour is not None and row.kind == "stranger"

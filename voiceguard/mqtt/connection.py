@@ -97,7 +97,7 @@ def _read_password(path: Path) -> str:
         text = path.read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"password_file {path} cannot be read: {error}",
+            f"password_file {path} cannot be read: {getattr(error, 'strerror', error)}",
             hint=f"put the broker's password into it, then: chmod 600 {path}",
         ) from error
     # systemd shows its credentials as 0440 because of the access list that lets the service in.

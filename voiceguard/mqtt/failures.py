@@ -34,7 +34,7 @@ _REFUSALS = {
     135: Failure(
         "not_authorised",
         "the broker does not let us in",
-        "it may want a user name and a password: set mqtt.username and mqtt.password_file",
+        "it may want a user name and a password, or others: see mqtt.username, mqtt.password_file",
     ),
     136: Failure("broker_unavailable", "the broker says that it is unavailable"),
     137: Failure("broker_unavailable", "the broker says that it is busy"),

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import structlog
 
 from voiceguard.errors import StateError, StoreKeyError, VoiceguardError, VoiceprintError
-from voiceguard.paths import PRIVATE_FILE_MODE, make_private_dir, voiceprints_dir
+from voiceguard.paths import PRIVATE_FILE_MODE, is_there, make_private_dir, voiceprints_dir
 from voiceguard.voiceprints import format as file_format
 from voiceguard.voiceprints.durable import TEMPORARY_SUFFIX, replace_durably, sync_directory
 from voiceguard.voiceprints.key import StoreKey, create_key, key_location, load_key
@@ -99,9 +99,10 @@ class VoiceprintStore:
             UsageError: No name that a speaker can have.
             VoiceprintError: Missing, damaged, tampered with, somebody else's, another encoder's.
             StoreKeyError: The key is missing, unusable or not the one it was sealed with.
+            StateError: The directory can't be read.
         """
         path = self._path(speaker)
-        if not path.exists():
+        if not is_there(path):
             raise self._nobody(speaker)
         try:
             return self._open(path, speaker, self._existing_key(), encoder_id)
@@ -153,7 +154,7 @@ class VoiceprintStore:
         key = self._key_for_saving()
         content = file_format.seal(voiceprint, key)
         with self._writing():
-            if not overwrite and path.exists():
+            if not overwrite and is_there(path):
                 raise VoiceprintError(
                     f"{voiceprint.speaker!r} is already enrolled",
                     hint="--add takes another room or microphone in, --force starts anew",
@@ -172,7 +173,7 @@ class VoiceprintStore:
             StateError: The directory can't be written to.
         """
         path = self._path(speaker)
-        if not path.exists():
+        if not is_there(path):
             raise self._nobody(speaker)
         with self._writing():
             try:
@@ -216,7 +217,7 @@ class VoiceprintStore:
 
     def _existing_key(self) -> StoreKey:
         path = self.key_path
-        if not path.exists():
+        if not is_there(path):
             raise StoreKeyError(
                 f"the key file {path} is missing, and the {len(self.names())} voiceprint(s) in "
                 f"{self.directory} can't be read without it",
@@ -228,7 +229,7 @@ class VoiceprintStore:
     def _key_for_saving(self) -> StoreKey:
         make_private_dir(self.directory)
         with self._writing():
-            if not self.names() and not self.key_path.exists():
+            if not self.names() and not is_there(self.key_path):
                 return create_key(self.key_path)
         key = self._existing_key()
         self._check_key_fits(key)
