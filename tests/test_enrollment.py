@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fakes import ENCODER_ID, PitchEncoder, quiet, tone
-from voiceguard import demo_audio
+from tests.recordings import STRANGERS, TAKES
+from voiceguard.audio.files import load_audio
+from voiceguard.encoder import load_encoder
 from voiceguard.enrollment import (
     MIN_TOTAL_SPEECH_S,
     Enrollment,
@@ -226,15 +228,9 @@ def test_takes_of_another_encoder_are_never_mixed() -> None:
 
 
 def test_with_the_shipped_encoder_one_voice_agrees_and_another_does_not() -> None:
-    from pathlib import Path  # noqa: PLC0415
-
-    from voiceguard.audio.files import load_audio  # noqa: PLC0415
-    from voiceguard.encoder import load_encoder  # noqa: PLC0415
-
-    folder = Path(demo_audio.__file__).parent
     enrollment = Enrollment(load_encoder(device="cpu"), make_vad)
-    for file in ("enroll-1-rms", "enroll-2-rms", "scene-3-slt", "enroll-3-rms"):
-        enrollment.add(load_audio(folder / f"{file}.opus"), recorded_at=NOW)
+    for file in (TAKES[0], TAKES[1], STRANGERS[0], TAKES[2]):
+        enrollment.add(load_audio(file), recorded_at=NOW)
     assert [report.problems for report in enrollment.reports] == [
         (),
         (),

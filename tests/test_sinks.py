@@ -72,6 +72,22 @@ async def test_history_drops_the_oldest_when_the_disk_cannot_follow() -> None:
     assert sink.decisions_dropped == 3
 
 
+async def test_what_a_cancelled_writer_left_is_written_at_the_end() -> None:
+    """An error elsewhere ends every task at once; what was decided before it is kept."""
+    history = FakeHistory()
+    with ThreadPoolExecutor(1) as executor:
+        as_history: History = history  # type: ignore[assignment]
+        sink = HistorySink(as_history, executor)
+        for number in range(3):
+            sink.publish(make_decision(llr=float(number)))
+        task = asyncio.create_task(sink.run())
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        await sink.finish(5)
+    assert [entry["scores"][0]["llr"] for entry in history.entries] == [0.0, 1.0, 2.0]
+
+
 def test_lines_are_json_and_fan_out_reaches_every_sink() -> None:
     file, called = io.StringIO(), list[Decision]()
     FanOut([LineSink(file), CallbackSink(called.append)]).publish(make_decision())

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 
@@ -17,10 +17,14 @@ def voiceguard(
     state: Path,
     environment: Mapping[str, str] | None = None,
     stdin: bytes = b"",
+    prefix: Sequence[str] = (),
 ) -> subprocess.CompletedProcess[str]:
-    """``voiceguard ARGUMENTS`` with a state directory of its own; output as text."""
+    """``voiceguard ARGUMENTS`` with a state directory of its own; output as text.
+
+    ``prefix`` goes before it: ``("prlimit", "--fsize=0")``.
+    """
     finished = subprocess.run(
-        [sys.executable, "-m", "voiceguard", *map(str, arguments)],
+        [*prefix, sys.executable, "-m", "voiceguard", *map(str, arguments)],
         input=stdin,
         capture_output=True,
         check=False,

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import json
 import wave
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-import voiceguard as package
 from tests.cli.command import voiceguard
+from tests.recordings import STRANGERS, TAKES
 from voiceguard.audio.files import load_audio
 
-AUDIO = Path(package.__file__).parent / "demo_audio"
-SCENE = json.loads((AUDIO / "scene.json").read_text())
-TAKES = [AUDIO / take["file"] for take in SCENE["enrolled"]["takes"]]
-STRANGER = next(
-    AUDIO / item["file"]
-    for item in SCENE["scene"]
-    if item["kind"] == "speech" and item["voice"] != SCENE["enrolled"]["voice"]
-)
+if TYPE_CHECKING:
+    from pathlib import Path
+
+STRANGER = STRANGERS[0]
 
 
 @pytest.fixture(scope="module")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import wave
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-import voiceguard as package
 from tests.cli.command import voiceguard
 from tests.fakes import FakeSource, PitchEncoder, chunks, quiet, tone
+from tests.recordings import STRANGERS, TAKES
 from voiceguard.cli.studio import PROMPTS, Studio
 from voiceguard.enrollment import Enrollment, Problem, TakeReport
 from voiceguard.errors import DeviceError
@@ -21,9 +21,10 @@ from voiceguard.types import Samples, SourceState, SourceStatus
 from voiceguard.vad import make_vad
 from voiceguard.voiceprints import VoiceprintStore
 
-AUDIO = Path(package.__file__).parent / "demo_audio"
-TAKES = [AUDIO / f"enroll-{number}-rms.opus" for number in (1, 2, 3, 4)]
-STRANGER = AUDIO / "scene-3-slt.opus"
+if TYPE_CHECKING:
+    from pathlib import Path
+
+STRANGER = STRANGERS[0]
 
 
 # --- from files -----------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,6 +19,9 @@ from voiceguard.encoder.registry import (
 )
 from voiceguard.errors import EncoderError
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 def test_the_default_is_shipped() -> None:
     assert DEFAULT_MODEL in shipped_models()
@@ -26,13 +29,17 @@ def test_the_default_is_shipped() -> None:
     assert find_model("default").is_file()
 
 
-def test_a_path_is_taken_as_it_is() -> None:
-    assert find_model("~/own.safetensors") == Path.home() / "own.safetensors"
+def test_a_path_is_taken_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "own.safetensors").touch()
+    assert find_model("~/own.safetensors") == tmp_path / "own.safetensors"
 
 
-def test_cohort_and_calibration_are_beside_the_weights_and_are_no_models() -> None:
-    assert cohort_path("/m/own.safetensors") == Path("/m/own.cohort.safetensors")
-    assert calibration_path("/m/own.safetensors") == Path("/m/own.calibration.json")
+def test_cohort_and_calibration_are_beside_the_weights_and_are_no_models(tmp_path: Path) -> None:
+    own = tmp_path / "own.safetensors"
+    own.touch()
+    assert cohort_path(str(own)) == tmp_path / "own.cohort.safetensors"
+    assert calibration_path(str(own)) == tmp_path / "own.calibration.json"
     assert all(find_model(name).with_suffix(".json").is_file() for name in shipped_models())
     assert not [name for name in shipped_models() if "." in name]
 
@@ -43,7 +50,7 @@ def test_an_unknown_name_is_told_the_known_ones() -> None:
 
 
 def test_a_path_to_nothing_is_an_error_with_the_path() -> None:
-    with pytest.raises(EncoderError, match=r"/nowhere/own.json cannot be read"):
+    with pytest.raises(EncoderError, match=r"no encoder file /nowhere/own.safetensors"):
         load_encoder("/nowhere/own.safetensors")
 
 

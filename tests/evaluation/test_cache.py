@@ -64,3 +64,16 @@ def test_a_place_that_cannot_be_used_costs_time_and_not_the_run(tmp_path: Path) 
     (tmp_path / "file").write_text("")
     with RememberingEncoder(PitchEncoder(), tmp_path / "file") as encoder:
         assert encoder.embed(tone(440, 1)).shape == (32,)
+
+
+def test_two_runs_at_once_do_not_stop_each_other(tmp_path: Path) -> None:
+    with (
+        RememberingEncoder(PitchEncoder(), tmp_path) as one,
+        RememberingEncoder(PitchEncoder(), tmp_path) as other,
+    ):
+        first = one.embed(tone(440, 1))  # not committed yet: the file is locked for writing
+        np.testing.assert_array_equal(other.embed(tone(440, 1)), first)
+        other.embed(tone(500, 1))
+    with RememberingEncoder(PitchEncoder(), tmp_path) as encoder:
+        encoder.embed(tone(440, 1))
+        assert encoder.num_computed == 0

@@ -16,10 +16,10 @@ from voiceguard.evaluation.clips import (
     in_a_room,
     join,
     nested,
+    seeded,
     speech_of,
     speech_rms,
 )
-from voiceguard.evaluation.experiment import seeded
 from voiceguard.types import SAMPLE_RATE_HZ, Samples
 
 

@@ -10,8 +10,17 @@ import pytest
 from tests.evaluation.voices import Written, make_kit, people, write_corpus, write_wav
 from tests.fakes import plain_calibration, quiet, tone
 from voiceguard.errors import UsageError
+from voiceguard.evaluation.clips import Clip
 from voiceguard.evaluation.corpus import read_corpus
-from voiceguard.evaluation.experiment import FULL, Experiment, Noise, Plan, run_experiment
+from voiceguard.evaluation.experiment import (
+    FULL,
+    Experiment,
+    Noise,
+    Plan,
+    in_the_clip,
+    run_experiment,
+)
+from voiceguard.evaluation.hearing import HeardSegment, Note
 from voiceguard.evaluation.pairing import Kind, fitted_to_the_other_half, score_trials
 from voiceguard.scoring.cosine import renormalised_mean
 
@@ -140,3 +149,15 @@ def test_a_voiceprint_is_of_the_speakers_own_voice(heard: Experiment) -> None:
         far = make_kit().encoder.embed(tone(hz + 1000, 2.0))
         assert max(float(mean @ one) for one in near) > 0.6
         assert float(mean @ far) < 0.1
+
+
+def test_a_noise_that_opens_the_gate_beside_the_speech_is_nobodys_voice() -> None:
+    note = Note(embedding=None, net_speech_s=1, snr_db=9, is_final=True, look=1, impediment=None)
+    dog, word, rest, door = (
+        HeardSegment(looks=(), final=note, start_s=start_s, end_s=end_s)
+        for start_s, end_s in ((0.5, 2.3), (1.9, 2.6), (3.2, 5.0), (5.5, 8.0))
+    )
+    clip = Clip(quiet(8), start_s=2.0, end_s=6.0)
+    assert in_the_clip([dog, word, rest, door], clip, whole=True) == [word, rest]
+    assert in_the_clip([dog, word, rest, door], clip, whole=False) == [rest]
+    assert in_the_clip([], clip, whole=False) == []

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import wave
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,29 +18,18 @@ from tests.cli.command import voiceguard
 from tests.integration.daemon import running_daemon
 from tests.integration.mosquitto import Consumer, Mosquitto, consumer, mosquitto
 from tests.integration.pulse import PulseServer
+from tests.recordings import SPOKEN, STRANGERS, TAKES
 from voiceguard.audio.files import load_audio
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
     from voiceguard.types import Samples
 
-AUDIO = Path(__file__).resolve().parents[2] / "voiceguard" / "demo_audio"
-SCENE = json.loads((AUDIO / "scene.json").read_text())
 STATUS, AVAILABILITY, DECISION = (
     f"voiceguard/test/{name}" for name in ("status", "availability", "decision")
 )
-
-
-def recordings(*, enrolled: bool) -> list[Path]:
-    """The demo's recordings of the enrolled voice, or of strangers, longest first."""
-    voice = SCENE["enrolled"]["voice"]
-    files = [
-        AUDIO / item["file"]
-        for item in SCENE["scene"]
-        if item["kind"] == "speech" and (item["voice"] == voice) is enrolled
-    ]
-    return sorted(files, key=lambda file: -len(load_audio(file)))
 
 
 def write_wav(path: Path, samples: Samples) -> Path:
@@ -61,8 +49,7 @@ def spoken(path: Path, recording: Path) -> Path:
 
 def enroll(folder: Path) -> None:
     """Enrolls the demo's speaker with the command that a user types."""
-    takes = [str(AUDIO / take["file"]) for take in SCENE["enrolled"]["takes"]]
-    finished = voiceguard("enroll", "anna", "--from", *takes, "--yes", state=folder / "state")
+    finished = voiceguard("enroll", "anna", "--from", *TAKES, "--yes", state=folder / "state")
     assert finished.returncode == 0, finished.stderr
 
 
@@ -97,8 +84,8 @@ async def test_from_microphone_to_subscriber_through_every_outage(
 ) -> None:
     """Accepts the enrolled voice, not the stranger; survives audio server and broker going away."""
     enroll(tmp_path)
-    anna = spoken(tmp_path / "anna.wav", recordings(enrolled=True)[0])
-    stranger = spoken(tmp_path / "stranger.wav", recordings(enrolled=False)[0])
+    anna = spoken(tmp_path / "anna.wav", SPOKEN[0])
+    stranger = spoken(tmp_path / "stranger.wav", STRANGERS[0])
     arguments = ("--source", "device:pulse", "--broker", f"mqtt://127.0.0.1:{broker.port}")
     async with running_daemon(tmp_path, *arguments, environment=pulse.env) as daemon:
         async with consumer(broker.port) as listener:
@@ -136,7 +123,7 @@ async def test_commands_disarm_and_arm_over_mqtt(
 ) -> None:
     """Disarmed it closes the microphone: what is said then is never decided."""
     arguments = ("--source", "device:pulse", "--broker", f"mqtt://127.0.0.1:{broker.port}")
-    stranger = spoken(tmp_path / "stranger.wav", recordings(enrolled=False)[0])
+    stranger = spoken(tmp_path / "stranger.wav", STRANGERS[0])
     async with (
         running_daemon(tmp_path, *arguments, environment=pulse.env),
         consumer(broker.port) as listener,

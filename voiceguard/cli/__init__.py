@@ -127,12 +127,12 @@ def _run() -> int:
             _explain(message, f"`{command} --help` shows what there is")
         return ExitCode.USAGE
     except typer.Exit as error:
-        if error.exit_code == INTERRUPTED:  # what typer makes of Ctrl-C
-            _explain("interrupted", "")
         return int(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         _explain("interrupted", "")
         return INTERRUPTED
+    if result == INTERRUPTED:  # what typer makes of Ctrl-C
+        _explain("interrupted", "")
     return result if isinstance(result, int) else ExitCode.OK
 
 

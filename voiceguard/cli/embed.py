@@ -48,7 +48,8 @@ def embed(
             embedding = kit.encoder.embed(samples)
         except AudioError as error:
             num_failed += 1
-            stderr.print(f"error: {file}: {error}", f"hint: {error.hint}", sep="\n", markup=False)
+            told = f"error: {error}" if str(file) in str(error) else f"error: {file}: {error}"
+            stderr.print(told, f"hint: {error.hint}", sep="\n", markup=False, soft_wrap=True)
             continue
         if json_lines:
             print_json(

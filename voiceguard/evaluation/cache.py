@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from voiceguard.types import Embedding, Samples, Window
 
 log = structlog.get_logger(__name__)
+
+_COMMIT_EVERY = 50
+_MAX_WAIT_S = 0.5
 
 
 def cache_dir() -> Path:
@@ -55,7 +59,8 @@ class RememberingEncoder:
 
     def close(self) -> None:
         """Writes what is new."""
-        self._memory.commit()
+        with suppress(sqlite3.OperationalError):
+            self._memory.commit()
         self._memory.close()
 
     def embed(self, samples: Samples) -> Embedding:
@@ -74,13 +79,15 @@ class RememberingEncoder:
             if known.shape == (self.info.embedding_dim,):
                 return known.astype(np.float32)
         embedding = compute()
-        self._memory.execute(
-            "INSERT OR REPLACE INTO embeddings VALUES (?, ?)",
-            (key, embedding.astype("<f4").tobytes()),
-        )
         self.num_computed += 1
-        if self.num_computed % 1000 == 0:
-            self._memory.commit()
+        # Another run may be writing at the moment, or the disk is full: then it is not remembered.
+        with suppress(sqlite3.OperationalError):
+            self._memory.execute(
+                "INSERT OR REPLACE INTO embeddings VALUES (?, ?)",
+                (key, embedding.astype("<f4").tobytes()),
+            )
+            if self.num_computed % _COMMIT_EVERY == 0:
+                self._memory.commit()
         return embedding
 
 
@@ -112,8 +119,9 @@ def _open(directory: Path, encoder_id: str) -> sqlite3.Connection:
 
 
 def _connect(path: str) -> sqlite3.Connection:
-    memory = sqlite3.connect(path)
+    memory = sqlite3.connect(path, timeout=_MAX_WAIT_S)
     try:
+        memory.execute("PRAGMA journal_mode = WAL")  # readers and a writer don't wait for another
         memory.execute("PRAGMA synchronous = OFF")
         memory.execute(
             "CREATE TABLE IF NOT EXISTS embeddings (key BLOB PRIMARY KEY, value BLOB NOT NULL)"

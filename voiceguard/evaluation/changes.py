@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from voiceguard.evaluation.clips import in_a_room, join
-from voiceguard.evaluation.experiment import load_utterances, seeded, untracked
+from voiceguard.evaluation.clips import in_a_room, join, seeded
+from voiceguard.evaluation.experiment import load_utterances, untracked
 from voiceguard.types import Window
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ joined, because many are shorter than the lengths that are asked about.
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -183,3 +184,8 @@ def speech_rms(speech: Speech) -> float:
     """Root mean square over the speech frames."""
     frames = speech.samples.reshape(-1, FRAME_SAMPLES)[speech.is_speech]
     return float(np.sqrt(np.mean(np.square(frames, dtype=np.float64))))
+
+
+def seeded(*names: int | str) -> np.random.Generator:
+    """The same draws for the same names, whatever else is drawn."""
+    return np.random.default_rng(zlib.crc32(repr(names).encode()))

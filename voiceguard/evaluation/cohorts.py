@@ -13,9 +13,9 @@ import numpy as np
 
 from voiceguard.audio.files import load_audio
 from voiceguard.errors import AudioError, UsageError
-from voiceguard.evaluation.clips import join, speech_of
+from voiceguard.evaluation.clips import join, seeded, speech_of
 from voiceguard.evaluation.corpus import Skip
-from voiceguard.evaluation.experiment import seeded, untracked
+from voiceguard.evaluation.experiment import untracked
 from voiceguard.scoring.cosine import renormalised_mean
 from voiceguard.scoring.snorm import MIN_COHORT_SPEAKERS, Cohort, CohortSource
 

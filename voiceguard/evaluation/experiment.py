@@ -6,7 +6,6 @@ corpus. Trials never cross corpora: another channel would give the stranger away
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -17,7 +16,15 @@ import numpy as np
 from voiceguard.audio.files import load_audio
 from voiceguard.enrollment import enroll_recordings
 from voiceguard.errors import AudioError, EnrollmentError, UsageError
-from voiceguard.evaluation.clips import add_noise, in_a_room, join, nested, quiet_rms, speech_of
+from voiceguard.evaluation.clips import (
+    add_noise,
+    in_a_room,
+    join,
+    nested,
+    quiet_rms,
+    seeded,
+    speech_of,
+)
 from voiceguard.evaluation.clips import speech_rms as rms_of
 from voiceguard.evaluation.corpus import Skip
 from voiceguard.evaluation.hearing import hear
@@ -36,6 +43,9 @@ if TYPE_CHECKING:
 LENGTHS_S = (1.0, 2.0, 3.0, 5.0)
 FULL = "full"
 CLEAN = "clean"
+
+_MIN_INSIDE = 0.5
+"""Share of a segment that lies within the utterance that was played."""
 
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 """Voiceprints made here are never kept."""
@@ -236,10 +246,7 @@ def _tests(
     about = spoken[0].recording
     for length, noise, clip in _clips(about, spoken, plan):
         segments = hear(kit, clip.samples, change_cosine=change_cosine)
-        heard = [s for s in segments if s.overlap_s(clip.start_s, clip.end_s) > 0]
-        if length != FULL:
-            # A crop is one trial: the segment that holds most of it.
-            heard = sorted(heard, key=lambda s: -s.overlap_s(clip.start_s, clip.end_s))[:1]
+        heard = in_the_clip(segments, clip, whole=length == FULL)
         for segment in heard or (None,):
             yield Test(
                 corpus=about.corpus,
@@ -250,6 +257,22 @@ def _tests(
                 noise=noise,
                 heard=segment,
             )
+
+
+def in_the_clip(segments: Sequence[HeardSegment], clip: Clip, *, whole: bool) -> list[HeardSegment]:
+    """The segments that are the speaker's.
+
+    Of a whole utterance, those that lie mostly within it: the others are noise that the gate let
+    in. A crop is one trial: the segment that holds most of it.
+    """
+    inside = [segment.overlap_s(clip.start_s, clip.end_s) for segment in segments]
+    if not whole:
+        return [segments[int(np.argmax(inside))]] if any(inside) else []
+    return [
+        segment
+        for segment, inside_s in zip(segments, inside, strict=True)
+        if inside_s >= _MIN_INSIDE * (segment.end_s - segment.start_s)
+    ]
 
 
 def _clips(
@@ -285,8 +308,3 @@ def _with_noises(
 @lru_cache(maxsize=256)
 def _load_noise(path: Path) -> Samples:
     return load_audio(path)
-
-
-def seeded(*names: int | str) -> np.random.Generator:
-    """The same draws for the same names, whatever else is drawn."""
-    return np.random.default_rng(zlib.crc32(repr(names).encode()))
