@@ -8,9 +8,9 @@ hop  where                  thread                                in -> out
      (audio/resample, vad, gate, windows)
 3    Stream.decide          inference executor                    Window -> Embedding
      (encoder/*)
-4    Stream.decide          event loop                            Embedding -> SpeakerScore
+4    Decider, Judge         event loop                            Embedding -> SpeakerScore
      (scoring/scorer)
-5    Stream.decide          event loop                            SpeakerScore -> Decision
+5    Decider, Judge         event loop                            SpeakerScore -> Decision
      (scoring/policy)
 6    mqtt/*, sinks          event loop                            Decision -> MQTT, JSON, history
 ===  =====================  ====================================  ==============================
@@ -23,9 +23,7 @@ unless the machine slept through it.
 from __future__ import annotations
 
 import asyncio
-import uuid
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import structlog
@@ -37,15 +35,9 @@ from voiceguard.audio.resample import (
     to_mono,
 )
 from voiceguard.channel import WindowChannel
-from voiceguard.segments import SegmentEvidence
+from voiceguard.decider import Decider
 from voiceguard.types import (
-    SAMPLE_RATE_HZ,
     AudioChunk,
-    Decision,
-    EndCause,
-    Outcome,
-    Reason,
-    SegmentEnd,
     SourceState,
     SourceStatus,
     Window,
@@ -54,13 +46,13 @@ from voiceguard.types import (
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Executor
-    from datetime import datetime
     from typing import Literal
 
     from voiceguard.clock import Clock
     from voiceguard.gate import SpeechGate
-    from voiceguard.judge import Judge, Judgement
+    from voiceguard.judge import Judge
     from voiceguard.protocols import AudioSource, DecisionSink, EncoderStream
+    from voiceguard.segments import SegmentEvidence
     from voiceguard.types import Embedding, Samples
     from voiceguard.windows import WindowCutter
 
@@ -127,20 +119,21 @@ class Stream:
         self._cutter = cutter
         self._encoder = encoder
         self._judge = judge
-        self._sink = sink
         self._executor = executor
         self._clock = clock
         self._on_status = on_status
         self._windows = WindowChannel(is_live=source.is_live)
+        self._decider = Decider(
+            source.name,
+            judge=judge,
+            sink=sink,
+            clock=clock,
+            max_window_samples=cutter.max_samples,
+            min_window_speech_s=cutter.min_speech_s,
+        )
         self._resampler: StreamResampler | None = None
-        self._evidence: SegmentEvidence | None = None
-        self._opened_at_s = 0.0  # the monotonic time of this stream's sample 0
         self._suspended_s = clock.suspended_s()
-        self._provisional: Decision | None = None
-        self._provisional_accept: Decision | None = None
         self._inference_began_s: float | None = None
-        self._speech_s = 0.0
-        self._num_segments = 0
         self._num_not_finite = 0
         self._num_embedded = 0
 
@@ -182,7 +175,7 @@ class Stream:
         if self._resampler is None:
             self._resampler = StreamResampler(chunk.rate_hz)
         end_s = (chunk.first_sample + len(chunk.samples)) / chunk.rate_hz
-        self._opened_at_s = chunk.delivered_at_s - end_s
+        self._decider.opened_at_s = chunk.delivered_at_s - end_s
         mono, num_not_finite = sanitise(to_mono(chunk.samples, self._channel_choice))
         self._num_not_finite += num_not_finite
         await self._push(self._resampler.push(mono), chunk.delivered_at_s)
@@ -220,10 +213,10 @@ class Stream:
             if isinstance(pending.item, Window):
                 await self._weigh(pending.item, pending.delivered_at_s)
             else:
-                self._conclude(pending.item, pending.delivered_at_s)
+                self._decider.conclude(pending.item, pending.delivered_at_s)
 
     async def _weigh(self, window: Window, delivered_at_s: float) -> None:
-        evidence = self._evidence_of(window.segment)
+        evidence = self._decider.evidence_of(window.segment)
         try:
             embedding = await self._embed(window)
         except Exception as error:
@@ -235,7 +228,7 @@ class Stream:
         if window.is_probe:
             self._watch_for_another_voice(evidence, delivered_at_s)
         else:
-            self._look(evidence, window, delivered_at_s)
+            self._decider.look(window, delivered_at_s)
 
     async def _embed(self, window: Window) -> Embedding:
         self._inference_began_s = self._clock.monotonic_s()
@@ -245,12 +238,6 @@ class Stream:
         finally:
             self._inference_began_s = None
             self._num_embedded += 1
-
-    def _evidence_of(self, segment: int) -> SegmentEvidence:
-        if self._evidence is None or self._evidence.segment != segment:
-            self._evidence = SegmentEvidence(segment, self._cutter.max_samples)
-            self._provisional = self._provisional_accept = None
-        return self._evidence
 
     def _watch_for_another_voice(self, evidence: SegmentEvidence, delivered_at_s: float) -> None:
         """Ends the segment where the voice changed; what follows is judged for itself."""
@@ -269,113 +256,6 @@ class Stream:
         for item in items:
             self._windows.put_nowait(item, delivered_at_s)
 
-    def _look(self, evidence: SegmentEvidence, window: Window, delivered_at_s: float) -> None:
-        """A provisional result, published when it says something new."""
-        evidence.num_looks += 1
-        decision = self._judged(
-            evidence,
-            is_final=False,
-            first_sample=evidence.windows[0][0].first_sample,
-            end_sample=window.end_sample,
-            net_speech_s=window.segment_speech_s,
-            snr_db=window.snr_db,
-            delivered_at_s=delivered_at_s,
-        )
-        last = self._provisional
-        if last is None or (last.outcome, last.speaker) != (decision.outcome, decision.speaker):
-            self._provisional = decision
-            if decision.outcome is Outcome.ACCEPTED:
-                self._provisional_accept = decision
-            self._sink.publish(decision)
-
-    def _conclude(self, end: SegmentEnd, delivered_at_s: float) -> None:
-        """The final decision of a segment."""
-        evidence = self._evidence_of(end.segment)
-        self._num_segments += 1
-        self._speech_s += end.net_speech_s
-        decision = self._judged(
-            evidence,
-            is_final=True,
-            first_sample=end.first_sample,
-            end_sample=end.end_sample,
-            net_speech_s=end.net_speech_s,
-            snr_db=end.snr_db,
-            delivered_at_s=delivered_at_s,
-            impediment=self._impediment(evidence, end),
-        )
-        self._evidence = None
-        self._sink.publish(decision)
-
-    def _impediment(self, evidence: SegmentEvidence, end: SegmentEnd) -> Reason | None:
-        """What forbids an accept whatever the scores say."""
-        if end.cause is EndCause.GAP:
-            return Reason.AUDIO_LOST
-        if evidence.inference_failed:
-            return Reason.INFERENCE_FAILED
-        if evidence.heard_two_voices:
-            return Reason.MORE_THAN_ONE_VOICE
-        if not evidence.windows and end.net_speech_s >= self._cutter.min_speech_s:
-            return Reason.OVERLOADED
-        return None
-
-    def _judged(
-        self,
-        evidence: SegmentEvidence,
-        *,
-        is_final: bool,
-        first_sample: int,
-        end_sample: int,
-        net_speech_s: float,
-        snr_db: float,
-        delivered_at_s: float,
-        impediment: Reason | None = None,
-    ) -> Decision:
-        judge = self._judge()
-        judgement = judge.judge(
-            evidence.pooled(),
-            net_speech_s=net_speech_s,
-            snr_db=snr_db,
-            is_final=is_final,
-            look=evidence.num_looks,
-            impediment=impediment,
-        )
-        start_s, end_s = first_sample / SAMPLE_RATE_HZ, end_sample / SAMPLE_RATE_HZ
-        delivered_at = self._utc_of(delivered_at_s)
-        return Decision(
-            decision_id=str(uuid.uuid4()),
-            stream=self.name,
-            segment=evidence.segment,
-            is_final=is_final,
-            outcome=judgement.outcome,
-            reason=judgement.reason,
-            speaker=judgement.speaker,
-            scores=judgement.scores,
-            accept_llr=judgement.accept_llr,
-            p_fa=judgement.p_fa,
-            net_speech_s=net_speech_s,
-            snr_db=snr_db,
-            start_s=start_s,
-            end_s=end_s,
-            started_at=self._utc_of(self._opened_at_s + start_s),
-            ended_at=self._utc_of(self._opened_at_s + end_s),
-            delivered_at=delivered_at,
-            decided_at=self._clock.utc(),
-            expires_at=delivered_at + timedelta(seconds=judge.policy.expiry_s),
-            encoder_id=judgement.encoder_id,
-            revokes=self._taken_back(judgement) if is_final else None,
-        )
-
-    def _taken_back(self, judgement: Judgement) -> str | None:
-        """The id of the provisional accept that a final judgement does not confirm."""
-        earlier = self._provisional_accept
-        if earlier is None:
-            return None
-        confirms = (judgement.outcome, judgement.speaker) == (earlier.outcome, earlier.speaker)
-        return None if confirms else earlier.decision_id
-
-    def _utc_of(self, monotonic_s: float) -> datetime:
-        return self._clock.utc() - timedelta(seconds=self._clock.monotonic_s() - monotonic_s)
-
     # --- for the daemon ---------------------------------------------------------------------
 
     def inference_age_s(self) -> float:
@@ -392,8 +272,8 @@ class Stream:
             samples_lost=source.samples_lost,
             samples_buffered=source.samples_buffered,
             samples_not_finite=self._num_not_finite,
-            speech_s=round(self._speech_s, 2),
-            segments=self._num_segments,
+            speech_s=round(self._decider.speech_s, 2),
+            segments=self._decider.num_segments,
             windows_embedded=self._num_embedded,
             windows_superseded=self._windows.windows_superseded,
             segments_dropped=self._windows.segments_dropped,
