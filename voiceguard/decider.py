@@ -68,8 +68,11 @@ class Decider:
         return self._evidence
 
     def look(self, window: Window, delivered_at_s: float) -> None:
-        """A provisional result up to this window's end, published when it says something new."""
+        """A provisional result up to this window's end, if one is due and says something new."""
         evidence = self.evidence_of(window.segment)
+        policy = self._judge().policy
+        if evidence.num_looks >= policy.max_looks or window.segment_speech_s < policy.look_from_s:
+            return  # nothing is left of the error budget, or it is better spent later
         evidence.num_looks += 1
         decision = self._judged(
             evidence,

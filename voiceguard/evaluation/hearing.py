@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from voiceguard.judge import Judge
 from voiceguard.pipeline import Stream
-from voiceguard.scoring.policy import PolicyConfig
 from voiceguard.scoring.scorer import Scorer
 from voiceguard.types import SAMPLE_RATE_HZ, AudioChunk
 
@@ -74,14 +73,14 @@ def hear(kit: Kit, samples: Samples, *, change_cosine: float | None) -> tuple[He
     """Runs a clip through the pipeline.
 
     Args:
-        kit: Encoder, gate and windows; its cohort, calibration and policy play no part.
+        kit: Encoder, gate, windows and policy; its cohort and calibration play no part.
         samples: ``(num_samples,)`` mono 16 kHz.
         change_cosine: As in a calibration: where a change of speaker ends a segment.
     """
     notes = _NoteTaker(
         encoder_id=kit.encoder.info.encoder_id,
         scorer=Scorer((), None, None),
-        policy=PolicyConfig(),
+        policy=kit.settings.policy,  # says when there are provisional looks
         calibration=None,
         change_below=change_cosine,
     )

@@ -46,10 +46,12 @@ class PolicyConfig:
     margin_llr: float = 2.0
     """How far the best voiceprint must lead the runner-up: 2 is 7 times likelier. Only where
     several are enrolled."""
-    look_share: float = 0.2
+    look_share: float = 0.3
     """Share of p_fa that accepting before the end of the speech may use. 0: only at the end."""
-    max_looks: int = 8
-    """Provisional looks that can accept: the first ones, while windows still grow."""
+    look_from_s: float = 2.0
+    """Net speech before the first provisional look; earlier, it would be spent on less evidence."""
+    max_looks: int = 1
+    """Provisional looks at a segment; each gets an equal part of that share."""
     expiry_s: float = 5.0
     """How long after it was made a decision may be acted on."""
 
@@ -62,6 +64,7 @@ class PolicyConfig:
             ("min_snr_db", -20.0, 60.0),
             ("margin_llr", 0.0, 10.0),
             ("look_share", 0.0, 0.9),
+            ("look_from_s", 0.5, 10.0),
             ("max_looks", 1, 100),
             ("expiry_s", 0.5, 60.0),
         ):
