@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 import aiomqtt
 import numpy as np
 
+from voiceguard.audio.config import AudioConfig
 from voiceguard.errors import BrokerError, StateError
 from voiceguard.types import SAMPLE_RATE_HZ
 
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
     from voiceguard.protocols import Encoder
     from voiceguard.types import Samples
 
-BLOCK_S = 0.05
+BLOCK_S = AudioConfig().block_ms / 1000
+"""As a microphone delivers it."""
 WINDOWS_S = (1.0, 2.0, 3.0, 4.0)
 NUM_REPEATS = 30
 START_TIMEOUT_S = 60.0

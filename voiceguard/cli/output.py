@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -10,7 +11,12 @@ from rich.console import Console
 if TYPE_CHECKING:
     from voiceguard.types import Outcome
 
+WIDTH_ELSEWHERE = 140
+"""Columns in a file or a pipe, where nobody can widen the window."""
+
 stdout = Console(highlight=False)
+if not stdout.is_terminal and "COLUMNS" not in os.environ:
+    stdout.width = WIDTH_ELSEWHERE
 stderr = Console(stderr=True, highlight=False)
 
 OUTCOME_STYLES = {
