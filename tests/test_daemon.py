@@ -12,11 +12,11 @@ import pytest
 from tests.fakes import NOON, CollectingSink, FakeSource, chunks, ended, listening, quiet, tone
 from voiceguard.compose import assemble, open_store
 from voiceguard.daemon import Daemon
-from voiceguard.errors import StateError
+from voiceguard.errors import StateError, VoiceprintError
 from voiceguard.health import DaemonState
 from voiceguard.mqtt.topics import Command
 from voiceguard.settings import Settings, load_settings
-from voiceguard.types import AudioChunk, SourceState, SourceStatus, Template, Voiceprint
+from voiceguard.types import AudioChunk, Reason, SourceState, SourceStatus, Template, Voiceprint
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -128,6 +128,20 @@ async def test_a_missing_key_makes_it_unavailable_until_it_is_back(settings: Set
         key.touch(mode=0o600)
         key.write_bytes(secret)
         await until(lambda: daemon.health.state is DaemonState.LISTENING, task=task)
+
+
+async def test_files_that_nobody_could_be_recognised_in_end_with_an_error(
+    settings: Settings,
+) -> None:
+    """A script must not take "unavailable all along" for "it was a stranger"."""
+    enrol(settings, "anna")
+    open_store(settings).key_path.unlink()
+    sink = CollectingSink()
+    audio = np.concatenate([tone(220, 2.0), quiet(1.0)])
+    source = FakeSource([listening(), *chunks(audio), ended()])
+    with pytest.raises(VoiceprintError, match="nobody could be recognised: the key file"):
+        await asyncio.wait_for(Daemon(settings, sinks=[sink], sources=[source]).run(), 20)
+    assert {decision.reason for decision in sink.finals} == {Reason.NO_VOICEPRINTS}
 
 
 async def test_a_lost_microphone_makes_it_unavailable(settings: Settings) -> None:

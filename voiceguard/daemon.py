@@ -27,7 +27,7 @@ from voiceguard import service
 from voiceguard.audio.sources import open_source, parse_sources
 from voiceguard.clock import SystemClock
 from voiceguard.compose import assemble, open_store
-from voiceguard.errors import BrokerError, VoiceguardError
+from voiceguard.errors import BrokerError, VoiceguardError, VoiceprintError
 from voiceguard.health import DaemonState, Health, assess_health
 from voiceguard.history import History
 from voiceguard.mqtt.client import MqttLink
@@ -170,7 +170,7 @@ class Daemon:
             task.cancel()
         log.info("daemon_stopped")
         if has_ended_by_itself:
-            self._check_delivery()
+            self._check_result()
 
     async def _deliver(self) -> None:
         """Waits for history and broker until decisions expire, or until told to stop."""
@@ -185,8 +185,13 @@ class Daemon:
             self._attention.clear()
         delivery.cancel()
 
-    def _check_delivery(self) -> None:
-        """The files are over: what the broker did not get is an error, not a silence."""
+    def _check_result(self) -> None:
+        """The files are over: what kept them from being decided or delivered is an error."""
+        if self._roster.fault:
+            raise VoiceprintError(
+                f"nobody could be recognised: {self._roster.fault}",
+                hint="`voiceguard doctor` says how to mend it",
+            )
         if self._link is None:
             return
         statistics = self._link.statistics()
