@@ -59,7 +59,7 @@ clean:
 # --- the virtual environment: installed again when pyproject.toml or the constraints change ---
 
 $(VENV)/.installed-demo: EXTRAS := broker
-$(VENV)/.installed-test: EXTRAS := broker,silero,test
+$(VENV)/.installed-test: EXTRAS := broker,silero,report,test
 
 $(VENV)/.installed-%: pyproject.toml config/constraints.txt | $(BIN)/pip
 	@sed "$$($(BIN)/python -c '$(PINS)')" config/constraints.txt > $(VENV)/constraints.txt

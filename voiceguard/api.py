@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from voiceguard.audio.files import load_audio
 from voiceguard.compose import Kit, assemble, open_store
 from voiceguard.daemon import Daemon
-from voiceguard.enrollment import enroll_recordings
 from voiceguard.errors import EnrollmentError
 from voiceguard.settings import Settings, load_settings
 from voiceguard.sinks import CallbackSink
 from voiceguard.utterance import judge_recording
-from voiceguard.vad import make_vad
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from voiceguard.judge import Judgement
+    from voiceguard.scoring.prediction import PredictedRate
     from voiceguard.types import Decision, Embedding, Samples, Voiceprint
 
 Recording: TypeAlias = "str | Path | Samples"
@@ -65,18 +64,28 @@ class Guard:
                 f"{speaker!r} has not consented", hint="ask the speaker, then pass consent=True"
             )
         now = datetime.now(UTC)
-        voiceprint = enroll_recordings(
-            [self._load(recording) for recording in recordings],
-            self._kit.encoder,
-            lambda: make_vad(self._kit.settings.vad),
-            self._kit.settings.gate,
-            speaker=speaker,
-            display_name=display_name,
-            consent_at=now,
-            now=now,
+        enrollment = self._kit.new_enrollment()
+        for recording in recordings:
+            enrollment.add(self._load(recording), recorded_at=now)
+        voiceprint = enrollment.voiceprint(
+            speaker, display_name=display_name, consent_at=now, now=now
         )
         self._store.save(voiceprint, overwrite=overwrite)
         return voiceprint
+
+    def predict(self, speaker: str) -> tuple[PredictedRate, ...]:
+        """How often an enrolled speaker will be accepted, beside all that are enrolled now.
+
+        Returns:
+            A range per occasion and length of speech; empty where the calibration can't say.
+
+        Raises:
+            VoiceprintError: The speaker is not enrolled, or the voiceprint is not usable.
+            StoreKeyError: The voiceprints' key is missing or wrong.
+        """
+        encoder_id = self._kit.encoder.info.encoder_id
+        voiceprint = self._store.load(speaker, encoder_id=encoder_id)
+        return self._kit.foretell(voiceprint, num_voiceprints=len(self._store.names()))
 
     def embed(self, recording: Recording) -> Embedding:
         """The embedding of a whole recording as it is.

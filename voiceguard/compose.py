@@ -6,17 +6,20 @@ Blocking (loads torch and the weights); the daemon calls it on the inference exe
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voiceguard.encoder import load_encoder
 from voiceguard.encoder.registry import calibration_path, cohort_path
+from voiceguard.enrollment import Enrollment, foretell
 from voiceguard.gate import SpeechGate
 from voiceguard.judge import Judge
-from voiceguard.paths import state_dir
+from voiceguard.paths import is_there, own_calibration_file, state_dir
 from voiceguard.scoring.calibration import load_calibration
+from voiceguard.scoring.limits import NO_LIMITS
 from voiceguard.scoring.scorer import Scorer
 from voiceguard.scoring.snorm import load_cohort
-from voiceguard.vad import make_vad
+from voiceguard.vad import make_confirming_vad, make_vad
 from voiceguard.voiceprints.store import VoiceprintStore
 from voiceguard.windows import WindowCutter
 
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 
     from voiceguard.protocols import Encoder
     from voiceguard.scoring.calibration import Calibration
+    from voiceguard.scoring.limits import EnrollmentLimits
+    from voiceguard.scoring.prediction import PredictedRate
     from voiceguard.scoring.snorm import Cohort
     from voiceguard.settings import Settings
     from voiceguard.types import Voiceprint
@@ -46,6 +51,34 @@ class Kit:
     def make_cutter(self) -> WindowCutter:
         """A fresh window cutter for one stream."""
         return WindowCutter(self.settings.windows)
+
+    @property
+    def enrollment_limits(self) -> EnrollmentLimits:
+        """How unlike takes of one person may be; without a calibration nobody knows."""
+        return NO_LIMITS if self.calibration is None else self.calibration.enrollment
+
+    def new_enrollment(self) -> Enrollment:
+        """An enrollment that hears as the daemon does, and leaves music out where it can."""
+        vad = self.settings.vad
+        return Enrollment(
+            self.encoder,
+            lambda: make_vad(vad),
+            self.settings.gate,
+            limits=self.enrollment_limits,
+            make_confirming_vad=make_confirming_vad(vad),
+        )
+
+    def foretell(
+        self, voiceprint: Voiceprint, *, num_voiceprints: int = 1
+    ) -> tuple[PredictedRate, ...]:
+        """How often the speaker will be accepted; empty where the calibration can't say."""
+        return foretell(
+            voiceprint,
+            self.cohort,
+            self.calibration,
+            self.settings.policy,
+            num_voiceprints=num_voiceprints,
+        )
 
     def make_judge(self, voiceprints: Sequence[Voiceprint], claim: str | None = None) -> Judge:
         """A judge over these voiceprints; with a claim, over that one speaker."""
@@ -71,15 +104,33 @@ def assemble(settings: Settings) -> Kit:
     encoder_id = encoder.info.encoder_id
     path = cohort_path(config.model)
     cohort = load_cohort(path, encoder_id=encoder_id) if path.exists() else None
-    path = calibration_path(config.model)
+    chosen = calibration_in_force(settings, encoder_id)
     calibration = (
         load_calibration(
-            path, encoder_id=encoder_id, cohort_id=cohort.cohort_id if cohort else None
+            chosen, encoder_id=encoder_id, cohort_id=cohort.cohort_id if cohort else None
         )
-        if path.exists()
+        if chosen is not None
         else None
     )
     return Kit(settings=settings, encoder=encoder, cohort=cohort, calibration=calibration)
+
+
+def calibration_in_force(settings: Settings, encoder_id: str) -> Path | None:
+    """The file: the one that the settings name, else one fitted here, else the encoder's own.
+
+    Args:
+        settings: ``encoder.calibration`` and ``state_dir`` count.
+        encoder_id: Of the encoder in use.
+
+    Returns:
+        A path, that of a named one whether it exists or not; None where there is none at all.
+    """
+    config = settings.encoder
+    if config.calibration != "auto":
+        return Path(config.calibration).expanduser()
+    own = own_calibration_file(state_dir(settings.state_dir), encoder_id)
+    shipped = calibration_path(config.model)
+    return next((path for path in (own, shipped) if is_there(path)), None)
 
 
 def open_store(settings: Settings) -> VoiceprintStore:

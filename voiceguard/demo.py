@@ -196,6 +196,7 @@ def _enroll(scene: Scene, settings: Settings) -> None:
         display_name=scene.display_name,
         consent_at=now,  # nobody's voice: see demo_audio/LICENSE.txt
         now=now,
+        limits=kit.enrollment_limits,
     )
     open_store(settings).save(voiceprint)
 

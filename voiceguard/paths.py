@@ -3,9 +3,11 @@
 ::
 
     <state directory>/              0700
-      voiceprints/                  0700, one encrypted file per speaker
+      voiceprints/                  0700, one encrypted file per speaker, and where the speaker
+                                    agreed one of the audio that it was made from
       voiceguard.key                0600, the key of those files (unless it is given elsewhere)
       history.sqlite3               0600, the last decisions
+      calibrations/                 one per encoder, fitted here by `voiceguard calibrate`
       lock                          held by the daemon that owns this directory
 """
 
@@ -56,6 +58,11 @@ def default_key_file(state: Path) -> Path:
 def history_file(state: Path) -> Path:
     """The database of the last decisions."""
     return state / "history.sqlite3"
+
+
+def own_calibration_file(state: Path, encoder_id: str) -> Path:
+    """What ``voiceguard calibrate`` fitted to an encoder on this machine; it need not exist."""
+    return state / "calibrations" / f"{encoder_id}.json"
 
 
 def lock_file(state: Path) -> Path:

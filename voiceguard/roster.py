@@ -73,7 +73,8 @@ class Roster:
         self.refusals = loaded.refusals
         self.fault = ""
         if loaded.refusals and not loaded.voiceprints:
-            self.fault = f"no voiceprint is usable: {loaded.refusals[0].reason}"
+            first = loaded.refusals[0]
+            self.fault = f"no voiceprint is usable: {first.reason} ({first.hint})"
         log.info(
             "voiceprints_loaded",
             speakers=[name for name, _ in self.speakers],

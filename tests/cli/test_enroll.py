@@ -11,10 +11,13 @@ import numpy as np
 import pytest
 
 from tests.cli.command import voiceguard
-from tests.fakes import FakeSource, PitchEncoder, chunks, quiet, tone
+from tests.enrollment.speaking import new_enrollment
+from tests.fakes import FakeSource, chunks, quiet, tone
 from tests.recordings import STRANGERS, TAKES
+from tests.voiceprints.people import make_voiceprint
+from voiceguard.audio.files import load_audio
 from voiceguard.cli.studio import PROMPTS, Studio
-from voiceguard.enrollment import Enrollment, Problem, TakeReport
+from voiceguard.enrollment import Problem, TakeReport
 from voiceguard.errors import DeviceError
 from voiceguard.settings import Settings
 from voiceguard.types import Samples, SourceState, SourceStatus
@@ -39,6 +42,7 @@ def enrolled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert result.returncode == 0, result.stderr
     assert "enrolled robin: 2 take(s)" in result.stdout
+    assert "expected: of Robin Ø's utterances with 3 s of speech" in result.stdout
     assert "voiceguard run" in result.stdout
     return state
 
@@ -66,6 +70,11 @@ def test_add_takes_another_room_in_and_reports_as_json(enrolled: Path) -> None:
     assert result.returncode == 0, result.stderr
     answer = json.loads(result.stdout)
     assert answer["num_templates"] == 3
+    ranges = {
+        (each["occasion"], each["speech_s"]): each for each in answer["prediction"]["accepted"]
+    }
+    assert set(ranges) >= {("same session", length_s) for length_s in (2.0, 3.0, 5.0)}
+    assert all(0 <= each["low"] <= each["high"] <= 1 for each in ranges.values())
     (take,) = answer["takes"]
     assert (take["file"], take["usable"], take["problems"]) == (str(TAKES[2]), True, [])
     assert VoiceprintStore(enrolled, environ={}).load("robin").templates[-1].label == "car"
@@ -121,6 +130,44 @@ def test_what_cannot_be_meant_is_refused_in_a_sentence(
     assert not list(tmp_path.rglob("*.voiceprint"))
 
 
+# --- keeping the audio ----------------------------------------------------------------------
+
+
+def test_audio_is_not_kept_unless_it_is_asked_for(enrolled: Path) -> None:
+    """--yes speaks for the voiceprint only."""
+    store = VoiceprintStore(enrolled, environ={})
+    assert store.load_audio(store.load("robin")) is None
+
+
+def test_audio_is_kept_with_its_consent_and_added_to(tmp_path: Path) -> None:
+    first = voiceguard("enroll", "robin", "--from", TAKES[0], "-y", "--keep-audio", state=tmp_path)
+    assert first.returncode == 0, first.stderr
+    assert "s of audio are kept beside it, encrypted" in first.stdout
+    added = voiceguard(
+        *("enroll", "robin", "--from", TAKES[1], "--add", "--keep-audio", "--json"), state=tmp_path
+    )
+    assert added.returncode == 0, added.stderr
+    store = VoiceprintStore(tmp_path, environ={})
+    voiceprint = store.load("robin")
+    audio = store.load_audio(voiceprint)
+    assert audio is not None
+    assert json.loads(added.stdout)["audio_kept_s"] == pytest.approx(audio.seconds, abs=0.01)
+    for template, file in zip(voiceprint.templates, TAKES, strict=False):
+        kept = audio.samples_of(template)
+        assert kept is not None
+        np.testing.assert_allclose(kept, load_audio(file), atol=1 / 32767)
+    assert all(take.consent_at < take.recorded_at for take in audio.takes)
+
+
+def test_takes_of_another_encoder_are_refused_before_anybody_reads(tmp_path: Path) -> None:
+    """``--add`` to a voiceprint that the encoder in use can't be compared with."""
+    VoiceprintStore(tmp_path, environ={}).save(make_voiceprint("anna"))
+    result = voiceguard("enroll", "anna", "--from", TAKES[0], "--add", state=tmp_path)
+    assert result.returncode == 1
+    assert "the voiceprint of 'anna' was made by encoder" in result.stderr
+    assert "ok " not in result.stderr, "no take was embedded"
+
+
 # --- from a microphone ----------------------------------------------------------------------
 
 
@@ -139,7 +186,7 @@ class Reader:
         self.num_opened = 0
         self.num_asked = 0
         self.told: list[TakeReport] = []
-        self.enrollment = Enrollment(PitchEncoder(), make_vad)
+        self.enrollment = new_enrollment()
 
     def read(self) -> None:
         Studio(

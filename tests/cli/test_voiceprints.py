@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli.command import voiceguard
 from tests.fakes import make_decision
-from tests.voiceprints.people import ENCODER_ID, make_voiceprint
+from tests.voiceprints.people import ENCODER_ID, make_audio, make_person, make_voiceprint
 from voiceguard.history import History
 from voiceguard.voiceprints import VoiceprintStore
 from voiceguard.wire import decision_payload
@@ -84,6 +84,44 @@ def test_remove_forgets_the_voiceprint_and_the_decisions(
     assert store.names() == ("bob",)
     assert history.recent() == []
     history.close()
+
+
+def test_show_list_and_remove_know_of_kept_audio(tmp_path: Path, store: VoiceprintStore) -> None:
+    anna = make_person("anna")
+    store.save(anna, overwrite=True, audio=make_audio(anna))
+    shown = voiceguard("voiceprints", "show", "anna", state=tmp_path).stdout
+    assert "audio kept of 2 take(s): 3.0 s, " in shown
+    assert " kB, encrypted; agreed to 2026-11-05" in shown
+    payload = json.loads(voiceguard("voiceprints", "show", "anna", "--json", state=tmp_path).stdout)
+    assert (payload["audio"]["num_takes"], payload["audio"]["seconds"]) == (2, 3.0)
+    assert payload["audio"]["num_bytes"] == store.audio_bytes("anna")
+    listed = voiceguard("voiceprints", "list", "--json", state=tmp_path).stdout.splitlines()
+    assert json.loads(listed[0])["audio_bytes"] == store.audio_bytes("anna")
+    file = store.directory / "anna.audio"
+    file.write_bytes(file.read_bytes()[:-9])
+    assert "audio unusable" in voiceguard("voiceprints", "show", "anna", state=tmp_path).stdout
+    assert voiceguard("voiceprints", "remove", "anna", "-y", state=tmp_path).returncode == 0
+    assert not store.holds("anna")
+
+
+def test_list_says_what_to_do_with_voiceprints_of_another_encoder(
+    tmp_path: Path, store: VoiceprintStore
+) -> None:
+    """By the card of the one in use: nobody waits for torch."""
+    carl = make_person("carl")
+    store.save(carl, audio=make_audio(carl))
+    result = voiceguard("voiceprints", "list", state=tmp_path)
+    for words in (
+        f"the voiceprint of 'anna' was made by encoder {ENCODER_ID}",
+        "no audio was kept to make it anew from: `voiceguard enroll anna --force`",
+        "`voiceguard voiceprints migrate carl` makes it anew from the audio that was kept",
+        'model = "/path/old.safetensors" under [encoder]',
+    ):
+        assert words in result.stdout
+    anna = json.loads(
+        voiceguard("voiceprints", "list", "--json", state=tmp_path).stdout.splitlines()[0]
+    )
+    assert anna["of_encoder_in_use"] is False
 
 
 def test_without_the_key_the_missing_file_is_named_and_removing_still_works(

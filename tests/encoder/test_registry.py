@@ -16,17 +16,35 @@ from voiceguard.encoder.registry import (
     find_model,
     load_encoder,
     shipped_models,
+    stated_encoder_id,
 )
 from voiceguard.errors import EncoderError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from voiceguard.protocols import Encoder
+
 
 def test_the_default_is_shipped() -> None:
     assert DEFAULT_MODEL in shipped_models()
     assert find_model("default") == find_model(DEFAULT_MODEL)
     assert find_model("default").is_file()
+
+
+def test_shipped_weights_are_small_enough_for_a_package() -> None:
+    for name in shipped_models():
+        assert find_model(name).stat().st_size <= 15e6, name
+
+
+def test_the_id_is_known_from_the_card_without_loading(tmp_path: Path, encoder: Encoder) -> None:
+    assert stated_encoder_id("default") == encoder.info.encoder_id
+    own = tmp_path / "own.safetensors"
+    own.touch()
+    assert stated_encoder_id(str(own)) is None, "no card"
+    own.with_suffix(".json").write_text("[]")
+    assert stated_encoder_id(str(own)) is None
+    assert stated_encoder_id("/nowhere/own.safetensors") is None
 
 
 def test_a_path_is_taken_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,10 @@ from tests.fakes import PitchEncoder, make_window, tone
 from voiceguard.evaluation.cache import RememberingEncoder
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from voiceguard.types import Embedding, Samples
 
 
 def test_embeddings_are_remembered_over_runs(tmp_path: Path) -> None:
@@ -77,3 +80,35 @@ def test_two_runs_at_once_do_not_stop_each_other(tmp_path: Path) -> None:
     with RememberingEncoder(PitchEncoder(), tmp_path) as encoder:
         encoder.embed(tone(440, 1))
         assert encoder.num_computed == 0
+
+
+class BatchEncoder(PitchEncoder):
+    """Counts how many recordings come together."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: list[int] = []
+
+    def embed_many(self, recordings: Sequence[Samples]) -> list[Embedding]:
+        self.batches.append(len(recordings))
+        return [self.embed(samples) for samples in recordings]
+
+
+def test_of_several_only_those_not_known_are_computed_and_all_at_once(tmp_path: Path) -> None:
+    inner = BatchEncoder()
+    recordings = [tone(hz, 1) for hz in (400, 500, 600, 400)]
+    with RememberingEncoder(inner, tmp_path) as encoder:
+        second = encoder.embed(recordings[1])
+        together = encoder.embed_many(recordings)
+        assert inner.batches == [3]
+        encoder.embed_many(recordings)
+        assert inner.batches == [3]
+    np.testing.assert_array_equal(together[1], second)
+    for samples, embedding in zip(recordings, together, strict=True):
+        np.testing.assert_array_equal(embedding, PitchEncoder().embed(samples))
+
+
+def test_encoders_that_know_no_batches_are_asked_one_by_one(tmp_path: Path) -> None:
+    with RememberingEncoder(PitchEncoder(), tmp_path) as encoder:
+        assert len(encoder.embed_many([tone(400, 1), tone(500, 1)])) == 2
+        assert encoder.num_computed == 2

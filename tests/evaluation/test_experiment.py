@@ -11,6 +11,7 @@ from tests.evaluation.voices import Written, make_kit, people, write_corpus, wri
 from tests.fakes import plain_calibration, quiet, tone
 from voiceguard.errors import UsageError
 from voiceguard.evaluation.clips import Clip
+from voiceguard.evaluation.conditions import Telephone
 from voiceguard.evaluation.corpus import read_corpus
 from voiceguard.evaluation.experiment import (
     FULL,
@@ -152,7 +153,9 @@ def test_a_voiceprint_is_of_the_speakers_own_voice(heard: Experiment) -> None:
 
 
 def test_a_noise_that_opens_the_gate_beside_the_speech_is_nobodys_voice() -> None:
-    note = Note(embedding=None, net_speech_s=1, snr_db=9, is_final=True, look=1, impediment=None)
+    note = Note(
+        embedding=None, net_speech_s=1, snr_db=9, is_final=True, look=1, impediment=None, known_s=3
+    )
     dog, word, rest, door = (
         HeardSegment(looks=(), final=note, start_s=start_s, end_s=end_s)
         for start_s, end_s in ((0.5, 2.3), (1.9, 2.6), (3.2, 5.0), (5.5, 8.0))
@@ -161,3 +164,21 @@ def test_a_noise_that_opens_the_gate_beside_the_speech_is_nobodys_voice() -> Non
     assert in_the_clip([dog, word, rest, door], clip, whole=True) == [word, rest]
     assert in_the_clip([dog, word, rest, door], clip, whole=False) == [rest]
     assert in_the_clip([], clip, whole=False) == []
+
+
+def test_some_conditions_are_heard_at_one_length_only(tmp_path: Path) -> None:
+    corpus = read_corpus(write_corpus(tmp_path, people(2, utterances=4, second_session=0)))
+    plan = Plan(
+        lengths_s=(1.0, 2.0), max_places=1, noises=(Telephone(),), brief=("telephone",),
+        brief_length_s=2.0,
+    )  # fmt: skip
+    experiment = run_experiment(make_kit(), corpus, plan, change_cosine=None)
+    assert {test.condition for test in experiment.tests} == {
+        "1 s clean", "2 s clean", "full clean", "2 s telephone", "full telephone",
+    }  # fmt: skip
+
+
+def test_in_one_half_everybody_meets_everybody(heard: Experiment) -> None:
+    trials = score_trials(heard.in_one_half(), None).trials
+    assert len(trials) == 8 * 8 * 6
+    assert trials.select(~trials.is_target).num_pairs == 8 * 7 // 2

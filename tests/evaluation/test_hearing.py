@@ -66,3 +66,16 @@ def test_a_change_of_voice_ends_the_segment_as_in_the_daemon() -> None:
     first, second = hear(make_kit(), audio, change_cosine=0.5)[:2]
     assert first.final.put_to(judge_of("anna", ANNA_HZ)).outcome is Outcome.ACCEPTED
     assert second.final.embedding is not None
+
+
+def test_it_is_noted_when_a_decision_could_be_known() -> None:
+    kit = make_kit()
+    talk = np.concatenate([quiet(1), tone(ANNA_HZ, 3), quiet(1)])
+    (segment,) = hear(kit, talk, change_cosine=None)
+    # the look once 2 s are spoken, the final decision after the pause that ends the segment
+    assert [look.known_s for look in segment.looks] == pytest.approx([3.0], abs=0.6)
+    assert segment.final.known_s == pytest.approx(segment.end_s + kit.settings.gate.hangover_s)
+    endless = np.concatenate([quiet(1), tone(ANNA_HZ, 12), quiet(1)])
+    first, _ = hear(kit, endless, change_cosine=None)
+    assert first.final.known_s == first.end_s
+    assert first.final.net_speech_s == pytest.approx(kit.settings.gate.max_speech_s)

@@ -18,6 +18,7 @@ from voiceguard.scoring.calibration import (
     load_calibration,
     save_calibration,
 )
+from voiceguard.scoring.tail import fit_tail
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,6 +82,20 @@ def test_stricter_rates_move_the_thresholds_outwards(a: float, b: float) -> None
     low, high = sorted((a, b))
     assert PLAIN.threshold_for(low).llr >= PLAIN.threshold_for(high).llr
     assert PLAIN.threshold_for_miss(low).llr <= PLAIN.threshold_for_miss(high).llr
+
+
+def test_where_the_data_is_thin_false_accepts_are_bounded_by_theory_and_misses_are_not() -> None:
+    """``P(LLR >= t | non-target) <= exp(-t)``; a tail that ends soon would ask for less."""
+    light = np.random.default_rng(0).uniform(-5.0, -1.0, 300)
+    tail = fit_tail(light, condition="clean", num_independent=300)
+    calibration = replace(PLAIN, nontarget_tails=(tail,), target_tails=(tail,))
+    low = calibration.threshold_for(1e-5)
+    assert low.extrapolated
+    assert low.llr >= -np.log(1e-5)
+    assert calibration.threshold_for(0.02).llr < 0
+    miss = calibration.threshold_for_miss(1e-3)
+    assert miss.extrapolated
+    assert miss.llr == pytest.approx(-tail.threshold(1e-3).llr)
 
 
 def test_json_keeps_everything() -> None:

@@ -7,19 +7,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from tests.scoring.people import ENCODER_ID, make_trials
-from voiceguard.scoring.fitting import cross_fit, fit_calibration, fit_change_cosine, fit_line
+from voiceguard.scoring.fitting import (
+    Prior,
+    cross_fit,
+    fit_calibration,
+    fit_change_cosine,
+    refitted,
+)
 from voiceguard.scoring.metrics import cllr, min_cllr
+from voiceguard.scoring.regression import fit_llr
 
 if TYPE_CHECKING:
     from voiceguard.scoring.calibration import Calibration
     from voiceguard.scoring.trials import Trials
 
 
-def fitted(trials: Trials, change_cosine: float | None = None) -> Calibration:
+def fitted(
+    trials: Trials, change_cosine: float | None = None, prior: Prior | None = None
+) -> Calibration:
     return fit_calibration(
         trials,
         encoder_id=ENCODER_ID,
@@ -27,70 +34,8 @@ def fitted(trials: Trials, change_cosine: float | None = None) -> Calibration:
         corpora=("invented",),
         created_on="2026-11-01",
         change_cosine=change_cosine,
+        prior=prior,
     )
-
-
-@pytest.mark.parametrize("p_target", [0.5, 0.05])
-def test_the_line_of_two_gaussians_is_found_again(p_target: float) -> None:
-    """N(d, 1) against N(0, 1): the LLR is d s - d^2 / 2, whatever the prior of the fit."""
-    trials = make_trials(seed=1, num_speakers=60, utterances=30, separation=2.5)
-    line = fit_line(trials, p_target=p_target)
-    assert line.slope == pytest.approx(2.5, rel=0.08)
-    assert line.offset == pytest.approx(-3.125, rel=0.1)
-
-
-@settings(max_examples=40)
-@given(scale=st.floats(0.01, 100), shift=st.floats(-50, 50))
-def test_calibrated_llrs_do_not_depend_on_the_scores_unit(scale: float, shift: float) -> None:
-    trials = make_trials(seed=2)
-    before = fit_line(trials)(trials.score)
-    moved = scale * trials.score + shift
-    after = fit_line(trials.with_score(moved))(moved)
-    assert after == pytest.approx(before, abs=1e-4)
-
-
-def test_the_order_of_trials_is_irrelevant() -> None:
-    trials = make_trials(seed=3)
-    shuffled = trials.select(np.random.default_rng(0).permutation(len(trials)))
-    assert [*fit_line(shuffled)] == pytest.approx([*fit_line(trials)], abs=1e-7)
-
-
-def test_separable_scores_give_a_finite_line() -> None:
-    trials = make_trials(seed=4, separation=100.0)
-    line = fit_line(trials)
-    assert np.isfinite(line).all()
-    llr = line(trials.score)
-    assert llr[trials.is_target].min() > 0 > llr[~trials.is_target].max()
-    # Not claimed to be surer than about one error in as many trials as there are.
-    assert np.abs(llr).max() < 2 * np.log(len(trials))
-
-
-@pytest.mark.parametrize("separation", [-3.0, 0.0])
-def test_scores_that_say_nothing_or_the_contrary_never_accept(separation: float) -> None:
-    """The slope stays at 0 or above, and LLRs stay about 0."""
-    trials = make_trials(seed=5, separation=separation)
-    line = fit_line(trials)
-    assert line.slope >= 0
-    assert np.abs(line(trials.score)).max() < 1
-
-
-def test_identical_scores_are_worth_nothing() -> None:
-    trials = make_trials(seed=6)
-    line = fit_line(trials.with_score(np.full(len(trials), 3.0)))
-    assert line.slope == 0
-    assert abs(line.offset) < 0.1
-
-
-def test_conditions_count_the_same_however_many_trials_they_have() -> None:
-    """Repeating one condition's trials five times moves nothing but Platt's labels."""
-    trials = make_trials(seed=7, num_speakers=40, conditions=("clean", "noisy"))
-    trials = trials.with_score(trials.score - 2.0 * (trials.condition == "noisy"))
-    rows = np.arange(len(trials))
-    noisy = rows[trials.condition == "noisy"]
-    repeated = trials.select(np.concatenate([rows] + 4 * [noisy]))
-    assert [*fit_line(repeated)] == pytest.approx([*fit_line(trials)], rel=0.03)
-    unweighted = replace(repeated, condition=np.full(len(repeated), "all"))
-    assert [*fit_line(unweighted)] != pytest.approx([*fit_line(trials)], rel=0.1)
 
 
 def test_cross_fitting_never_lets_a_fold_see_itself() -> None:
@@ -98,8 +43,8 @@ def test_cross_fitting_never_lets_a_fold_see_itself() -> None:
     trials = make_trials(seed=8)
     crossed = cross_fit(trials)
     other = trials.fold == 1
-    line = fit_line(trials.select(other))
-    assert crossed.score[~other] == pytest.approx(np.clip(line(trials.score[~other]), -20, 20))
+    fit = fit_llr(trials.select(other))
+    assert crossed.score[~other] == pytest.approx(fit.calibrated(trials.select(~other)).score)
 
 
 def test_a_speaker_in_two_folds_is_refused() -> None:
@@ -148,6 +93,57 @@ def test_the_promise_holds_in_every_condition_not_only_on_average() -> None:
     assert np.mean(llr[~trials.is_target & ~short] > threshold) < 0.01
 
 
+def test_lengths_share_a_tail_and_surroundings_have_their_own() -> None:
+    trials = make_trials(seed=12, num_speakers=30, conditions=("1 s clean", "3 s clean", "3 s fan"))
+    fan = trials.condition == "3 s fan"
+    trials = replace(trials, surroundings=np.where(fan, "fan", "clean"))
+    tails = {tail.condition: tail for tail in fitted(trials).nontarget_tails}
+    assert set(tails) == {"clean", "fan"}
+    assert tails["clean"].num_trials == 2 * tails["fan"].num_trials
+    assert tails["clean"].num_independent == tails["fan"].num_independent
+
+
+def test_a_prior_of_many_speakers_stays_and_one_of_few_gives_way() -> None:
+    """A room in which everybody scores 2 higher than where the shipped fit was made."""
+    shipped = fitted(make_trials(seed=20, num_speakers=60), change_cosine=0.1)
+    room = make_trials(seed=21, num_speakers=20)
+    room = room.with_score(room.score + 2.0)
+
+    alone = fitted(room)
+    kept, given_way = (fitted(room, prior=Prior(shipped, n)) for n in (100_000, 1))
+    assert (kept.slope, kept.offset) == pytest.approx((shipped.slope, shipped.offset), abs=1e-2)
+    assert kept.threshold_for(0.01).llr == pytest.approx(shipped.threshold_for(0.01).llr, abs=0.02)
+    score = np.array([3.0, 3.5, 4.0, 5.0])  # where it is decided
+    assert given_way.llr(score, 2.0, 20.0) == pytest.approx(alone.llr(score, 2.0, 20.0), abs=2.0)
+    between = fitted(room, prior=Prior(shipped, 20)).llr(score, 2.0, 20.0)
+    assert (between < shipped.llr(score, 2.0, 20.0)).all()
+    assert (between > alone.llr(score, 2.0, 20.0)).all()
+
+
+def test_surroundings_that_the_room_has_not_met_keep_their_tails() -> None:
+    trials = make_trials(seed=22, num_speakers=40, conditions=("clean", "noisy"))
+    shipped = fitted(trials)
+    room = make_trials(seed=23, num_speakers=10)
+    refined = fitted(room, prior=Prior(shipped, 20))
+    clean, noisy = refined.nontarget_tails
+    assert noisy == shipped.nontarget_tails[1]
+    assert clean.condition == "clean"
+    # Ten speakers alone show nothing below 3 in 20 pairs.
+    assert clean.shown_rate < fitted(room).nontarget_tails[0].shown_rate
+    assert clean.shown_rate > noisy.shown_rate
+    assert refined.provenance.prior_speakers == 20
+    assert shipped.provenance.prior_speakers == 0
+
+
+def test_refitting_keeps_what_is_not_fitted() -> None:
+    calibration = fitted(make_trials(seed=24), change_cosine=0.3)
+    again = refitted(make_trials(seed=25), calibration)
+    assert again.change_cosine == 0.3
+    assert again.provenance == calibration.provenance
+    assert again.slope != calibration.slope
+    assert again.nontarget_tails != calibration.nontarget_tails
+
+
 def test_independent_trials_are_counted_by_pairs_of_speakers() -> None:
     trials = make_trials(seed=13, num_speakers=20, utterances=10)
     calibration = fitted(trials)
@@ -168,20 +164,6 @@ def test_what_was_fitted_on_is_written_down() -> None:
     assert low_s == pytest.approx(np.log(trials.net_speech_s.min()))
     assert high_s == pytest.approx(np.log(trials.net_speech_s.max()))
     assert (low_db, high_db) == (trials.snr_db.min(), trials.snr_db.max())
-
-
-def test_unusable_trials_are_refused() -> None:
-    trials = make_trials(seed=15)
-    bad = trials.score.copy()
-    bad[3] = np.nan
-    with pytest.raises(ValueError, match="finite"):
-        fit_line(trials.with_score(bad))
-    with pytest.raises(ValueError, match="at least two"):
-        fit_line(trials.select(trials.is_target))
-    with pytest.raises(ValueError, match="p_target"):
-        fit_line(trials, p_target=1.0)
-    with pytest.raises(ValueError, match="unequal length"):
-        trials.with_score(np.zeros(3))
 
 
 def test_the_change_cosine_leaves_the_stated_share_of_one_voice_below() -> None:

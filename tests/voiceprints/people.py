@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tests.fakes import tone
 from voiceguard.types import Template, Voiceprint
+from voiceguard.voiceprints.kept_audio import KeptAudio, KeptTake
+
+if TYPE_CHECKING:
+    from voiceguard.types import Samples
 
 ENCODER_ID = "0123456789abcdef"
 ENROLLED_AT = datetime(2026, 11, 5, 17, 20, 1, 250_000, tzinfo=UTC)
+AGREED_AT = ENROLLED_AT + timedelta(seconds=7)
 
 
 def make_voiceprint(
@@ -41,6 +49,31 @@ def make_voiceprint(
         consent_at=ENROLLED_AT,
         created_at=ENROLLED_AT,
         updated_at=ENROLLED_AT,
+    )
+
+
+def make_person(speaker: str = "anna", *, num_templates: int = 2, seed: int = 1) -> Voiceprint:
+    """A voiceprint whose takes were recorded one after the other."""
+    voiceprint = make_voiceprint(speaker, num_templates=num_templates, seed=seed)
+    templates = tuple(
+        replace(template, created_at=ENROLLED_AT + timedelta(seconds=number))
+        for number, template in enumerate(voiceprint.templates)
+    )
+    return replace(voiceprint, templates=templates)
+
+
+def make_audio(voiceprint: Voiceprint, *takes: Samples) -> KeptAudio:
+    """These recordings, or tones, of the first takes."""
+    recordings = takes or tuple(
+        tone(400.0 + 100 * i, 1.5) for i in range(len(voiceprint.templates))
+    )
+    return KeptAudio(
+        speaker=voiceprint.speaker,
+        enrolled_at=voiceprint.created_at,
+        takes=tuple(
+            KeptTake(recorded_at=template.created_at, consent_at=AGREED_AT, samples=samples)
+            for template, samples in zip(voiceprint.templates, recordings, strict=False)
+        ),
     )
 
 

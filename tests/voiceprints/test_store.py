@@ -152,7 +152,7 @@ def test_untrustworthy_files_are_refused_by_name_and_the_rest_go_on(
         "dora": "holds the voiceprint of 'anna'",
         "emil": "encoder ffffffffffffffff",
         "fred": "another key",
-        "gina": "not a voiceprint",
+        "gina": "no voiceprint",
     }.items():
         assert word in reasons[name]
         assert repr(name) in reasons[name]

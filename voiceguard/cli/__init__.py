@@ -18,6 +18,7 @@ import typer
 from voiceguard import __version__
 from voiceguard.cli import (
     bench,
+    calibrate,
     config,
     decide,
     demo,
@@ -27,7 +28,9 @@ from voiceguard.cli import (
     enroll,
     evaluate,
     history,
+    models,
     run,
+    train,
     voiceprints,
 )
 from voiceguard.cli.output import stderr
@@ -80,12 +83,14 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
     "demo": demo.demo,
     "bench": bench.bench,
     "evaluate": evaluate.evaluate,
-    "calibrate": evaluate.calibrate,
-    "cohort": evaluate.cohort,
+    "calibrate": calibrate.calibrate,
+    "cohort": calibrate.cohort,
+    "train": train.train,
 }
 for name, command in COMMANDS.items():
     app.command(name, epilog=EXIT_CODES)(command)
 app.add_typer(voiceprints.app, name="voiceprints")
+app.add_typer(models.app, name="models")
 app.add_typer(config.app, name="config")
 
 

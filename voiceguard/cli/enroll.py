@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
+from voiceguard.cli.consent import ask_consent, ask_to_keep_audio, audio_to_keep
 from voiceguard.cli.options import (
     ConfigOption,
     DeviceOption,
@@ -26,6 +26,7 @@ from voiceguard.wire import iso_utc, rounded
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from voiceguard.compose import Kit
     from voiceguard.enrollment import Enrollment, TakeReport
     from voiceguard.protocols import VoiceActivityDetector
     from voiceguard.settings import Settings
@@ -58,6 +59,15 @@ def enroll(
     consent: Annotated[
         bool, typer.Option("--yes", "-y", help="The person agrees; don't ask.")
     ] = False,
+    keep_audio: Annotated[
+        bool | None,
+        typer.Option(
+            "--keep-audio/--no-keep-audio",
+            help="The person agrees that the takes' audio is kept too, encrypted: a later encoder "
+            "then needs no new recordings.",
+            show_default=False,
+        ),
+    ] = None,
     config: ConfigOption = None,
     state_dir: StateDirOption = None,
     model: ModelOption = None,
@@ -66,9 +76,12 @@ def enroll(
 ) -> None:
     """Enroll a speaker: read three to five sentences, or give recordings with --from.
 
-    Nothing is stored before the end: Ctrl-C leaves everything as it was. Audio is never kept.
+    Nothing is stored before the end: Ctrl-C leaves everything as it was. Audio is kept
+    only where the person agrees to that as well.
     """
+    from voiceguard.cli.prediction import prediction_plain, show_prediction
     from voiceguard.compose import open_store
+    from voiceguard.enrollment import latest_takes
     from voiceguard.logs import configure_logging
     from voiceguard.settings import load_settings
     from voiceguard.voiceprints import check_speaker_name
@@ -87,13 +100,20 @@ def enroll(
             f"{name!r} is already enrolled",
             hint="--add takes another room or microphone in, --force starts anew",
         )
-    consent_at = None if add else _ask_consent(name, store.directory, agreed=consent)
+    consent_at = None if add else ask_consent(name, store.directory, agreed=consent)
+    kept_at = ask_to_keep_audio(name, wanted=keep_audio, agreed=consent)
+    kept_earlier = store.load_audio(store.load(name)) if add and kept_at else None
     store.prepare()
 
+    def check(encoder_id: str) -> None:
+        """Before anybody starts reading: what will be added to must be of this encoder."""
+        if add:
+            store.load(name, encoder_id=encoder_id)
+
     if paths:
-        enrollment = _enroll_files(paths, settings, label)
+        kit, enrollment = _enroll_files(paths, settings, label, check)
     else:
-        enrollment = _enroll_takes(settings, source, label)
+        kit, enrollment = _enroll_takes(settings, source, label, check)
 
     now = datetime.now(UTC)
     if consent_at is None:
@@ -102,11 +122,27 @@ def enroll(
         voiceprint = enrollment.voiceprint(
             name, display_name=display_name, consent_at=consent_at, now=now
         )
-    store.save(voiceprint, overwrite=add or force)
+    audio = None
+    if kept_at is not None:
+        audio = audio_to_keep(voiceprint, enrollment.usable_audio, kept_at, kept_earlier)
+    store.save(voiceprint, overwrite=add or force, audio=audio)
+    foretold = kit.foretell(voiceprint, num_voiceprints=len(store.names()))
     if json_lines:
-        print_json(_payload(voiceprint, enrollment.reports, paths))
+        kept_s = None if audio is None else rounded(audio.seconds, 2)
+        payload = _payload(voiceprint, enrollment.reports, paths)
+        plain = prediction_plain(foretold, settings.policy)
+        print_json({**payload, "audio_kept_s": kept_s, "prediction": plain})
     else:
-        _congratulate(voiceprint, enrollment, source)
+        _congratulate(voiceprint, enrollment)
+        show_prediction(
+            foretold,
+            voiceprint.display_name,
+            settings.policy,
+            num_takes=len(latest_takes(voiceprint)),
+        )
+        _tell_next(voiceprint, source)
+        if audio is not None:
+            stdout.print(f"[dim]{audio.seconds:.1f} s of audio are kept beside it, encrypted[/]")
 
 
 # --- before anything is recorded ------------------------------------------------------------
@@ -129,63 +165,49 @@ def _paths(
     return [*(first or ()), *(more or ())]
 
 
-def _ask_consent(name: str, directory: Path, *, agreed: bool) -> datetime:
-    """When the person agreed.
-
-    Raises:
-        UsageError: Nobody is there to ask.
-        typer.Abort: They don't agree.
-    """
-    if not agreed:
-        if not sys.stdin.isatty():
-            raise UsageError(
-                "consent can't be asked here: standard input is no terminal",
-                hint=f"if {name} agrees to be enrolled, say so with --yes",
-            )
-        stderr.print(
-            f"voiceguard will keep a voiceprint of [bold]{name}[/]: numbers that describe the "
-            f"voice, encrypted, in {escape(str(directory))}. No audio is kept, nothing leaves this "
-            f"machine, and `voiceguard voiceprints remove {name}` deletes it."
-        )
-        typer.confirm(f"Does {name} agree?", abort=True, err=True)
-    return datetime.now(UTC)
-
-
 def _make_vad(settings: Settings) -> Callable[[], VoiceActivityDetector]:
     from voiceguard.vad import make_vad
 
     return lambda: make_vad(settings.vad)
 
 
-def _new_enrollment(settings: Settings) -> Enrollment:
-    from voiceguard.encoder import load_encoder
-    from voiceguard.enrollment import Enrollment
+def _new_enrollment(settings: Settings, check: Callable[[str], None]) -> tuple[Kit, Enrollment]:
+    from voiceguard.compose import assemble
+    from voiceguard.vad import is_music_heard_as_speech
 
-    encoder = settings.encoder
     with stderr.status("loading the encoder"):
-        loaded = load_encoder(encoder.model, device=encoder.device, num_threads=encoder.num_threads)
-    return Enrollment(loaded, _make_vad(settings), settings.gate)
+        kit = assemble(settings)
+    check(kit.encoder.info.encoder_id)
+    if is_music_heard_as_speech(settings.vad):
+        stderr.print(
+            "[dim]music is not recognised: keep it off, or pip install 'voiceguard\\[silero]'[/]"
+        )
+    return kit, kit.new_enrollment()
 
 
 # --- takes ----------------------------------------------------------------------------------
 
 
-def _enroll_files(paths: Sequence[Path], settings: Settings, label: str) -> Enrollment:
+def _enroll_files(
+    paths: Sequence[Path], settings: Settings, label: str, check: Callable[[str], None]
+) -> tuple[Kit, Enrollment]:
     from rich.progress import track
 
     from voiceguard.audio.files import load_audio
 
     recordings = [load_audio(path, settings.audio.channel) for path in paths]
-    enrollment = _new_enrollment(settings)
+    kit, enrollment = _new_enrollment(settings, check)
     shown = track(recordings, "embedding", console=stderr, transient=True)
     for samples in shown if stderr.is_terminal else recordings:
         enrollment.add(samples, recorded_at=datetime.now(UTC), label=label)
     for path, report in zip(paths, enrollment.reports, strict=True):
         _tell(str(path), report)
-    return enrollment
+    return kit, enrollment
 
 
-def _enroll_takes(settings: Settings, source: str | None, label: str) -> Enrollment:
+def _enroll_takes(
+    settings: Settings, source: str | None, label: str, check: Callable[[str], None]
+) -> tuple[Kit, Enrollment]:
     from concurrent.futures import ThreadPoolExecutor
 
     from voiceguard.cli.studio import Studio, choose_microphone
@@ -197,11 +219,11 @@ def _enroll_takes(settings: Settings, source: str | None, label: str) -> Enrollm
             make_vad=_make_vad(settings),
             settings=settings,
         )
-        enrollment = _new_enrollment(settings)
+        kit, enrollment = _new_enrollment(settings, check)
         studio.fill(enrollment, label, tell=_tell)
     finally:
         executor.shutdown(wait=False, cancel_futures=True)  # a hung audio server holds its thread
-    return enrollment
+    return kit, enrollment
 
 
 # --- what is said about it ------------------------------------------------------------------
@@ -233,6 +255,7 @@ def _payload(
                 "net_speech_s": rounded(report.net_speech_s, 2),
                 "snr_db": rounded(report.snr_db, 1),
                 "clipped_fraction": rounded(report.clipped_fraction, 5),
+                "left_out_s": rounded(report.left_out_s, 2),
                 "agreement": rounded(report.agreement, 3),
             }
             for name, report in zip(names, reports, strict=True)
@@ -240,7 +263,7 @@ def _payload(
     }
 
 
-def _congratulate(voiceprint: Voiceprint, enrollment: Enrollment, source: str | None) -> None:
+def _congratulate(voiceprint: Voiceprint, enrollment: Enrollment) -> None:
     from voiceguard.enrollment import ENOUGH_SPEECH_S
 
     usable = [report for report in enrollment.reports if report.is_usable]
@@ -259,6 +282,9 @@ def _congratulate(voiceprint: Voiceprint, enrollment: Enrollment, source: str | 
             f"{voiceprint.speaker} --add` takes more in",
             soft_wrap=True,
         )
+
+
+def _tell_next(voiceprint: Voiceprint, source: str | None) -> None:
     stdout.print(
         f"[dim]next: `voiceguard verify {voiceprint.speaker} FILE`, or "
         f"`voiceguard run --source {source or 'device'}` (one that runs already has noticed)[/]",

@@ -1,278 +1,291 @@
-"""``voiceguard evaluate``, ``calibrate``, ``cohort``: how good it is, and the data behind that."""
+"""``voiceguard evaluate``: how good it is, on labelled speech: encoders alone, and as a daemon."""
 
 from __future__ import annotations
 
-from collections import Counter
-from contextlib import contextmanager
+import os
+import platform
+import shlex
+import sys
+from contextlib import ExitStack
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voiceguard.cli.options import ConfigOption, DeviceOption, JsonOption, ModelOption, overrides
+from voiceguard import __version__
+from voiceguard.cli.corpora import (
+    DirArgument,
+    EnrollOption,
+    SplitOption,
+    load_kit,
+    show_progress,
+    tell_skips,
+)
+from voiceguard.cli.options import ConfigOption, DeviceOption, JsonOption
 from voiceguard.cli.output import print_json, stderr, stdout
+from voiceguard.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Sequence
 
     from voiceguard.compose import Kit
-    from voiceguard.evaluation.corpus import Skip
-    from voiceguard.evaluation.experiment import Noise
+    from voiceguard.evaluation.corpus import Corpus
+    from voiceguard.evaluation.encoder_results import EncoderEvaluation
+    from voiceguard.evaluation.encoders import Entrant
+    from voiceguard.evaluation.evaluating import Evaluation, Judged
+    from voiceguard.evaluation.material import Material
+    from voiceguard.evaluation.trial_list import TrialList
 
-DirArgument = Annotated[
-    Path,
-    typer.Argument(
-        metavar="DIR",
-        help="A folder per speaker, a manifest CSV, or a folder with one in or above it.",
-    ),
-]
-SplitOption = Annotated[
-    str | None, typer.Option(help="Only this split of the manifest.", show_default=False)
-]
-NoiseOption = Annotated[
-    Path | None,
-    typer.Option(
-        help="Noise to add at 10 dB: a folder, or a manifest with the splits train (to fit "
-        "with) and eval (to test with).",
-        show_default=False,
-    ),
-]
-EnrollOption = Annotated[
-    int, typer.Option("--enroll-utterances", min=1, help="Utterances per voiceprint.")
-]
-NOISE_SNR_DB = 10.0
-
-_T = TypeVar("_T")
-_NAMED_SKIPS = 5
-
-
-def cohort(
-    directory: DirArgument,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Where to write it; the default is beside the weights."),
-    ] = None,
-    split: SplitOption = None,
-    min_seconds: Annotated[
-        float, typer.Option(min=1.0, help="Net speech below which a speaker is left out.")
-    ] = 3.0,
-    top_k: Annotated[
-        int | None, typer.Option(min=2, help="How many of them a trial is compared with.")
-    ] = None,
-    config: ConfigOption = None,
-    model: ModelOption = None,
-    device: DeviceOption = None,
-    json_lines: JsonOption = False,
-) -> None:
-    """Make the cohort that scores are normalised with: strangers, one embedding each, unnamed."""
-    from voiceguard.encoder.registry import cohort_path
-    from voiceguard.evaluation.cohorts import TOP_K, make_cohort
-    from voiceguard.evaluation.corpus import read_corpus
-    from voiceguard.scoring.snorm import save_cohort
-
-    corpus = read_corpus(directory, split=split)
-    with _kit(config, model, device, with_cohort=False, with_calibration=False) as kit:
-        path = out or cohort_path(kit.settings.encoder.model)
-        made, skips = make_cohort(
-            kit, corpus, min_speech_s=min_seconds, top_k=top_k or TOP_K, track=_track
-        )
-    _tell_skips(skips)
-    save_cohort(made, path)
-    if json_lines:
-        print_json(
-            {
-                "path": str(path),
-                "encoder_id": made.encoder_id,
-                "cohort_id": made.cohort_id,
-                "num_speakers": made.num_speakers,
-                "top_k": made.top_k,
-            }
-        )
-        return
-    stdout.print(f"[bold green]written[/] {path}: {made.num_speakers} speakers, top {made.top_k}")
-    for source in made.sources:
-        stdout.print(f"  {source.num_speakers} of {source.corpus} ({source.licence})", markup=False)
-    stdout.print("[dim]next: `voiceguard calibrate DIR`; the old calibration no longer fits[/]")
-
-
-def calibrate(
-    directory: DirArgument,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Where to write it; the default is beside the weights."),
-    ] = None,
-    noise: NoiseOption = None,
-    split: SplitOption = None,
-    num_enroll: EnrollOption = 3,
-    config: ConfigOption = None,
-    model: ModelOption = None,
-    device: DeviceOption = None,
-    json_lines: JsonOption = False,
-) -> None:
-    """Fit what turns scores into likelihood ratios, on speakers that the encoder has not learnt.
-
-    The figures printed are cross-fitted on two halves of the speakers.
-    """
-    from datetime import UTC, datetime
-
-    from voiceguard.encoder.registry import calibration_path
-    from voiceguard.evaluation import calibrating
-    from voiceguard.evaluation.corpus import read_corpus
-    from voiceguard.evaluation.experiment import Plan
-    from voiceguard.evaluation.report import plain, score_table
-    from voiceguard.scoring.calibration import save_calibration
-
-    corpus = read_corpus(directory, split=split, min_speakers=calibrating.MIN_SPEAKERS)
-    plan = Plan(num_enroll=num_enroll, noises=_noises(noise, {"10 dB": "train"}))
-    with _kit(config, model, device, with_calibration=False) as kit:
-        path = out or calibration_path(kit.settings.encoder.model)
-        run = calibrating.calibrate(kit, corpus, plan, today=datetime.now(UTC).date(), track=_track)
-    _tell_skips(run.experiment.skips)
-    save_calibration(run.calibration, path)
-    change_cosine = run.calibration.change_cosine
-    caught = None if change_cosine is None else run.changes.caught(change_cosine)
-    if json_lines:
-        print_json(
-            {
-                "path": str(path),
-                "encoder_id": run.calibration.encoder_id,
-                "cohort_id": run.calibration.cohort_id,
-                "slope": run.calibration.slope,
-                "offset": run.calibration.offset,
-                "change_cosine": change_cosine,
-                "changes_caught": caught,
-                "figures": plain(run.figures),
-            }
-        )
-        return
-    stdout.print(score_table(run.figures))
-    stdout.print(
-        f"LLR = {run.calibration.slope:.3g} score {run.calibration.offset:+.3g}; "
-        f"{len(run.experiment.enrolled)} of {len(corpus.by_speaker())} speakers enrolled"
-    )
-    if change_cosine is not None and caught is not None:
-        stdout.print(
-            f"change of speaker: cosine under {change_cosine:.3f}; notices {100 * caught:.0f} % of "
-            f"{len(run.changes.lowest_at_change)} changes without a pause"
-        )
-    stdout.print(f"[bold green]written[/] {path}")
+_USUAL_NOISE = "10 dB"
+"""Heard at every length by the daemon; other conditions at one length and in whole utterances."""
 
 
 def evaluate(
     directory: DirArgument,
-    noise: NoiseOption = None,
+    trials: Annotated[
+        Path | None,
+        typer.Option(
+            help="A list of trials in VoxCeleb's format (label, two paths in DIR): scores only.",
+            show_default=False,
+        ),
+    ] = None,
+    noise: Annotated[
+        Path | None,
+        typer.Option(
+            help="Noise for 10, 5 and 0 dB: a folder, or a manifest with the splits train (to fit "
+            "calibrations with) and eval (to test with).",
+            show_default=False,
+        ),
+    ] = None,
+    rir: Annotated[
+        Path | None,
+        typer.Option(
+            help="Rooms' impulse responses, for reverberant speech; as for --noise.",
+            show_default=False,
+        ),
+    ] = None,
     split: SplitOption = None,
     num_enroll: EnrollOption = 3,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Encoder: a name, a .safetensors file, or resemblyzer. Repeat it: the first is "
+            "judged, the others stand beside it.",
+            show_default=False,
+        ),
+    ] = None,
+    conditions: Annotated[
+        str | None,
+        typer.Option(
+            help="Only these, separated by commas: clean, 10 dB, 5 dB, 0 dB, reverberant, "
+            "telephone.",
+            show_default=False,
+        ),
+    ] = None,
+    decisions: Annotated[
+        bool,
+        typer.Option("--decisions/--no-decisions", help="The daemon's path, or scores only."),
+    ] = True,
+    calibration: Annotated[
+        str | None,
+        typer.Option(
+            help="crossed: fitted here, each half of the speakers judged by the other's; shipped: "
+            "the one beside the weights. The default is shipped, but crossed on speech that it was "
+            "fitted to.",
+            show_default=False,
+        ),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Write curves and tables to this HTML file.", show_default=False),
+    ] = None,
     config: ConfigOption = None,
-    model: ModelOption = None,
     device: DeviceOption = None,
     json_lines: JsonOption = False,
 ) -> None:
-    """Measure errors on labelled speech: the daemon's path, every speaker enrolled in turn.
+    """Measure errors on labelled speech: encoders side by side, and the daemon's decisions.
 
-    Calibrations are fitted anew, each half of the speakers being decided with the other's.
+    Every speaker is enrolled in turn. Embeddings are remembered, so that a second run is quick.
     """
-    from datetime import UTC, datetime
+    from voiceguard.evaluation.evaluating import choose
+    from voiceguard.evaluation.html_report import check_report
+    from voiceguard.evaluation.material import read_material
 
+    wanted = _judged(calibration)
+    if report is not None:
+        check_report(report)
+    material = read_material(noise, rir, conditions)
+    listed = None if trials is None else _trial_list(trials, directory)
+    corpus = None if listed else _read(directory, split)
+    models: list[str | None] = [*dict.fromkeys(model or [])] or [None]
+    kit = load_kit(config, models[0], device)
+    decides = decisions and corpus is not None
+    choice = choose(kit, corpus, wanted) if corpus is not None and decides else None
+    entrants = _entrants(kit, [name for name in models[1:] if name is not None])
+    encoders = _encoders(kit, entrants, corpus, listed, num_enroll, material)
+    daemon = None
+    if corpus is not None and choice is not None:
+        daemon = _daemon(kit, corpus, num_enroll, material, choice.judged, wanted)
+    tell_skips(daemon.experiment.skips if daemon else encoders.skips)
+    _tell(kit, encoders, daemon, json_lines=json_lines)
+    if listed and decisions:
+        stderr.print("a list of trials names no speakers: scores only, no decisions", markup=False)
+    if report is not None:
+        _write_report(report, directory, corpus, kit, encoders, daemon, material)
+        stderr.print(f"written: {report}", markup=False)
+
+
+def _judged(calibration: str | None) -> Judged | None:
+    from voiceguard.evaluation.evaluating import Judged
+
+    if calibration is None:
+        return None
+    try:
+        return Judged(calibration)
+    except ValueError:
+        raise UsageError(
+            f"--calibration must be crossed or shipped, not {calibration!r}",
+            hint="leave it out for the one that fits the speech",
+        ) from None
+
+
+def _read(directory: Path, split: str | None) -> Corpus:
     from voiceguard.evaluation.corpus import read_corpus
-    from voiceguard.evaluation.evaluating import FIT_NOISE, TEST_NOISE
+
+    return read_corpus(directory, split=split)
+
+
+def _trial_list(path: Path, directory: Path) -> TrialList:
+    from voiceguard.evaluation.trial_list import read_trial_list
+
+    return read_trial_list(path, directory)
+
+
+def _entrants(kit: Kit, others: Sequence[str]) -> list[Entrant]:
+    """The encoder that is judged first; each with the data that lies beside its weights."""
+    from voiceguard.compose import assemble
+    from voiceguard.evaluation.encoders import Entrant
+
+    kits = [kit]
+    for name in others:
+        encoder = replace(kit.settings.encoder, model=name)
+        with stderr.status(f"loading {name}"):
+            kits.append(assemble(kit.settings.model_copy(update={"encoder": encoder})))
+    return [
+        Entrant(each.encoder, cohort=each.cohort, calibration=each.calibration) for each in kits
+    ]
+
+
+def _encoders(
+    kit: Kit,
+    entrants: Sequence[Entrant],
+    corpus: Corpus | None,
+    listed: TrialList | None,
+    num_enroll: int,
+    material: Material,
+) -> EncoderEvaluation:
+    from voiceguard.evaluation.cache import cache_dir
+    from voiceguard.evaluation.encoders import EncoderPlan, evaluate_encoders, evaluate_trial_list
+
+    plan = EncoderPlan(num_enroll=num_enroll, conditions=material.conditions)
+    if listed is not None:
+        return evaluate_trial_list(
+            kit, entrants, listed, plan, cache=cache_dir(), track=show_progress
+        )
+    assert corpus is not None  # read where there is no list
+    return evaluate_encoders(kit, entrants, corpus, plan, cache=cache_dir(), track=show_progress)
+
+
+def _daemon(
+    kit: Kit,
+    corpus: Corpus,
+    num_enroll: int,
+    material: Material,
+    judged: Judged,
+    wanted: Judged | None,
+) -> Evaluation:
+    from voiceguard.evaluation.cache import RememberingEncoder, cache_dir
+    from voiceguard.evaluation.evaluating import FIT_ROOM, Judged, choose
     from voiceguard.evaluation.evaluating import evaluate as run_evaluation
     from voiceguard.evaluation.experiment import Plan
-    from voiceguard.evaluation.report import decision_table, plain, score_table
 
-    corpus = read_corpus(directory, split=split)
+    tested = material.conditions[1:]
+    fitted = material.fitting if judged is Judged.CROSSED else ()
     plan = Plan(
-        num_enroll=num_enroll, noises=_noises(noise, {FIT_NOISE: "train", TEST_NOISE: "eval"})
+        num_enroll=num_enroll,
+        noises=(*fitted, *tested),
+        brief=(FIT_ROOM, *(each.name for each in tested if each.name != _USUAL_NOISE)),
     )
-    with _kit(config, model, device) as kit:
-        run = run_evaluation(kit, corpus, plan, today=datetime.now(UTC).date(), track=_track)
-        policy, info = kit.settings.policy, kit.encoder.info
-    _tell_skips(run.experiment.skips)
+    with ExitStack() as stack:
+        encoder = stack.enter_context(RememberingEncoder(kit.encoder, cache_dir()))
+        return run_evaluation(
+            replace(kit, encoder=encoder),
+            corpus,
+            plan,
+            choice=choose(kit, corpus, wanted),
+            today=datetime.now(UTC).date(),
+            track=show_progress,
+        )
+
+
+def _tell(
+    kit: Kit, encoders: EncoderEvaluation, daemon: Evaluation | None, *, json_lines: bool
+) -> None:
+    from voiceguard.evaluation.encoder_report import encoder_tables, plain_evaluation
+    from voiceguard.evaluation.report import daemon_tables, eer_table, plain_daemon
+
+    info = kit.encoder.info
     if json_lines:
         print_json(
             {
+                "version": __version__,
                 "encoder": info.name,
                 "encoder_id": info.encoder_id,
-                "num_speakers": len(corpus.by_speaker()),
-                "num_enrolled": len(run.experiment.enrolled),
-                "p_fa": policy.p_fa,
-                "p_miss": policy.p_miss,
-                "scores": plain(run.scores),
-                "decisions": plain(run.decisions),
+                **plain_evaluation(encoders),
+                "daemon": plain_daemon(daemon) if daemon else None,
             }
         )
         return
-    stdout.print(score_table(run.scores))
-    stdout.print()
-    stdout.print(decision_table(run.decisions, policy.p_fa))
-    stdout.print(
-        f"encoder {info.name}; {len(run.experiment.enrolled)} of {len(corpus.by_speaker())} "
-        f"speakers enrolled from {num_enroll} utterances of one session",
-        markup=False,
-    )
+    shown = [eer_table(encoders), *encoder_tables(encoders)]
+    for table in [*shown, *(daemon_tables(daemon) if daemon else ())]:
+        stdout.print(table)
+        stdout.print()
+    if daemon:
+        stdout.print(
+            f"calibration: {daemon.choice.judged}, {daemon.choice.reason}; "
+            f"{len(daemon.experiment.enrolled)} of {encoders.num_speakers} speakers enrolled",
+            markup=False,
+        )
 
 
-@contextmanager
-def _kit(
-    config: Path | None,
-    model: str | None,
-    device: str | None,
-    *,
-    with_cohort: bool = True,
-    with_calibration: bool = True,
-) -> Iterator[Kit]:
-    """The parts, with an encoder that remembers, and without the data that is to be made anew."""
-    from voiceguard.compose import Kit, assemble
-    from voiceguard.encoder import load_encoder
-    from voiceguard.encoder.registry import cohort_path
-    from voiceguard.evaluation.cache import RememberingEncoder, cache_dir
-    from voiceguard.logs import configure_logging
-    from voiceguard.scoring.snorm import load_cohort
-    from voiceguard.settings import load_settings
+def _write_report(
+    path: Path,
+    directory: Path,
+    corpus: Corpus | None,
+    kit: Kit,
+    encoders: EncoderEvaluation,
+    daemon: Evaluation | None,
+    material: Material,
+) -> None:
+    from voiceguard.evaluation.html_report import About, write_report
 
-    settings = load_settings(config, **overrides(model=model, device=device))
-    configure_logging(settings.log)
-    chosen = settings.encoder
-    with stderr.status("loading the encoder"):
-        if with_calibration:
-            kit = assemble(settings)
-        else:
-            encoder = load_encoder(
-                chosen.model, device=chosen.device, num_threads=chosen.num_threads
-            )
-            kit = Kit(settings=settings, encoder=encoder, cohort=None, calibration=None)
-            path = cohort_path(chosen.model)
-            if with_cohort and path.exists():
-                kit = replace(kit, cohort=load_cohort(path, encoder_id=encoder.info.encoder_id))
-    with RememberingEncoder(kit.encoder, cache_dir()) as remembering:
-        yield replace(kit, encoder=remembering)
-
-
-def _noises(source: Path | None, splits: dict[str, str]) -> tuple[Noise, ...]:
-    from voiceguard.evaluation.corpus import read_noise
-    from voiceguard.evaluation.experiment import Noise
-
-    if source is None:
-        return ()
-    return tuple(
-        Noise(name=name, snr_db=NOISE_SNR_DB, files=read_noise(source, split=split))
-        for name, split in splits.items()
-    )
-
-
-def _track(items: Sequence[_T], description: str) -> Iterable[_T]:
-    from rich.progress import track
-
-    if not stderr.is_terminal:
-        return items
-    return track(items, description, console=stderr, transient=True)
-
-
-def _tell_skips(skips: Sequence[Skip]) -> None:
-    for skip in skips[:_NAMED_SKIPS]:
-        stderr.print(f"left out: {skip.path}: {skip.reason}", markup=False)
-    if len(skips) > _NAMED_SKIPS:
-        reasons = Counter(skip.reason for skip in skips[_NAMED_SKIPS:]).most_common(3)
-        counted = ", ".join(f"{count} x {reason}" for reason, count in reasons)
-        stderr.print(f"left out as well: {counted}", markup=False)
+    speech = f"{directory}: {encoders.num_speakers} speakers"
+    if corpus is not None:
+        speech += f", {len(corpus.recordings)} recordings of {', '.join(corpus.corpora)}"
+    if skips := daemon.experiment.skips if daemon else encoders.skips:
+        speech += f"; {len(skips)} left out"
+    ids = ", ".join(f"{cost.label} ({cost.encoder_id})" for cost in encoders.costs)
+    facts = {
+        "encoder" if len(encoders.costs) == 1 else "encoders": ids,
+        "speech": speech,
+        **material.facts,
+        "conditions": ", ".join(encoders.conditions),
+        "command": shlex.join(["voiceguard", *sys.argv[1:]]),
+        "made": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC by voiceguard {__version__}",
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python "
+        f"{platform.python_version()}; device {kit.settings.encoder.device}",
+    }
+    title = f"{encoders.labels[0]}: who is told apart from whom"
+    write_report(path, About(title=title, facts=facts), encoders=encoders, daemon=daemon)

@@ -1,8 +1,9 @@
-"""``voiceguard voiceprints``: who is enrolled; look at one, forget one."""
+"""``voiceguard voiceprints``: who is enrolled; look at one, forget one, move on to an encoder."""
 
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -10,19 +11,20 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from voiceguard.cli.migrate import migrate
 from voiceguard.cli.options import ConfigOption, JsonOption, StateDirOption, overrides
 from voiceguard.cli.output import print_json, stderr, stdout
-from voiceguard.errors import StateError, UsageError
+from voiceguard.errors import StateError, UsageError, VoiceguardError
 from voiceguard.wire import iso_utc, rounded
 
 if TYPE_CHECKING:
-    from datetime import datetime
     from pathlib import Path
 
     from voiceguard.settings import Settings
     from voiceguard.types import Voiceprint
+    from voiceguard.voiceprints import VoiceprintStore
 
-app = typer.Typer(help="Who is enrolled: list, show, remove.", no_args_is_help=True)
+app = typer.Typer(help="Who is enrolled: list, show, migrate, remove.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -33,33 +35,50 @@ def list_voiceprints(
 ) -> None:
     """List everybody who is enrolled, and the files that can't be used, with the reason."""
     from voiceguard.compose import open_store
+    from voiceguard.encoder.registry import stated_encoder_id
 
-    store = open_store(_settings(config, state_dir))
+    settings = _settings(config, state_dir)
+    store = open_store(settings)
     loaded = store.load_all()
+    encoder_id = stated_encoder_id(settings.encoder.model)
+    others = [
+        voiceprint
+        for voiceprint in loaded.voiceprints
+        if encoder_id is not None and voiceprint.encoder_id != encoder_id
+    ]
     if json_lines:
         for voiceprint in loaded.voiceprints:
-            print_json({"readable": True, **payload(voiceprint)})
+            print_json(
+                {
+                    "readable": True,
+                    **payload(voiceprint),
+                    "of_encoder_in_use": encoder_id in {None, voiceprint.encoder_id},
+                    "audio_bytes": store.audio_bytes(voiceprint.speaker),
+                }
+            )
         for refusal in loaded.refusals:
             print_json({"speaker": refusal.speaker, "readable": False, "reason": refusal.reason})
         return
     if not store.names():
         stderr.print("Nobody is enrolled: `voiceguard enroll NAME`.")
         return
-    table = Table("speaker", "name", "takes", "speech", "encoder", "enrolled", box=None)
+    table = Table("speaker", "name", "takes", "speech", "audio", "encoder", "enrolled", box=None)
     for voiceprint in loaded.voiceprints:
         table.add_row(
             voiceprint.speaker,
             escape(voiceprint.display_name),
             str(len(voiceprint.templates)),
             f"{_speech_s(voiceprint):.1f} s",
+            "-" if store.audio_bytes(voiceprint.speaker) is None else "kept",
             voiceprint.encoder_id,
             _local(voiceprint.updated_at),
         )
     stdout.print(table)
+    for voiceprint in others:
+        error = store.of_another_encoder(voiceprint, str(encoder_id))
+        _print_unusable(str(error), error.hint)
     for refusal in loaded.refusals:
-        stdout.print(
-            f"[bold red]unusable[/] {escape(refusal.reason)} [dim]{escape(refusal.hint)}[/]"
-        )
+        _print_unusable(refusal.reason, refusal.hint)
 
 
 @app.command()
@@ -72,15 +91,18 @@ def show(
     """Show one voiceprint: its takes, the encoder, when the person agreed. Never its numbers."""
     from voiceguard.compose import open_store
 
-    voiceprint = open_store(_settings(config, state_dir)).load(name)
+    store = open_store(_settings(config, state_dir))
+    voiceprint = store.load(name)
+    audio = _audio_payload(store, voiceprint)
     if json_lines:
-        print_json(payload(voiceprint))
+        print_json({**payload(voiceprint), "audio": audio})
         return
     stdout.print(f"[bold]{voiceprint.speaker}[/] ({escape(voiceprint.display_name)})")
     stdout.print(f"consent given {_local(voiceprint.consent_at)}")
     stdout.print(f"enrolled {_local(voiceprint.created_at)}")
     stdout.print(f"changed {_local(voiceprint.updated_at)}")
     stdout.print(f"encoder {voiceprint.encoder_id}")
+    stdout.print(_describe_audio(audio), soft_wrap=True)
     table = Table("take", "label", "speech", "SNR", "to the others", "recorded", box=None)
     agreements = take_agreements(voiceprint)
     for number, (template, agreement) in enumerate(
@@ -105,7 +127,7 @@ def remove(
     state_dir: StateDirOption = None,
     json_lines: JsonOption = False,
 ) -> None:
-    """Forget a person: the voiceprint, and what the history knows of them."""
+    """Forget a person: the voiceprint, audio kept with it, and what the history knows of them."""
     from voiceguard.compose import open_store
     from voiceguard.history import History
     from voiceguard.paths import history_file
@@ -113,14 +135,14 @@ def remove(
 
     settings = _settings(config, state_dir)
     store = open_store(settings)
-    if name in store.names() and not agreed:
+    is_enrolled = store.holds(name)
+    if is_enrolled and not agreed:
         if not sys.stdin.isatty():
             raise UsageError(
                 f"removing {name!r} can't be undone, and standard input is no terminal to ask on",
                 hint="say so with --yes",
             )
         typer.confirm(f"Forget {name}? This can't be undone.", abort=True, err=True)
-    is_enrolled = name in store.names()
     if is_enrolled:
         store.remove(name)
     history = History(history_file(find_state_dir(settings.state_dir)), settings.history)
@@ -139,6 +161,9 @@ def remove(
         print_json({"speaker": name, "removed": True, "num_decisions": num_decisions})
     else:
         stdout.print(f"removed {name}; {num_decisions} decision(s) in the history forgot them")
+
+
+app.command("migrate")(migrate)
 
 
 def payload(voiceprint: Voiceprint) -> dict[str, Any]:
@@ -173,6 +198,42 @@ def take_agreements(voiceprint: Voiceprint) -> list[float | None]:
     if len(cosines) == 1:
         return [None]
     return [float(np.median(np.delete(row, i))) for i, row in enumerate(cosines)]
+
+
+def _audio_payload(store: VoiceprintStore, voiceprint: Voiceprint) -> dict[str, Any] | None:
+    """What is kept of the takes' audio, for machines; None where none is."""
+    num_bytes = store.audio_bytes(voiceprint.speaker)
+    if num_bytes is None:
+        return None
+    try:
+        audio = store.load_audio(voiceprint)
+    except VoiceguardError as error:
+        return {"num_bytes": num_bytes, "fault": str(error)}
+    assert audio is not None
+    return {
+        "num_bytes": num_bytes,
+        "fault": None,
+        "num_takes": len(audio.takes),
+        "seconds": rounded(audio.seconds, 2),
+        "consent_at": [iso_utc(take.consent_at) for take in audio.takes],
+    }
+
+
+def _describe_audio(audio: dict[str, Any] | None) -> str:
+    if audio is None:
+        return "no audio is kept"
+    size = f"{audio['num_bytes'] / 1000:.0f} kB"
+    if audio["fault"] is not None:
+        return f"[bold red]audio unusable[/] ({size}): {escape(audio['fault'])}"
+    agreed = datetime.fromisoformat(min(audio["consent_at"]))
+    return (
+        f"audio kept of {audio['num_takes']} take(s): {audio['seconds']:.1f} s, {size}, "
+        f"encrypted; agreed to {_local(agreed)}"
+    )
+
+
+def _print_unusable(reason: str, hint: str) -> None:
+    stdout.print(f"[bold red]unusable[/] {escape(reason)} [dim]{escape(hint)}[/]", soft_wrap=True)
 
 
 def _settings(config: Path | None, state_dir: Path | None) -> Settings:

@@ -60,7 +60,7 @@ class TorchEncoder:
     def embed(self, samples: Samples) -> Embedding:
         """See ``protocols.Encoder.embed``."""
         with self._lock, torch.inference_mode():
-            return self._normalised(self.log_mel(self._checked(samples)))
+            return self._normalised(self.log_mel(checked(samples, self.info, self.device)))
 
     def open_stream(self) -> TorchEncoderStream:
         """See ``protocols.Encoder.open_stream``."""
@@ -69,36 +69,10 @@ class TorchEncoder:
     def embed_window(self, window: Window, log_mel: RollingLogMel) -> Embedding:
         """Embeds a window by a stream's features, see ``TorchEncoderStream``."""
         with self._lock, torch.inference_mode():
-            samples = self._checked(window.samples)
+            samples = checked(window.samples, self.info, self.device)
             return self._normalised(
                 log_mel(samples, segment=window.segment, first_sample=window.first_sample)
             )
-
-    def _checked(self, samples: Samples) -> Tensor:
-        """The samples on the encoder's device.
-
-        Raises:
-            AudioError: Not mono, too short, or not finite.
-        """
-        if samples.ndim != 1:
-            raise AudioError(
-                f"an embedding needs mono samples in one dimension, not of shape {samples.shape}",
-                hint="Choose a channel or mix them down.",
-            )
-        seconds, least = len(samples) / SAMPLE_RATE_HZ, self.info.min_window_s
-        if seconds < least:
-            raise AudioError(
-                f"{seconds:.2f} s of audio are too short to embed: encoder {self.info.name} "
-                f"needs at least {least:g} s",
-                hint="Record more speech.",
-            )
-        if not np.isfinite(samples).all():
-            raise AudioError(
-                "the audio holds values that are not numbers (NaN or infinite)",
-                hint="The recording is damaged; record or convert it again.",
-            )
-        # A copy: torch does not take read-only arrays, and the caller may reuse its memory.
-        return torch.tensor(samples, dtype=torch.float32, device=self.device)
 
     def _normalised(self, features: Tensor) -> Embedding:
         """``(num_mels, frames)`` to an embedding of norm 1.
@@ -126,6 +100,33 @@ class TorchEncoderStream:
     def embed(self, window: Window) -> Embedding:
         """See ``protocols.EncoderStream.embed``."""
         return self._encoder.embed_window(window, self._log_mel)
+
+
+def checked(samples: Samples, info: EncoderInfo, device: torch.device) -> Tensor:
+    """Samples that can be embedded, copied to the encoder's device.
+
+    Raises:
+        AudioError: Not mono, too short, or not finite.
+    """
+    if samples.ndim != 1:
+        raise AudioError(
+            f"an embedding needs mono samples in one dimension, not of shape {samples.shape}",
+            hint="Choose a channel or mix them down.",
+        )
+    seconds = len(samples) / SAMPLE_RATE_HZ
+    if seconds < info.min_window_s:
+        raise AudioError(
+            f"{seconds:.2f} s of audio are too short to embed: encoder {info.name} "
+            f"needs at least {info.min_window_s:g} s",
+            hint="Record more speech.",
+        )
+    if not np.isfinite(samples).all():
+        raise AudioError(
+            "the audio holds values that are not numbers (NaN or infinite)",
+            hint="The recording is damaged; record or convert it again.",
+        )
+    # A copy: torch does not take read-only arrays, and the caller may reuse its memory.
+    return torch.tensor(samples, dtype=torch.float32, device=device)
 
 
 def find_device(name: str) -> torch.device:

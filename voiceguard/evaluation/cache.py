@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from contextlib import suppress
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 import numpy as np
 import platformdirs
@@ -20,7 +20,7 @@ from voiceguard.errors import StateError
 from voiceguard.paths import make_private_dir
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from voiceguard.protocols import Encoder, EncoderStream
@@ -66,19 +66,33 @@ class RememberingEncoder:
     def embed(self, samples: Samples) -> Embedding:
         return self._recall(samples, lambda: self._encoder.embed(samples))
 
+    def embed_many(self, recordings: Sequence[Samples]) -> list[Embedding]:
+        """Embeds each recording; those not known yet all at once, if the encoder can do that."""
+        known = [self._look_up(_key(samples)) for samples in recordings]
+        new = [samples for samples, each in zip(recordings, known, strict=True) if each is None]
+        computed = iter(embed_all(self._encoder, new) if new else ())
+        return [
+            self._keep(_key(samples), next(computed)) if each is None else each
+            for samples, each in zip(recordings, known, strict=True)
+        ]
+
     def open_stream(self) -> EncoderStream:
         return _RememberingStream(self._recall, self._encoder.open_stream())
 
     def _recall(self, samples: Samples, compute: Callable[[], Embedding]) -> Embedding:
-        key = hashlib.blake2b(
-            np.ascontiguousarray(samples, dtype=np.float32).tobytes(), digest_size=20
-        ).digest()
+        key = _key(samples)
+        known = self._look_up(key)
+        return self._keep(key, compute()) if known is None else known
+
+    def _look_up(self, key: bytes) -> Embedding | None:
         row = self._memory.execute("SELECT value FROM embeddings WHERE key = ?", (key,)).fetchone()
-        if row is not None:
-            known = np.frombuffer(row[0], dtype="<f4")
-            if known.shape == (self.info.embedding_dim,):
-                return known.astype(np.float32)
-        embedding = compute()
+        if row is None:
+            return None
+        known = np.frombuffer(row[0], dtype="<f4")
+        # Damaged rows are computed again.
+        return known.astype(np.float32) if known.shape == (self.info.embedding_dim,) else None
+
+    def _keep(self, key: bytes, embedding: Embedding) -> Embedding:
         self.num_computed += 1
         # Another run may be writing at the moment, or the disk is full: then it is not remembered.
         with suppress(sqlite3.OperationalError):
@@ -102,6 +116,25 @@ class _RememberingStream:
 
     def embed(self, window: Window) -> Embedding:
         return self._recall(window.samples, lambda: self._stream.embed(window))
+
+
+@runtime_checkable
+class BatchEncoder(Protocol):
+    """An encoder that is faster with many recordings at once."""
+
+    def embed_many(self, recordings: Sequence[Samples]) -> list[Embedding]: ...
+
+
+def embed_all(encoder: Encoder, recordings: Sequence[Samples]) -> list[Embedding]:
+    """Embeds each recording, all at once where the encoder can do that."""
+    if isinstance(encoder, BatchEncoder):
+        return encoder.embed_many(recordings)
+    return [encoder.embed(samples) for samples in recordings]
+
+
+def _key(samples: Samples) -> bytes:
+    audio = np.ascontiguousarray(samples, dtype=np.float32)
+    return hashlib.blake2b(audio.tobytes(), digest_size=20).digest()
 
 
 def _open(directory: Path, encoder_id: str) -> sqlite3.Connection:

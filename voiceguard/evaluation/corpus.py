@@ -103,10 +103,11 @@ def read_corpus(source: Path, *, split: str | None = None, min_speakers: int = 2
 
 
 def read_noise(source: Path, *, split: str | None = None) -> tuple[Path, ...]:
-    """Files of noise: a manifest's rows of one split, or a folder's audio files.
+    """Files of noise or of rooms: a manifest's rows of one split, or a folder's audio files.
 
     Args:
-        source: A CSV file with a column ``path``, or a folder with or without one.
+        source: A CSV file with a column ``path``, or a folder with one in it, above it or beside
+            it, or without.
         split: Keep the rows of this split only; files without a manifest have none.
 
     Raises:
@@ -129,7 +130,7 @@ def read_noise(source: Path, *, split: str | None = None) -> tuple[Path, ...]:
 
 
 def _find_manifest(source: Path) -> Path | None:
-    """The CSV itself, the one in the folder, or one above it that lists files in it."""
+    """The CSV itself, the one in the folder, or one above or beside it that lists files in it."""
     if source.is_file():
         if source.suffix.lower() != ".csv":
             raise UsageError(
@@ -141,14 +142,23 @@ def _find_manifest(source: Path) -> Path | None:
         raise UsageError(f"{source} is not there", hint="name a folder or a manifest CSV")
     if (inside := source / "manifest.csv").is_file():
         return inside
-    for above in source.resolve().parents[:_LEVELS_ABOVE]:
+    folder = source.resolve()
+    for above in folder.parents[:_LEVELS_ABOVE]:
         manifest = above / "manifest.csv"
-        if manifest.is_file() and any(
-            source.resolve() in _locate(above, row["path"]).parents
-            for row in _read_rows(manifest, _NOISE_COLUMNS, None)
-        ):
+        if manifest.is_file() and _lists(manifest, folder):
             return manifest
-    return None
+    # The noise's manifest may list the rooms' responses in a folder beside it, and their splits.
+    beside = sorted(folder.parent.glob("*/manifest.csv"))
+    return next((manifest for manifest in beside if _lists(manifest, folder)), None)
+
+
+def _lists(manifest: Path, folder: Path) -> bool:
+    """Whether any of a manifest's files is in that folder; a foreign CSV lists none."""
+    try:
+        rows = _read_rows(manifest, _NOISE_COLUMNS, None)
+    except UsageError:
+        return False
+    return any(folder in _locate(manifest.parent, row["path"]).parents for row in rows)
 
 
 def _read_rows(manifest: Path, columns: Sequence[str], split: str | None) -> list[dict[str, str]]:

@@ -1,84 +1,103 @@
-"""What the daemon would have said: accepts, rejections and doubts per condition and kind of trial.
+"""What the daemon would have said: accepts, rejections and doubts, under several policies.
 
-In: an ``Experiment`` and, for each half, a calibration that has not seen it. Every voiceprint in
-turn is the only one enrolled; scorer and policy are the daemon's. Out: rows for a report.
+In: an ``Experiment`` and, for each half, the calibration to decide with. Every voiceprint in turn
+is the only one enrolled; scorer and policy are the daemon's. Out: one ``Decided`` per trial and
+policy, and rows for a report.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from voiceguard.evaluation.experiment import CLEAN, FULL, untracked
+from voiceguard.evaluation.conditions import CLEAN
+from voiceguard.evaluation.experiment import untracked
 from voiceguard.evaluation.pairing import Kind, groups, kind_of
-from voiceguard.scoring.metrics import bootstrap_by_speaker
+from voiceguard.evaluation.rates import speaker_rate
 from voiceguard.scoring.policy import Evidence, decide
-from voiceguard.scoring.trials import Trials
-from voiceguard.types import Outcome
+from voiceguard.scoring.scorer import Scorer
+from voiceguard.types import Outcome, Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from voiceguard.compose import Kit
     from voiceguard.evaluation.experiment import Enrolled, Experiment, Test, Track
     from voiceguard.evaluation.hearing import Note
-    from voiceguard.judge import Judgement
+    from voiceguard.evaluation.rates import Rate
     from voiceguard.scoring.calibration import Calibration
-    from voiceguard.scoring.policy import Verdict
+    from voiceguard.scoring.policy import PolicyConfig, Verdict
 
 NOT_HEARD = "not heard"
 """The gate heard no speech: the daemon would have said nothing."""
 
-_NUM_DRAWS = 200
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
-    """One trial."""
+    """One trial under one policy."""
 
     enrolled: str
     tested: str
-    condition: str
+    length: str
+    noise: str
     kind: Kind
+    p_fa: float
+    """The policy's."""
     outcome: str
     """The final one, or NOT_HEARD."""
     reason: str
+    extrapolated: bool
+    """The threshold belongs to a rate lower than the calibration's data can show."""
     accepted_early: bool
-    """By a provisional result, whatever the final one said; asked of whole utterances only."""
+    """By a provisional result, whatever the final one said."""
+    accept_net_s: float | None
+    """Net speech behind the first accept, provisional or final; None: there was none."""
+    accept_audio_s: float | None
+    """From the first word to that accept; a final one awaits the pause that ends the speech."""
     net_speech_s: float
+
+    @property
+    def condition(self) -> str:
+        """``3 s clean``."""
+        return f"{self.length} {self.noise}"
+
+    @property
+    def corpus(self) -> str:
+        """Where both speakers are from."""
+        return self.tested.split("/", 1)[0]
 
     @property
     def is_accepted(self) -> bool:
         """At the end."""
         return self.outcome == Outcome.ACCEPTED
 
+    @property
+    def is_ever_accepted(self) -> bool:
+        """At the end or before."""
+        return self.accept_net_s is not None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionFigures:
-    """One condition and kind of trial; rates are shares of ``num_trials``."""
+    """One policy, condition and kind of trial; rates are shares of the trials."""
 
+    p_fa: float
     condition: str
     kind: Kind
     num_trials: int
     num_speakers: int
     """Who spoke."""
-    accepted: float
-    accepted_interval: tuple[float, float] | None
-    """95 %, for other speakers than these; None with too few."""
-    accepted_early: float | None
-    """By a provisional result, before the end; whole utterances only."""
+    accepted: Rate
+    accepted_early: float
+    """By a provisional result, before the end."""
     rejected: float
     """Rejected or unknown."""
     inconclusive: float
     not_heard: float
     inconclusive_reasons: dict[str, int]
-    speech_hours: float
-    """Heard in these trials, over all voiceprints."""
-    accepts_per_hour: float | None
-    """Final accepts per hour of that speech and voiceprint; whole utterances only."""
 
 
 def decide_all(
@@ -86,148 +105,151 @@ def decide_all(
     experiment: Experiment,
     calibrations: Mapping[str, Calibration],
     *,
+    p_fas: Sequence[float],
     noises: Iterable[str],
     track: Track = untracked,
 ) -> list[Decided]:
-    """Puts every test to every voiceprint's judge.
+    """Puts every test to every voiceprint, under the kit's policy at each of these rates.
 
     Args:
         kit: Cohort and policy.
         experiment: What was heard.
-        calibrations: By the half that they have not seen.
+        calibrations: By the half that they decide about.
+        p_fas: Of the policies.
         noises: Conditions to decide in.
         track: Shows progress.
     """
     wanted = set(noises)
+    policies = [replace(kit.settings.policy, p_fa=p_fa) for p_fa in p_fas]
     duties = [
         (enrolled, test)
         for enrolled, tests in groups(experiment)
         for test in tests
         if enrolled and test.noise in wanted
     ]
-    judges: dict[str, _Judges] = {}
+    panels: dict[str, _Panel] = {}
     decided: list[Decided] = []
     for enrolled, test in track(duties, "deciding"):
         key = f"{test.corpus}/{test.half}"
-        if key not in judges:
-            judges[key] = _Judges(replace(kit, calibration=calibrations[test.half]), enrolled)
-        decided += _decide(judges[key], enrolled, test)
+        if key not in panels:
+            panels[key] = _Panel(kit, calibrations[test.half], enrolled, policies)
+        decided += panels[key].decided(test)
     return decided
 
 
-class _Judges:
+class _Panel:
     """Every voiceprint as the only one enrolled; scored together, decided one by one."""
 
-    def __init__(self, kit: Kit, enrolled: list[Enrolled]) -> None:
-        self._together = kit.make_judge([each.voiceprint for each in enrolled])
-        self._alone = {e.speaker: kit.make_judge([e.voiceprint]) for e in enrolled}
+    def __init__(
+        self,
+        kit: Kit,
+        calibration: Calibration,
+        enrolled: list[Enrolled],
+        policies: list[PolicyConfig],
+    ) -> None:
+        self._scorer = Scorer([each.voiceprint for each in enrolled], kit.cohort, calibration)
+        self._calibration = calibration
+        self._enrolled = enrolled
+        self._policies = policies
+        self._pre_roll_s = kit.settings.gate.pre_roll_s
 
-    def put(self, note: Note) -> dict[str, Judgement | Verdict]:
-        """What each would say."""
-        if note.embedding is None:
-            return {speaker: note.put_to(judge) for speaker, judge in self._alone.items()}
+    def decided(self, test: Test) -> Iterator[Decided]:
+        """What each would have said, under each policy."""
+        heard = test.heard
+        notes = (*heard.looks, heard.final) if heard else ()
+        verdicts = [self._put(note) for note in notes]
+        start_s = heard.start_s + self._pre_roll_s if heard else 0.0
+        for each in self._enrolled:
+            for number, policy in enumerate(self._policies):
+                said = [verdict[each.speaker][number] for verdict in verdicts]
+                accepts = [
+                    note
+                    for note, verdict in zip(notes, said, strict=True)
+                    if verdict.outcome is Outcome.ACCEPTED
+                ]
+                yield Decided(
+                    enrolled=each.speaker,
+                    tested=test.speaker,
+                    length=test.length,
+                    noise=test.noise,
+                    kind=kind_of(each, test),
+                    p_fa=policy.p_fa,
+                    outcome=str(said[-1].outcome) if said else NOT_HEARD,
+                    reason=str(said[-1].reason) if said else NOT_HEARD,
+                    extrapolated=any(verdict.extrapolated for verdict in said),
+                    accepted_early=any(not note.is_final for note in accepts),
+                    accept_net_s=accepts[0].net_speech_s if accepts else None,
+                    accept_audio_s=max(0.0, accepts[0].known_s - start_s) if accepts else None,
+                    net_speech_s=heard.final.net_speech_s if heard else 0.0,
+                )
+
+    def _put(self, note: Note) -> dict[str, list[Verdict]]:
+        """By voiceprint: a verdict per policy."""
         evidence = Evidence(
             net_speech_s=note.net_speech_s,
             snr_db=note.snr_db,
             is_final=note.is_final,
             look=note.look,
-            impediment=note.impediment,
+            # As ``Judge`` has it.
+            impediment=note.impediment or (Reason.TOO_SHORT if note.embedding is None else None),
         )
-        scorer, policy = self._together.scorer, self._together.policy
+        scores = (
+            self._scorer.score(note.embedding, note.net_speech_s, note.snr_db)
+            if note.embedding is not None
+            else ()
+        )
+        own = {score.speaker: (score,) for score in scores}
         return {
-            score.speaker: decide((score,), evidence, policy, self._together.calibration)
-            for score in scorer.score(note.embedding, note.net_speech_s, note.snr_db)
+            each.speaker: [
+                decide(own.get(each.speaker, ()), evidence, policy, self._calibration)
+                for policy in self._policies
+            ]
+            for each in self._enrolled
         }
 
 
-def _decide(judges: _Judges, enrolled: list[Enrolled], test: Test) -> Iterator[Decided]:
-    finals = judges.put(test.heard.final) if test.heard else {}
-    looks = test.heard.looks if test.heard and test.length == FULL else ()
-    early = [judges.put(look) for look in looks]
-    for each in enrolled:
-        final = finals.get(each.speaker)
-        yield Decided(
-            enrolled=each.speaker,
-            tested=test.speaker,
-            condition=test.condition,
-            kind=kind_of(each, test),
-            outcome=str(final.outcome) if final else NOT_HEARD,
-            reason=str(final.reason) if final else NOT_HEARD,
-            accepted_early=any(look[each.speaker].outcome is Outcome.ACCEPTED for look in early),
-            net_speech_s=test.heard.final.net_speech_s if test.heard else 0.0,
-        )
+def decision_figures(decided: Sequence[Decided]) -> list[DecisionFigures]:
+    """One row per policy, condition and kind; clean ones first, in the order of being heard."""
+    parts: defaultdict[tuple[float, str, Kind], list[Decided]] = defaultdict(list)
+    for each in decided:
+        parts[each.p_fa, each.condition, each.kind].append(each)
+    conditions = list(dict.fromkeys(each.condition for each in decided))
+    conditions.sort(key=lambda name: not name.endswith(CLEAN))
+    kinds = list(Kind)
+    in_order = sorted(
+        parts, key=lambda key: (-key[0], conditions.index(key[1]), kinds.index(key[2]))
+    )
+    return [_row(*key, parts[key]) for key in in_order]
 
 
-def decision_figures(decided: list[Decided], *, seed: int = 0) -> list[DecisionFigures]:
-    """One row per condition and kind, clean ones first.
-
-    Args:
-        decided: From ``decide_all``.
-        seed: Of the bootstrap.
-    """
-    rng = np.random.default_rng(seed)
-    rows = []
-    conditions = dict.fromkeys(each.condition for each in decided)
-    for condition in sorted(conditions, key=lambda name: not name.endswith(CLEAN)):
-        here = [each for each in decided if each.condition == condition]
-        for kind in Kind:
-            if part := [each for each in here if each.kind is kind]:
-                interval = _accept_interval(here, kind, rng)
-                rows.append(_row(condition, kind, part, interval))
-    return rows
+def rate_of(part: Sequence[Decided], events: Sequence[bool]) -> Rate:
+    """The share of trials in which something happened."""
+    return speaker_rate(
+        np.array(events, dtype=np.float64),
+        np.ones(len(part)),
+        [each.enrolled for each in part],
+        [each.tested for each in part],
+    )
 
 
-def _row(
-    condition: str, kind: Kind, part: list[Decided], interval: tuple[float, float] | None
-) -> DecisionFigures:
+def _row(p_fa: float, condition: str, kind: Kind, part: list[Decided]) -> DecisionFigures:
     outcomes = Counter(each.outcome for each in part)
 
     def share(*names: str) -> float:
         return sum(outcomes[name] for name in names) / len(part)
 
-    hours = sum(each.net_speech_s for each in part) / 3600
-    is_full = condition.split(" ", 1)[0] == FULL
     return DecisionFigures(
+        p_fa=p_fa,
         condition=condition,
         kind=kind,
         num_trials=len(part),
         num_speakers=len({each.tested for each in part}),
-        accepted=share(Outcome.ACCEPTED),
-        accepted_interval=interval,
-        accepted_early=sum(each.accepted_early for each in part) / len(part) if is_full else None,
+        accepted=rate_of(part, [each.is_accepted for each in part]),
+        accepted_early=sum(each.accepted_early for each in part) / len(part),
         rejected=share(Outcome.REJECTED, Outcome.UNKNOWN),
         inconclusive=share(Outcome.INCONCLUSIVE),
         not_heard=share(NOT_HEARD),
         inconclusive_reasons=dict(
             Counter(e.reason for e in part if e.outcome == Outcome.INCONCLUSIVE).most_common()
         ),
-        speech_hours=hours,
-        accepts_per_hour=outcomes[Outcome.ACCEPTED] / hours if is_full and hours else None,
     )
-
-
-def _accept_interval(
-    here: list[Decided], kind: Kind, rng: np.random.Generator
-) -> tuple[float, float] | None:
-    """Of the share of accepts, drawing speakers: trials of one person go wrong together."""
-    # The bootstrap wants trials of both sorts; of strangers' the targets' rate is not looked at.
-    is_stranger = kind is Kind.STRANGER
-    part = here if is_stranger else [e for e in here if e.kind in (kind, Kind.STRANGER)]
-    trials = Trials(
-        score=np.array([float(each.is_accepted) for each in part]),
-        enrolled=np.array([each.enrolled for each in part]),
-        tested=np.array([each.tested for each in part]),
-        net_speech_s=np.zeros(len(part)),
-        snr_db=np.zeros(len(part)),
-        fold=np.zeros(len(part), dtype=np.int64),
-        condition=np.full(len(part), ""),
-    )
-    try:
-        return bootstrap_by_speaker(
-            trials,
-            lambda drawn: float(np.mean(drawn.nontarget if is_stranger else drawn.target)),
-            rng=rng,
-            num_samples=_NUM_DRAWS,
-        )
-    except ValueError:  # too few speakers
-        return None

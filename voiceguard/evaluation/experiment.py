@@ -6,9 +6,8 @@ corpus. Trials never cross corpora: another channel would give the stranger away
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
@@ -17,7 +16,6 @@ from voiceguard.audio.files import load_audio
 from voiceguard.enrollment import enroll_recordings
 from voiceguard.errors import AudioError, EnrollmentError, UsageError
 from voiceguard.evaluation.clips import (
-    add_noise,
     in_a_room,
     join,
     nested,
@@ -26,7 +24,8 @@ from voiceguard.evaluation.clips import (
     speech_of,
 )
 from voiceguard.evaluation.clips import speech_rms as rms_of
-from voiceguard.evaluation.corpus import Skip
+from voiceguard.evaluation.conditions import CLEAN, Noisy
+from voiceguard.evaluation.corpus import HALVES, Skip
 from voiceguard.evaluation.hearing import hear
 from voiceguard.vad import make_vad
 
@@ -36,13 +35,13 @@ if TYPE_CHECKING:
 
     from voiceguard.compose import Kit
     from voiceguard.evaluation.clips import Clip, Speech
+    from voiceguard.evaluation.conditions import Condition
     from voiceguard.evaluation.corpus import Corpus, Recording
     from voiceguard.evaluation.hearing import HeardSegment
     from voiceguard.types import Samples, Voiceprint
 
 LENGTHS_S = (1.0, 2.0, 3.0, 5.0)
 FULL = "full"
-CLEAN = "clean"
 
 _MIN_INSIDE = 0.5
 """Share of a segment that lies within the utterance that was played."""
@@ -66,11 +65,15 @@ def untracked(items: Sequence[_T], description: str) -> Iterable[_T]:  # noqa: A
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noise:
-    """A noise condition."""
+    """A noise condition under a name of its own: other noises at a level that is tested too."""
 
     name: str
     snr_db: float
     files: tuple[Path, ...]
+
+    def hear(self, clip: Clip, speech_rms: float, rng: np.random.Generator) -> Clip:
+        """As ``Noisy``."""
+        return Noisy(self.snr_db, self.files).hear(clip, speech_rms, rng)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +86,11 @@ class Plan:
     """Net speech of the crops; whole utterances as spoken are always played as well."""
     max_places: int = 3
     """In each session, from where crops of every length are taken."""
-    noises: tuple[Noise, ...] = ()
-    """Beside clean."""
+    noises: tuple[Condition, ...] = ()
+    """Ways for the same speech to arrive, beside clean."""
+    brief: tuple[str, ...] = ()
+    """Those of them for which one length of crops is enough, beside whole utterances."""
+    brief_length_s: float = 3.0
     seed: int = 0
 
 
@@ -112,7 +118,7 @@ class Test:
     length: str
     """``1 s`` to ``5 s`` of net speech, or ``full``: an utterance as spoken."""
     noise: str
-    """``clean``, or a noise's name."""
+    """``clean``, or the name of what happened to it."""
     heard: HeardSegment | None
     """None: the gate heard no speech."""
 
@@ -129,6 +135,14 @@ class Experiment:
     enrolled: tuple[Enrolled, ...]
     tests: tuple[Test, ...]
     skips: tuple[Skip, ...]
+
+    def in_one_half(self) -> Experiment:
+        """For a calibration that has seen nobody here: everybody meets everybody."""
+        return replace(
+            self,
+            enrolled=tuple(replace(each, half=HALVES[0]) for each in self.enrolled),
+            tests=tuple(replace(each, half=HALVES[0]) for each in self.tests),
+        )
 
 
 def run_experiment(
@@ -203,19 +217,29 @@ def load_utterances(
     return sessions
 
 
-def _enroll(
-    kit: Kit, sessions: dict[str, list[Utterance]], num_enroll: int
-) -> tuple[Enrolled, set[Path]] | None:
-    """Enrolls as ``voiceguard enroll --from`` does, from the session with the most speech.
+def takes_of(sessions: dict[str, list[Utterance]], num_enroll: int) -> list[Utterance]:
+    """What a speaker is enrolled from: the longest utterances of the session with most speech.
 
-    From its longest utterances, as prompts are long sentences. The session keeps one utterance at
-    least for testing. None: there is no such session, or enrollment refuses.
+    The longest, as prompts are long sentences. The session keeps one utterance at least for
+    testing; empty where there is no such session.
     """
     large = [session for session in sessions.values() if len(session) > num_enroll]
     if not large:
-        return None
+        return []
     session = max(large, key=lambda session: sum(each.speech.net_s for each in session))
-    takes = sorted(session, key=lambda each: (-each.speech.net_s, each.recording.path))[:num_enroll]
+    return sorted(session, key=lambda each: (-each.speech.net_s, each.recording.path))[:num_enroll]
+
+
+def _enroll(
+    kit: Kit, sessions: dict[str, list[Utterance]], num_enroll: int
+) -> tuple[Enrolled, set[Path]] | None:
+    """Enrolls as ``voiceguard enroll --from`` does.
+
+    None: there is no session to enroll from, or enrollment refuses.
+    """
+    takes = takes_of(sessions, num_enroll)
+    if not takes:
+        return None
     about = takes[0].recording
     try:
         voiceprint = enroll_recordings(
@@ -226,6 +250,7 @@ def _enroll(
             speaker=about.speaker,
             consent_at=_LONG_AGO,
             now=_LONG_AGO,
+            limits=kit.enrollment_limits,
         )
     except EnrollmentError:
         return None
@@ -286,7 +311,8 @@ def _clips(
             # Seeded by the place alone: the shorter crop is the beginning of the longer one.
             place = (plan.seed, about.speaker, about.session, str(number))
             clip = in_a_room(crop.samples, crop.quiet_rms, seeded(*place))
-            for noise, noisy in _with_noises(clip, level, plan, place):
+            is_other = length_s != plan.brief_length_s
+            for noise, noisy in _with_noises(clip, level, plan, place, skip_brief=is_other):
                 yield f"{length_s:g} s", noise, noisy
     for each in spoken:
         place = (plan.seed, about.speaker, about.session, each.recording.path.name)
@@ -296,15 +322,15 @@ def _clips(
 
 
 def _with_noises(
-    clip: Clip, level: float, plan: Plan, place: tuple[int | str, ...]
+    clip: Clip,
+    level: float,
+    plan: Plan,
+    place: tuple[int | str, ...],
+    *,
+    skip_brief: bool = False,
 ) -> Iterator[tuple[str, Clip]]:
     yield CLEAN, clip
     for noise in plan.noises:
-        rng = seeded(*place, noise.files[0].name, len(noise.files), repr(noise.snr_db))
-        samples = _load_noise(noise.files[int(rng.integers(len(noise.files)))])
-        yield noise.name, add_noise(clip, level, samples, noise.snr_db, rng)
-
-
-@lru_cache(maxsize=256)
-def _load_noise(path: Path) -> Samples:
-    return load_audio(path)
+        if skip_brief and noise.name in plan.brief:
+            continue
+        yield noise.name, noise.hear(clip, level, seeded(*place, noise.name))

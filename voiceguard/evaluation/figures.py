@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from voiceguard.evaluation.conditions import CLEAN
 from voiceguard.evaluation.corpus import HALVES
-from voiceguard.evaluation.experiment import CLEAN
 from voiceguard.evaluation.pairing import Kind
 from voiceguard.scoring.metrics import act_dcf, cllr, eer, min_cllr, min_dcf
 
@@ -73,7 +73,8 @@ def score_figures(
     """
     llrs = crossed_llrs(scored.trials, calibrations)
     pairs = set(zip(scored.noise.tolist(), llrs.condition.tolist(), strict=True))
-    in_order = sorted(pairs, key=lambda pair: (pair[0] != CLEAN, pair))
+    noises = list(dict.fromkeys(scored.noise.tolist()))
+    in_order = sorted(pairs, key=lambda pair: (pair[0] != CLEAN, noises.index(pair[0]), pair[1]))
     conditions = [(name, llrs.condition == name) for _, name in in_order]
     return [
         _row(name, llrs, scored.kind, rows, calibrations, p_fas)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from voiceguard.compose import Kit
+    from voiceguard.gate import GateConfig
     from voiceguard.judge import Judgement
     from voiceguard.types import Decision, Embedding, Reason, Samples, SourceStatus
 
@@ -41,6 +42,9 @@ class Note:
     is_final: bool
     look: int
     impediment: Reason | None
+    known_s: float
+    """How much of the clip had been heard when it was asked: to a window's end, or to the end of
+    the pause that ended the segment."""
 
     def put_to(self, judge: Judge) -> Judgement:
         """The same question to another judge."""
@@ -84,7 +88,7 @@ def hear(kit: Kit, samples: Samples, *, change_cosine: float | None) -> tuple[He
         calibration=None,
         change_below=change_cosine,
     )
-    finals = _Finals()
+    decisions = _Decisions()
     stream = Stream(
         _Clip(samples),
         channel=0,
@@ -92,7 +96,7 @@ def hear(kit: Kit, samples: Samples, *, change_cosine: float | None) -> tuple[He
         cutter=kit.make_cutter(),
         encoder=kit.encoder.open_stream(),
         judge=lambda: notes,
-        sink=finals,
+        sink=decisions,
         executor=_AtOnce(),
         clock=_StillClock(),
     )
@@ -103,17 +107,21 @@ def hear(kit: Kit, samples: Samples, *, change_cosine: float | None) -> tuple[He
             tasks.create_task(stream.decide())
 
     asyncio.run(listen_and_decide())
-    return _segments(notes.notes, finals.decisions)
+    return _segments(notes.questions, decisions.published, kit.settings.gate)
 
 
-def _segments(notes: list[Note], decisions: list[Decision]) -> tuple[HeardSegment, ...]:
+def _segments(
+    questions: list[dict[str, Any]], decisions: list[Decision], gate: GateConfig
+) -> tuple[HeardSegment, ...]:
     segments: list[HeardSegment] = []
     looks: list[Note] = []
-    for note in notes:
+    for question, decision in zip(questions, decisions, strict=True):
+        # Who speaks on and on is cut, without a pause to wait for.
+        awaits_pause = decision.is_final and decision.net_speech_s < gate.max_speech_s
+        note = Note(**question, known_s=decision.end_s + awaits_pause * gate.hangover_s)
         if not note.is_final:
             looks.append(note)
             continue
-        decision = decisions[len(segments)]
         segments.append(
             HeardSegment(
                 looks=tuple(looks), final=note, start_s=decision.start_s, end_s=decision.end_s
@@ -127,7 +135,7 @@ def _segments(notes: list[Note], decisions: list[Decision]) -> tuple[HeardSegmen
 class _NoteTaker(Judge):
     """A judge who knows nobody, and writes down every question."""
 
-    notes: list[Note] = field(default_factory=list)
+    questions: list[dict[str, Any]] = field(default_factory=list)
     change_below: float | None
 
     @property
@@ -135,19 +143,20 @@ class _NoteTaker(Judge):
         return self.change_below
 
     def judge(self, embedding: Embedding | None, **evidence: Any) -> Judgement:  # noqa: ANN401
-        self.notes.append(Note(embedding=embedding, **evidence))
-        return Judge.judge(self, embedding, **evidence)
+        self.questions.append({"embedding": embedding, **evidence})
+        judgement = Judge.judge(self, embedding, **evidence)
+        # Another name each time: only what says something new is published, and gets its times.
+        return replace(judgement, speaker=str(len(self.questions)))
 
 
-class _Finals:
-    """A sink that keeps final decisions, for their times."""
+class _Decisions:
+    """A sink that keeps decisions, for their times."""
 
     def __init__(self) -> None:
-        self.decisions: list[Decision] = []
+        self.published: list[Decision] = []
 
     def publish(self, decision: Decision) -> None:
-        if decision.is_final:
-            self.decisions.append(decision)
+        self.published.append(decision)
 
 
 class _Clip:

@@ -6,17 +6,15 @@ computed from. A half is judged by what was fitted to the other one, so no trial
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from voiceguard.evaluation.corpus import HALVES
-from voiceguard.scoring.calibration import LLR_CAP
-from voiceguard.scoring.fitting import fit_line
+from voiceguard.scoring.fitting import refitted
 from voiceguard.scoring.scorer import Scorer
-from voiceguard.scoring.tail import fit_tail
 from voiceguard.scoring.trials import Trials
 
 if TYPE_CHECKING:
@@ -26,8 +24,8 @@ if TYPE_CHECKING:
 
     from voiceguard.evaluation.experiment import Enrolled, Experiment, Test
     from voiceguard.scoring.calibration import Calibration
+    from voiceguard.scoring.fitting import Prior
     from voiceguard.scoring.snorm import Cohort
-    from voiceguard.scoring.tail import Tail
 
 
 class Kind(StrEnum):
@@ -110,6 +108,7 @@ def score_trials(experiment: Experiment, cohort: Cohort | None) -> Scored:
             snr_db=columns.snr_db,
             fold=columns.fold,
             condition=columns.condition,
+            surroundings=columns.noise,
         ),
         kind=columns.kind,
         noise=columns.noise,
@@ -130,39 +129,20 @@ class _Row(NamedTuple):
     noise: Any
 
 
-def fitted_to_the_other_half(trials: Trials, like: Calibration) -> dict[str, Calibration]:
+def fitted_to_the_other_half(
+    trials: Trials, like: Calibration, prior: Prior | None = None
+) -> dict[str, Calibration]:
     """For each half, a calibration that has seen none of its speakers.
-
-    The tails are those of the half that was fitted, under its own line: two coefficients learn
-    nothing of single trials.
 
     Args:
         trials: Of both halves.
         like: Fitted to both; gives everything that is not fitted here.
+        prior: As ``like`` had one.
 
     Raises:
         ValueError: Too few trials in a half.
     """
-    calibrations: dict[str, Calibration] = {}
-    for fold, half in enumerate(HALVES):
-        seen = trials.select(trials.fold != fold)
-        line = fit_line(seen)
-        judged = seen.with_score(np.clip(line(seen.score), -LLR_CAP, LLR_CAP))
-        calibrations[half] = replace(
-            like,
-            slope=line.slope,
-            offset=line.offset,
-            nontarget_tails=_tails(judged.select(~judged.is_target), sign=1.0),
-            target_tails=_tails(judged.select(judged.is_target), sign=-1.0),
-        )
-    return calibrations
-
-
-def _tails(trials: Trials, *, sign: float) -> tuple[Tail, ...]:
-    parts = [trials.select(trials.condition == name) for name in np.unique(trials.condition)]
-    return tuple(
-        fit_tail(
-            sign * part.score, condition=str(part.condition[0]), num_independent=part.num_pairs
-        )
-        for part in parts
-    )
+    return {
+        half: refitted(trials.select(trials.fold != fold), like, prior)
+        for fold, half in enumerate(HALVES)
+    }

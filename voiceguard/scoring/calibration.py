@@ -13,11 +13,13 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from voiceguard.errors import EncoderError
+from voiceguard.scoring.limits import NO_LIMITS, EnrollmentLimits
+from voiceguard.scoring.prediction import PredictionModel
 from voiceguard.scoring.tail import Tail, Threshold
 
 if TYPE_CHECKING:
@@ -29,7 +31,10 @@ LLR_CAP = 20.0
 """One in 500 million. No test set shows that; beyond it a higher score adds nothing."""
 
 _FORMAT = "voiceguard-calibration-1"
-_REMAKE = "Fit it again for this encoder and cohort, or install voiceguard again."
+_REMAKE = (
+    "Fit it again (`voiceguard calibrate DIR --from-scratch`), or remove it: the one beside the "
+    "weights then counts."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +53,8 @@ class Provenance:
     """Cross-fitted, in bits."""
     min_cllr: float
     eer: float
+    prior_speakers: int = 0
+    """As many speakers' worth of an earlier calibration is in it; 0: fitted from nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,13 +72,18 @@ class Calibration:
     quality_range: tuple[tuple[float, float], tuple[float, float]]
     """Lowest and highest, of log net speech seconds and of SNR in dB."""
     nontarget_tails: tuple[Tail, ...]
-    """Of a segment's final LLR, one per condition: the promised rate holds in each of them."""
+    """Of a segment's final LLR, one per kind of surroundings (quiet, noise), all lengths of speech
+    together: the promised rate holds in each of them."""
     target_tails: tuple[Tail, ...]
     """The same of target LLRs, sign turned."""
     provenance: Provenance
     slope_quality: tuple[float, float] = (0.0, 0.0)
     offset_quality: tuple[float, float] = (0.0, 0.0)
     llr_cap: float = LLR_CAP
+    enrollment: EnrollmentLimits = NO_LIMITS
+    """How unlike the takes of one person may be."""
+    prediction: PredictionModel | None = None
+    """What enrollments foretell; None: nothing."""
     change_cosine: float | None = None
     """Successive stretches of speech less alike than this are two voices; None: unknown."""
 
@@ -82,7 +94,11 @@ class Calibration:
         numbers = [self.slope, self.offset, self.llr_cap, *(x for pair in pairs for x in pair)]
         if not all(math.isfinite(number) for number in numbers):
             raise ValueError("a coefficient is not finite")
-        if self.slope < 0 or self.llr_cap <= 0:
+        steepest = self.slope + sum(
+            max(term * low, term * high)
+            for term, (low, high) in zip(self.slope_quality, self.quality_range, strict=True)
+        )
+        if steepest < 0 or self.llr_cap <= 0:
             raise ValueError("slope must not be negative, and llr_cap must be positive")
         if self.change_cosine is not None and not -1 <= self.change_cosine <= 1:
             raise ValueError("change_cosine must be between -1 and 1")
@@ -109,23 +125,64 @@ class Calibration:
             or the quality is.
         """
         quality = clamped_quality(net_speech_s, snr_db, self.quality_range)
-        slope = self.slope + np.tensordot(self.slope_quality, quality, 1)
-        offset = self.offset + np.tensordot(self.offset_quality, quality, 1)
-        llr = np.maximum(slope, 0.0) * score + offset
-        return np.asarray(np.clip(llr, -self.llr_cap, self.llr_cap), dtype=np.float64)
+        return linear_llr(self, score, quality, cap=self.llr_cap)
 
     def threshold_for(self, p_fa: float) -> Threshold:
-        """The LLR that a non-target's exceeds with probability ``p_fa`` at most."""
-        return _strictest(self.nontarget_tails, p_fa)
+        """The LLR that a non-target's exceeds with probability ``p_fa`` at most.
+
+        Where the data is too thin to show the rate, the bound that holds for every likelihood
+        ratio is asked for as well: ``P(LLR >= t | non-target) <= exp(-t)``, by Markov's inequality.
+        """
+        threshold = _strictest(self.nontarget_tails, p_fa)
+        if not threshold.extrapolated:
+            return threshold
+        return threshold._replace(llr=max(threshold.llr, -math.log(p_fa)))
 
     def threshold_for_miss(self, p_miss: float) -> Threshold:
-        """The LLR that a target's falls short of with probability ``p_miss`` at most."""
+        """The LLR that a target's falls short of with probability ``p_miss`` at most.
+
+        Without that bound: a speaker taken for unknown opens nothing.
+        """
         mirrored = _strictest(self.target_tails, p_miss)
         return Threshold(-mirrored.llr, mirrored.extrapolated)
 
     def to_json(self) -> str:
         """Everything, readable by people as well."""
         return json.dumps({"format": _FORMAT, **asdict(self)}, indent=1, sort_keys=True) + "\n"
+
+
+class Coefficients(Protocol):
+    """What an LLR is made with."""
+
+    @property
+    def slope(self) -> float: ...
+    @property
+    def offset(self) -> float: ...
+    @property
+    def slope_quality(self) -> tuple[float, float]: ...
+    @property
+    def offset_quality(self) -> tuple[float, float]: ...
+
+
+def linear_llr(
+    coefficients: Coefficients,
+    score: NDArray[np.float64],
+    quality: NDArray[np.float64],
+    *,
+    cap: float,
+) -> NDArray[np.float64]:
+    """``(slope + slope_quality.q) score + offset + offset_quality.q``, never falling, capped.
+
+    Args:
+        coefficients: Of a calibration.
+        score: ``(...)``.
+        quality: ``(2, ...)``, as ``clamped_quality`` gives it.
+        cap: Greatest absolute LLR.
+    """
+    slope = coefficients.slope + np.tensordot(coefficients.slope_quality, quality, 1)
+    offset = coefficients.offset + np.tensordot(coefficients.offset_quality, quality, 1)
+    llr = np.maximum(slope, 0.0) * score + offset
+    return np.asarray(np.clip(llr, -cap, cap), dtype=np.float64)
 
 
 def clamped_quality(
@@ -168,6 +225,9 @@ def calibration_from_json(text: str) -> Calibration:
             )
         about = values["provenance"]
         values["provenance"] = Provenance(**{**about, "corpora": tuple(about["corpora"])})
+        values["enrollment"] = EnrollmentLimits(**values.get("enrollment", {}))
+        if values.get("prediction") is not None:
+            values["prediction"] = PredictionModel.from_plain(values["prediction"])
         for name in ("slope_quality", "offset_quality"):
             values[name] = tuple(values[name])
         values["quality_range"] = tuple(tuple(pair) for pair in values["quality_range"])

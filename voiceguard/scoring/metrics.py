@@ -55,9 +55,13 @@ def eer(target: NDArray[np.float64], nontarget: NDArray[np.float64]) -> float:
     Unlike an interpolated EER it does not depend on how ties and steps fall, never exceeds 0.5,
     and is the highest Bayes error over all priors.
     """
-    blocks = _pav(target, nontarget)
-    p_miss = np.concatenate([[0.0], np.cumsum(blocks.num_target)]) / len(target)
-    p_fa = 1 - np.concatenate([[0.0], np.cumsum(blocks.num_nontarget)]) / len(nontarget)
+    return eer_of_blocks(_pav(target, nontarget))
+
+
+def eer_of_blocks(blocks: Blocks) -> float:
+    """Equal error rate of pooled trials, see ``pool``."""
+    p_miss = np.concatenate([[0.0], np.cumsum(blocks.num_target)]) / blocks.num_target.sum()
+    p_fa = 1 - np.concatenate([[0.0], np.cumsum(blocks.num_nontarget)]) / blocks.num_nontarget.sum()
     # The first vertex past the diagonal, and the line to it from the one before.
     after = int(np.argmax(p_miss >= p_fa))
     before = after - 1
@@ -109,18 +113,28 @@ def _pooled_cost(share: NDArray[np.float64], against: NDArray[np.float64]) -> fl
     return float(share[present] @ np.log1p(against[present] / share[present]))
 
 
-class _Blocks(NamedTuple):
+class Blocks(NamedTuple):
     """Scores in rising order, pooled until the share of targets rises strictly."""
 
     num_target: NDArray[np.float64]
     num_nontarget: NDArray[np.float64]
 
 
-def _pav(target: NDArray[np.float64], nontarget: NDArray[np.float64]) -> _Blocks:
+def _pav(target: NDArray[np.float64], nontarget: NDArray[np.float64]) -> Blocks:
     """Pool adjacent violators; its blocks are the edges of the ROC's convex hull."""
     points = det_points(target, nontarget)
     num_target = np.rint(np.diff(points.p_miss) * len(target))
     num_nontarget = np.rint(-np.diff(points.p_fa) * len(nontarget))
+    return pool(num_target, num_nontarget)
+
+
+def pool(num_target: NDArray[np.float64], num_nontarget: NDArray[np.float64]) -> Blocks:
+    """Pools steps of rising score until the share of targets rises strictly.
+
+    Args:
+        num_target: ``(num_steps,)`` target trials at each step, or their summed weights.
+        num_nontarget: Likewise.
+    """
     pooled: list[tuple[float, float]] = []
     for step in zip(num_target.tolist(), num_nontarget.tolist(), strict=True):
         hits, others = step
@@ -130,7 +144,7 @@ def _pav(target: NDArray[np.float64], nontarget: NDArray[np.float64]) -> _Blocks
             hits, others = hits + below[0], others + below[1]
         pooled.append((hits, others))
     table = np.array(pooled)
-    return _Blocks(table[:, 0], table[:, 1])
+    return Blocks(table[:, 0], table[:, 1])
 
 
 def bootstrap_by_speaker(

@@ -35,7 +35,7 @@ class Threshold(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tail:
-    """The upper tail of LLRs in one condition: empirical, exponential, and bounded by theory."""
+    """The upper tail of LLRs in one condition: as counted, then exponential."""
 
     condition: str
     num_trials: int
@@ -73,9 +73,7 @@ class Tail:
     def threshold(self, rate: float) -> Threshold:
         """The value that is exceeded (strictly) at most at this rate.
 
-        Monotone: a lower rate never has a lower threshold. Where the data is too thin, the
-        bound that holds for every likelihood ratio is asked for as well:
-        ``P(LLR >= t | non-target) <= exp(-t)``, by Markov's inequality.
+        Monotone: a lower rate never has a lower threshold.
 
         Args:
             rate: In (0, 1). Above 0.5 the median is returned, which errs on the safe side.
@@ -85,10 +83,7 @@ class Tail:
         value = float(np.interp(-math.log(rate), -np.log(self.rates), self.quantiles))
         if rate < self.start_rate:
             value = max(value, self.start + self.scale * math.log(self.start_rate / rate))
-        extrapolated = rate < self.shown_rate
-        if extrapolated:
-            value = max(value, -math.log(rate))
-        return Threshold(value, extrapolated)
+        return Threshold(value, rate < self.shown_rate)
 
 
 def fit_tail(llrs: NDArray[np.float64], *, condition: str, num_independent: int) -> Tail:
@@ -125,4 +120,32 @@ def fit_tail(llrs: NDArray[np.float64], *, condition: str, num_independent: int)
         start_rate=num_over / len(falling),
         start=start,
         scale=float(np.mean(falling[:num_over] - start)),
+    )
+
+
+def mixed_tail(new: Tail, known: Tail, share: float) -> Tail:
+    """Between two tails: at every rate so much of the one's threshold, so much of the other's.
+
+    Args:
+        new: Gives its name.
+        known: What it is shrunk towards.
+        share: Of ``known``, in [0, 1). It counts as if so large a part of the data agreed with it.
+    """
+    rates = sorted({*new.rates, *known.rates}, reverse=True)
+    start_rate = min(new.start_rate, known.start_rate)
+    parts = ((new, 1 - share), (known, share))
+    return Tail(
+        condition=new.condition,
+        num_trials=round(new.num_trials / (1 - share)),
+        num_independent=round(new.num_independent / (1 - share)),
+        rates=tuple(rates),
+        quantiles=tuple(
+            sum(weight * tail.threshold(rate).llr for tail, weight in parts) for rate in rates
+        ),
+        start_rate=start_rate,
+        start=sum(
+            weight * (tail.start + tail.scale * math.log(tail.start_rate / start_rate))
+            for tail, weight in parts
+        ),
+        scale=sum(weight * tail.scale for tail, weight in parts),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,12 +26,18 @@ class Trials:
     fold: NDArray[np.int64]
     """Which part of the speakers: both of a trial's speakers belong to the same one."""
     condition: NDArray[np.str_]
-    """What the error rates shall hold in separately: "3 s clean", "1 s 5 dB"."""
+    """What is fitted with equal weight and told apart in figures: "3 s clean", "1 s 5 dB"."""
+    surroundings: NDArray[np.str_] | None = None
+    """What promised error rates shall hold in separately: "clean", "5 dB". None: the condition."""
 
     def __post_init__(self) -> None:
-        lengths = {column.name: len(getattr(self, column.name)) for column in fields(self)}
+        lengths = {name: len(column) for name, column in self._columns().items()}
         if len(set(lengths.values())) != 1:
             raise ValueError(f"columns of unequal length: {lengths}")
+
+    def _columns(self) -> dict[str, Any]:
+        columns = {column.name: getattr(self, column.name) for column in fields(self)}
+        return {name: column for name, column in columns.items() if column is not None}
 
     def __len__(self) -> int:
         return len(self.score)
@@ -56,6 +62,11 @@ class Trials:
         return np.unique(np.concatenate([self.enrolled, self.tested]))
 
     @property
+    def num_enrolled(self) -> int:
+        """Speakers who meet their own voiceprint."""
+        return len(np.unique(self.enrolled[self.is_target]))
+
+    @property
     def num_pairs(self) -> int:
         """Pairs of speakers, in either order: trials of one pair are not independent."""
         ordered = np.sort(np.stack([self.enrolled, self.tested]), axis=0)
@@ -63,7 +74,7 @@ class Trials:
 
     def select(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Trials:
         """The rows of a mask, or those of a list of indices, repeated as often as listed."""
-        return Trials(**{column.name: getattr(self, column.name)[rows] for column in fields(self)})
+        return Trials(**{name: column[rows] for name, column in self._columns().items()})
 
     def with_score(self, score: NDArray[np.float64]) -> Trials:
         """The same trials, scored otherwise."""

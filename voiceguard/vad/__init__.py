@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from voiceguard.errors import ConfigError
 from voiceguard.vad.energy import EnergyVad
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from voiceguard.protocols import VoiceActivityDetector
+    from voiceguard.vad.silero import SileroVad
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +44,30 @@ class VadConfig:
                     f"{low} and {high} must be 0 < {low} <= {high} < {limit:g}, "
                     f"not {exit_score:g} and {enter_score:g}"
                 )
+
+
+def make_confirming_vad(config: VadConfig | None = None) -> Callable[[], SileroVad] | None:
+    """Makes fresh detectors that tell speech from music, beside one that doesn't.
+
+    Returns:
+        None where silero is not installed, or is the detector itself.
+    """
+    config = config or VadConfig()
+    if config.backend == "silero":
+        return None
+    try:
+        from voiceguard.vad.silero import SileroVad  # noqa: PLC0415  # needs the extra
+
+        SileroVad(enter_score=config.silero_enter, exit_score=config.silero_exit)
+    except ConfigError:
+        return None
+    return lambda: SileroVad(enter_score=config.silero_enter, exit_score=config.silero_exit)
+
+
+def is_music_heard_as_speech(config: VadConfig | None = None) -> bool:
+    """Whether nothing here tells the two apart."""
+    config = config or VadConfig()
+    return config.backend != "silero" and make_confirming_vad(config) is None
 
 
 def make_vad(config: VadConfig | None = None) -> VoiceActivityDetector:

@@ -1,4 +1,6 @@
-"""Enrolled speakers on disk: names, key, file format, store and the daemon's lock.
+"""Enrolled speakers on disk: names, key, file formats, store and the daemon's lock.
+
+A voiceprint and, where the speaker agreed, the audio that it was made from, both encrypted.
 
 Blocking (files, fsync): the daemon calls all of it on its I/O executor.
 """

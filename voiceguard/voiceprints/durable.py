@@ -32,20 +32,27 @@ def write_durably(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def replace_durably(path: Path, content: bytes) -> None:
-    """Puts ``content`` in the place of ``path`` in one step; a reader sees the old or the new.
+def replace_durably(*files: tuple[Path, bytes]) -> None:
+    """Puts content in the place of files of one directory, each in one step, in this order.
+
+    All contents are on disk before the first file is replaced, so that a full disk changes none.
+    A reader sees each file old or new; after a crash the first ones may be new and the rest old.
 
     Raises:
-        OSError: Nothing has changed, and the temporary file is gone.
+        OSError: The temporary files are gone; unless a rename failed, nothing has changed.
     """
-    temporary = temporary_beside(path)
+    staged: list[tuple[Path, Path]] = []
     try:
-        write_durably(temporary, content)
-        temporary.replace(path)
+        for path, content in files:
+            staged.append((temporary_beside(path), path))
+            write_durably(staged[-1][0], content)
+        for temporary, path in staged:
+            temporary.replace(path)
     except BaseException:  # Ctrl-C included: leave nothing half-stored
-        temporary.unlink(missing_ok=True)
+        for temporary, _ in staged:
+            temporary.unlink(missing_ok=True)
         raise
-    sync_directory(path.parent)
+    sync_directory(files[0][0].parent)
 
 
 def sync_directory(directory: Path) -> None:

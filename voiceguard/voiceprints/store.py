@@ -1,5 +1,7 @@
 """The directory of voiceprints: one encrypted file per speaker, each replaced in one step.
 
+Beside it, where the speaker agreed, an encrypted file of the audio that it was made from.
+
 Blocking: the daemon calls it on its I/O executor. Any number of processes may read and write at
 the same time; writers take turns. What was stored before a ``kill -9`` or on a full disk is there
 afterwards, and a file that can't be trusted is refused by name while the others go on.
@@ -8,28 +10,30 @@ afterwards, and a file that can't be trusted is refused by name while the others
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import structlog
 
-from voiceguard.errors import StateError, StoreKeyError, VoiceguardError, VoiceprintError
-from voiceguard.paths import PRIVATE_FILE_MODE, is_there, make_private_dir, voiceprints_dir
+from voiceguard.errors import StoreKeyError, VoiceguardError, VoiceprintError
+from voiceguard.paths import is_there, make_private_dir, voiceprints_dir
+from voiceguard.voiceprints import directory as files
 from voiceguard.voiceprints import format as file_format
-from voiceguard.voiceprints.durable import TEMPORARY_SUFFIX, replace_durably, sync_directory
+from voiceguard.voiceprints import kept_audio
+from voiceguard.voiceprints.durable import replace_durably, sync_directory
 from voiceguard.voiceprints.key import StoreKey, create_key, key_location, load_key
 from voiceguard.voiceprints.names import check_speaker_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from voiceguard.types import Voiceprint
+    from voiceguard.voiceprints.kept_audio import KeptAudio
 
 SUFFIX = ".voiceprint"
+AUDIO_SUFFIX = ".audio"
 
 Generation: TypeAlias = tuple[tuple[str, int, int, int], ...]
 """Name, inode, size and modification time (ns) of every file: equal means nothing has changed."""
@@ -130,7 +134,7 @@ class VoiceprintStore:
                 continue  # removed since we looked
             except VoiceguardError as error:
                 refusals.append(Refusal(speaker=name, reason=str(error), hint=error.hint))
-                _log.warning("voiceprint_refused", speaker=name, reason=str(error))
+                _log.warning("voiceprint_refused", speaker=name, reason=str(error), hint=error.hint)
         return LoadedVoiceprints(voiceprints=tuple(voiceprints), refusals=tuple(refusals))
 
     def prepare(self) -> None:
@@ -142,45 +146,127 @@ class VoiceprintStore:
         """
         self._key_for_saving()
 
-    def save(self, voiceprint: Voiceprint, *, overwrite: bool = False) -> None:
+    def save(
+        self, voiceprint: Voiceprint, *, overwrite: bool = False, audio: KeptAudio | None = None
+    ) -> None:
         """Stores a voiceprint; on disk when this returns, and unchanged where it raises.
 
+        Args:
+            voiceprint: Replaces the speaker's.
+            overwrite: Whether it may.
+            audio: All that is kept of this enrollment, from now on. None: audio of the same
+                enrollment stays, that of an earlier one is deleted.
+
         Raises:
-            VoiceprintError: The speaker has one already, and ``overwrite`` is False.
+            VoiceprintError: The speaker has one already, and ``overwrite`` is False; or the audio
+                is not this voiceprint's, or too much.
             StoreKeyError: As ``prepare``.
             StateError: The disk is full, or the directory can't be written to.
         """
         path = self._path(voiceprint.speaker)
         key = self._key_for_saving()
-        content = file_format.seal(voiceprint, key)
-        with self._writing():
+        contents = [(path, file_format.seal(voiceprint, key))]
+        if audio is not None:
+            audio.check(voiceprint)
+            contents.append((self._audio_path(voiceprint.speaker), kept_audio.seal(audio, key)))
+        with files.writing(self.directory):
             if not overwrite and is_there(path):
                 raise VoiceprintError(
                     f"{voiceprint.speaker!r} is already enrolled",
                     hint="--add takes another room or microphone in, --force starts anew",
                 )
-            try:
-                replace_durably(path, content)
-            except OSError as error:
-                raise _cannot_write(path, error) from error
+            self._write(voiceprint, contents)
+
+    def replace(self, old: Voiceprint, new: Voiceprint) -> None:
+        """Puts a voiceprint in the place of one of the same enrollment; its audio stays.
+
+        Raises:
+            VoiceprintError: The speaker was removed or changed since ``old`` was loaded.
+            StoreKeyError: As ``prepare``.
+            StateError: As ``save``.
+        """
+        key = self._key_for_saving()
+        contents = [(self._path(new.speaker), file_format.seal(new, key))]
+        with files.writing(self.directory):
+            present = self.load(old.speaker)
+            if (present.created_at, present.updated_at) != (old.created_at, old.updated_at):
+                raise VoiceprintError(
+                    f"the voiceprint of {old.speaker!r} was changed by somebody else meanwhile",
+                    hint="give the command again",
+                )
+            self._write(new, contents)
+
+    def load_audio(self, voiceprint: Voiceprint) -> KeptAudio | None:
+        """The audio that a voiceprint was made from; None where none is kept.
+
+        Raises:
+            VoiceprintError: Damaged, tampered with, or of another enrollment.
+            StoreKeyError: As ``load``.
+        """
+        speaker = voiceprint.speaker
+        try:
+            content = self._read_audio(speaker)
+        except FileNotFoundError:
+            return None
+        audio = kept_audio.unseal(content, speaker, self._existing_key())
+        audio.check(voiceprint)
+        return audio
+
+    def audio_bytes(self, speaker: str) -> int | None:
+        """How large the file of kept audio is; None where there is none. Needs no key."""
+        path = self._audio_path(speaker)
+        return path.stat().st_size if is_there(path) else None
+
+    def holds(self, speaker: str) -> bool:
+        """Whether anything of a speaker is stored, readable or not; needs no key."""
+        return is_there(self._path(speaker)) or is_there(self._audio_path(speaker))
 
     def remove(self, speaker: str) -> None:
-        """Deletes a voiceprint, readable or not; needs no key.
+        """Deletes a voiceprint and the audio kept with it, readable or not; needs no key.
 
         Raises:
             UsageError: No name that a speaker can have.
-            VoiceprintError: There is none.
+            VoiceprintError: There is neither.
             StateError: The directory can't be written to.
         """
         path = self._path(speaker)
-        if not is_there(path):
+        if not self.holds(speaker):
             raise self._nobody(speaker)
-        with self._writing():
+        with files.writing(self.directory):
             try:
+                # the audio first: a voiceprint without it can be removed again, it is seen
+                self._audio_path(speaker).unlink(missing_ok=True)
                 path.unlink(missing_ok=True)
                 sync_directory(self.directory)
             except OSError as error:
-                raise _cannot_write(path, error) from error
+                raise files.cannot_write(path, error) from error
+
+    def _write(self, voiceprint: Voiceprint, contents: list[tuple[Path, bytes]]) -> None:
+        """Replaces files while the lock is held; audio of an earlier enrollment goes."""
+        audio = self._audio_path(voiceprint.speaker)
+        try:
+            replace_durably(*contents)
+            if not self._is_audio_of(voiceprint):
+                audio.unlink(missing_ok=True)
+                sync_directory(self.directory)
+        except OSError as error:
+            raise files.cannot_write(contents[0][0], error) from error
+
+    def _is_audio_of(self, voiceprint: Voiceprint) -> bool:
+        """Whether the kept audio says that it is of this enrollment; yes where it can't be read.
+
+        What is damaged stays for the person to restore or to remove.
+        """
+        speaker = voiceprint.speaker
+        try:
+            enrolled_at = kept_audio.read_enrolled_at(self._read_audio(speaker), speaker)
+        except (FileNotFoundError, VoiceprintError):
+            return True
+        return enrolled_at == voiceprint.created_at.isoformat()
+
+    def _read_audio(self, speaker: str) -> bytes:
+        path, what = self._audio_path(speaker), f"the kept audio of {speaker!r}"
+        return files.read_file(path, kept_audio.MAX_FILE_BYTES, what)
 
     def _nobody(self, speaker: str) -> VoiceprintError:
         known = ", ".join(self.names()) or "nobody"
@@ -192,28 +278,32 @@ class VoiceprintStore:
     def _path(self, speaker: str) -> Path:
         return self.directory / (check_speaker_name(speaker) + SUFFIX)
 
+    def _audio_path(self, speaker: str) -> Path:
+        return self.directory / (check_speaker_name(speaker) + AUDIO_SUFFIX)
+
     def _files(self) -> list[Path]:
-        try:
-            entries = list(self.directory.iterdir())
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise StateError(
-                f"cannot read the voiceprints' directory {self.directory}: {error.strerror}",
-                hint="run as its owner, or as root",
-            ) from error
-        return sorted(p for p in entries if p.suffix == SUFFIX and not p.name.startswith("."))
+        return files.list_files(self.directory, SUFFIX)
 
     def _open(self, path: Path, speaker: str, key: StoreKey, encoder_id: str | None) -> Voiceprint:
-        content = _read(path, speaker)
-        voiceprint = file_format.unseal(content, speaker, key)
+        voiceprint = file_format.unseal(_read(path, speaker), speaker, key)
         if encoder_id is not None and voiceprint.encoder_id != encoder_id:
-            raise VoiceprintError(
-                f"the voiceprint of {speaker!r} was made by encoder {voiceprint.encoder_id}; "
-                f"the one in use is {encoder_id}, and the two can't be compared",
-                hint=f"`voiceguard enroll {speaker} --force`, or go back to the other encoder",
-            )
+            raise self.of_another_encoder(voiceprint, encoder_id)
         return voiceprint
+
+    def of_another_encoder(self, voiceprint: Voiceprint, encoder_id: str) -> VoiceprintError:
+        """What to say of a voiceprint that the encoder in use can't be compared with."""
+        speaker = voiceprint.speaker
+        anew = (
+            f"`voiceguard voiceprints migrate {speaker}` makes it anew from the audio that was kept"
+            if self.audio_bytes(speaker) is not None
+            else f"no audio was kept to make it anew from: `voiceguard enroll {speaker} --force`"
+        )
+        return VoiceprintError(
+            f"the voiceprint of {speaker!r} was made by encoder {voiceprint.encoder_id}; "
+            f"the one in use is {encoder_id}, and the two can't be compared",
+            hint=f"{anew}; or go on with the older encoder's file, where you have it: "
+            'model = "/path/old.safetensors" under [encoder] in voiceguard.toml',
+        )
 
     def _existing_key(self) -> StoreKey:
         path = self.key_path
@@ -228,7 +318,7 @@ class VoiceprintStore:
 
     def _key_for_saving(self) -> StoreKey:
         make_private_dir(self.directory)
-        with self._writing():
+        with files.writing(self.directory):
             if not self.names() and not is_there(self.key_path):
                 return create_key(self.key_path)
         key = self._existing_key()
@@ -253,39 +343,6 @@ class VoiceprintStore:
                 "(`voiceguard voiceprints remove NAME`) and enroll again",
             )
 
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        """One writer at a time; clears what a killed one left behind."""
-        try:
-            descriptor = os.open(
-                self.directory / ".lock", os.O_RDWR | os.O_CREAT, PRIVATE_FILE_MODE
-            )
-        except OSError as error:
-            raise _cannot_write(self.directory, error) from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            for leftover in self.directory.glob(f".*{TEMPORARY_SUFFIX}"):
-                leftover.unlink(missing_ok=True)
-            yield
-        finally:
-            os.close(descriptor)
-
 
 def _read(path: Path, speaker: str) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(file_format.MAX_FILE_BYTES)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise VoiceprintError(
-            f"cannot read the voiceprint of {speaker!r}, {path}: {error.strerror}",
-            hint="run as its owner",
-        ) from error
-
-
-def _cannot_write(path: Path, error: OSError) -> StateError:
-    hint = f"run as the owner of {path.parent}"
-    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-        hint = "free some space and try again; what was stored before is unharmed"
-    return StateError(f"cannot write {path}: {error.strerror}", hint=hint)
+    return files.read_file(path, file_format.MAX_FILE_BYTES, f"the voiceprint of {speaker!r}")

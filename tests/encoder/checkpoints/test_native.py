@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,7 +34,7 @@ def make_card(config: EcapaTdnnConfig) -> native.ModelCard:
         min_window_s=0.3,
         licence="Apache-2.0",
         trained_on="Nothing, weights are random.",
-        figures=("EER 50 %",),
+        figures=(native.Figure(what="EER", value="50 %", command="voiceguard evaluate DIR"),),
     )
 
 
@@ -57,13 +58,10 @@ def test_a_saved_model_is_loaded_as_it_was(model: Path) -> None:
     assert not network.training
     for name, tensor in original.state_dict().items():
         assert torch.equal(network.state_dict()[name], tensor), name
-    assert card == native.ModelCard(
-        **{
-            name: getattr(make_card(tiny_config()), name)
-            for name in ("name", "architecture", "features", "licence", "trained_on", "figures")
-        },
-        min_window_s=0.3,
-        weights_sha256=card.weights_sha256,
+    assert card == replace(
+        make_card(tiny_config()),
+        num_parameters=original.num_parameters,
+        weights_sha256=hashlib.sha256(model.read_bytes()).hexdigest(),
     )
 
 
@@ -93,10 +91,48 @@ def test_the_same_weights_give_the_same_file_and_other_weights_another_id(
     assert native.load(again)[0].encoder_id != native.load(model)[0].encoder_id
 
 
-def test_half_precision_weights_run_in_single(tmp_path: Path) -> None:
+@pytest.fixture
+def halved(tmp_path: Path) -> Path:
+    """The same model in half precision."""
     path = tmp_path / "half.safetensors"
-    native.save(path, make_card(tiny_config()), random_network(tiny_config()).half())
-    assert native.load(path)[1].projection.weight.dtype == torch.float32
+    native.save(path, make_card(tiny_config()), random_network(tiny_config()), half=True)
+    return path
+
+
+def test_half_precision_halves_the_file_and_hardly_moves_an_embedding(tmp_path: Path) -> None:
+    """A larger network than the tiny one, whose header would be most of the file."""
+    config = tiny_config(channels=(128, 128, 128, 128, 256), embedding_dim=32)
+    whole, half = tmp_path / "whole.safetensors", tmp_path / "half.safetensors"
+    native.save(whole, make_card(config), random_network(config))
+    written = native.save(half, make_card(config), random_network(config), half=True)
+    assert 0.5 < half.stat().st_size / whole.stat().st_size < 0.56
+    assert native.load(half)[0] == written
+    samples = np.random.default_rng(3).normal(0, 0.1, 48_000).astype(np.float32)
+    first, second = (load_encoder(str(path), device="cpu") for path in (whole, half))
+    assert first.info.encoder_id != second.info.encoder_id
+    assert first.embed(samples) @ second.embed(samples) > 0.9999
+
+
+def test_half_precision_weights_run_in_single(halved: Path) -> None:
+    """Running statistics never lose a bit: a variance may be beyond what float16 can hold."""
+    original = random_network(tiny_config())
+    for name, tensor in native.load(halved)[1].state_dict().items():
+        expected = original.state_dict()[name]
+        assert tensor.dtype == expected.dtype, name
+        if "running_" in name:
+            assert torch.equal(tensor, expected), name
+        else:
+            torch.testing.assert_close(tensor, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_a_weight_that_half_precision_cannot_hold_is_refused(tmp_path: Path) -> None:
+    network = random_network(tiny_config())
+    with torch.no_grad():
+        network.projection.bias[0] = 70_000.0
+    path = tmp_path / "half.safetensors"
+    with pytest.raises(ValueError, match=r"projection\.bias has weights outside float16"):
+        native.save(path, make_card(tiny_config()), network, half=True)
+    assert not path.exists()
 
 
 def test_one_flipped_bit_is_noticed(model: Path) -> None:
@@ -215,3 +251,12 @@ def test_a_network_in_training_is_saved_with_its_statistics(tmp_path: Path) -> N
     assert loaded is not None
     assert network.input_layer.norm.running_mean is not None
     assert torch.equal(loaded, network.input_layer.norm.running_mean)
+
+
+def test_a_card_can_be_written_again_when_figures_have_been_measured(model: Path) -> None:
+    card, _ = native.load(model)
+    measured = replace(card, figures=(*card.figures, native.Figure(what="Cllr", value="0.1")))
+    native.save_card(native.card_path(model), measured)
+    assert native.load(model)[0] == measured
+    with pytest.raises(ValueError, match="no weights_sha256"):
+        native.save_card(native.card_path(model), make_card(tiny_config()))

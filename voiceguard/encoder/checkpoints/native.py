@@ -9,85 +9,84 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
-from voiceguard.encoder.ecapa_tdnn import EcapaTdnn, EcapaTdnnConfig
-from voiceguard.encoder.features import LogMelConfig
+from voiceguard.encoder.checkpoints.card import (
+    ARCHITECTURE,
+    FORMAT,
+    FORMAT_VERSION,
+    DataSource,
+    Figure,
+    ModelCard,
+    Teacher,
+)
+from voiceguard.encoder.ecapa_tdnn import EcapaTdnn
 from voiceguard.errors import EncoderError
-from voiceguard.types import FRAME_S
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
-FORMAT = "voiceguard-encoder"
-FORMAT_VERSION = 1
-ARCHITECTURE = "ecapa_tdnn"
-FEATURES = "log_mel"
+__all__ = [
+    "DataSource",
+    "Figure",
+    "ModelCard",
+    "Teacher",
+    "card_path",
+    "load",
+    "read_card",
+    "save",
+    "save_card",
+]
+
 _RESTORE_HINT = "Reinstall voiceguard, or restore both files from where you have them."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelCard:
-    """What is known about a model; everything but the hash is chosen by who saves it."""
-
-    name: str
-    architecture: EcapaTdnnConfig
-    features: LogMelConfig
-    min_window_s: float
-    """Shortest audio that the encoder accepts."""
-    licence: str
-    trained_on: str
-    """Data, speakers and hours, in words."""
-    figures: tuple[str, ...]
-    """Error rates, each with the trials and who measured it."""
-    weights_sha256: str = ""
-    """Of the weights file; ``save`` computes it."""
-
-    def __post_init__(self) -> None:
-        shortest_s = self.architecture.min_frames * FRAME_S
-        if self.min_window_s < shortest_s:
-            raise ValueError(
-                f"min_window_s must be at least {shortest_s:g} for this architecture, "
-                f"not {self.min_window_s:g}"
-            )
-
-    @property
-    def encoder_id(self) -> str:
-        """16 hexadecimal digits; embeddings of different ids are never compared."""
-        identity = self.weights_sha256 + self.features.version
-        return hashlib.sha256(identity.encode()).hexdigest()[:16]
-
-
-def save(path: Path, card: ModelCard, network: EcapaTdnn) -> None:
+def save(path: Path, card: ModelCard, network: EcapaTdnn, *, half: bool = False) -> ModelCard:
     """Writes the weights to ``path`` (``*.safetensors``) and the card, with their hash, beside it.
 
+    Args:
+        path: Where to.
+        card: What it says about hash and number of parameters is replaced.
+        network: Its weights.
+        half: Weights in float16, half as large; ``load`` gives float32 again. Running statistics
+            stay in float32: variances may lie outside float16's range, and there are few of them.
+
+    Returns:
+        The card as it was written.
+
     Raises:
+        ValueError: ``half``, and a weight is too large for float16.
         OSError: The files cannot be written.
     """
     state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    if half:
+        state = {name: _halved(name, tensor) for name, tensor in state.items()}
     weights = safetensors.torch.save(state, metadata=_identity(card))
-    values = {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "name": card.name,
-        "architecture": {"type": ARCHITECTURE, **card.architecture.to_json()},
-        "features": {"type": FEATURES, **card.features.to_json()},
-        "embedding_dim": card.architecture.embedding_dim,
-        "num_parameters": network.num_parameters,
-        "min_window_s": card.min_window_s,
-        "weights_sha256": hashlib.sha256(weights).hexdigest(),
-        "licence": card.licence,
-        "trained_on": card.trained_on,
-        "figures": list(card.figures),
-    }
+    written = replace(
+        card,
+        num_parameters=network.num_parameters,
+        weights_sha256=hashlib.sha256(weights).hexdigest(),
+    )
     path.write_bytes(weights)
-    card_path(path).write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    save_card(card_path(path), written)
+    return written
+
+
+def save_card(path: Path, card: ModelCard) -> None:
+    """Writes a card alone: figures are measured after the weights were saved.
+
+    Raises:
+        ValueError: The card does not say which weights it belongs to.
+        OSError: The file cannot be written.
+    """
+    if not card.weights_sha256:
+        raise ValueError(f"the card of {card.name!r} has no weights_sha256")
+    path.write_text(json.dumps(card.to_json(), indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
 def load(path: Path) -> tuple[ModelCard, EcapaTdnn]:
@@ -134,19 +133,7 @@ def read_card(path: Path) -> ModelCard:
     """
     raw = _read(path)
     try:
-        values = json.loads(raw)
-        _require(values, "format", FORMAT)
-        _require(values, "format_version", FORMAT_VERSION)
-        return ModelCard(
-            name=str(values["name"]),
-            architecture=EcapaTdnnConfig.from_json(_typed(values["architecture"], ARCHITECTURE)),
-            features=LogMelConfig.from_json(_typed(values["features"], FEATURES)),
-            min_window_s=float(values["min_window_s"]),
-            licence=str(values["licence"]),
-            trained_on=str(values["trained_on"]),
-            figures=tuple(map(str, values["figures"])),
-            weights_sha256=str(values["weights_sha256"]),
-        )
+        return ModelCard.from_json(json.loads(raw))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         what = f"has no {error}" if isinstance(error, KeyError) else str(error)
         raise EncoderError(
@@ -155,15 +142,13 @@ def read_card(path: Path) -> ModelCard:
         ) from error
 
 
-def _require(values: Mapping[str, Any], name: str, expected: str | int) -> None:
-    if values[name] != expected:
-        raise ValueError(f"{name} is {values[name]!r}, not {expected!r}")
-
-
-def _typed(values: Mapping[str, Any], expected: str) -> dict[str, Any]:
-    """The values without their type, which must be the expected one."""
-    _require(values, "type", expected)
-    return {name: value for name, value in values.items() if name != "type"}
+def _halved(name: str, tensor: torch.Tensor) -> torch.Tensor:
+    if not tensor.is_floating_point() or ".running_" in name:
+        return tensor
+    halved = tensor.half()
+    if not torch.isfinite(halved).all():
+        raise ValueError(f"{name} has weights outside float16's range; save it without half")
+    return halved
 
 
 def _identity(card: ModelCard) -> dict[str, str]:

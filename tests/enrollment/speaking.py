@@ -1,0 +1,33 @@
+"""Somebody who speaks into a microphone, in tones; and limits for the encoder that hears pitch."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tests.fakes import PitchEncoder, quiet, tone
+from voiceguard.enrollment import Enrollment
+from voiceguard.scoring.limits import EnrollmentLimits
+from voiceguard.vad import make_vad
+
+if TYPE_CHECKING:
+    from voiceguard.types import Samples
+
+NOW = datetime(2026, 11, 5, 17, 20, tzinfo=UTC)
+ANNA_HZ, BOB_HZ = 500.0, 1500.0
+LIMITS = EnrollmentLimits(min_agreement=0.35, max_voice_break=0.5, min_agreement_added=0.2)
+
+
+def voice(
+    seconds: float, *, pitch_hz: float = ANNA_HZ, seed: int = 0, level: float = 0.2
+) -> Samples:
+    """Somebody speaks in a quiet room, with a moment of silence before and after."""
+    return np.concatenate(
+        (quiet(0.3), tone(pitch_hz, seconds, level=level, seed=seed), quiet(0.3, seed=2))
+    )
+
+
+def new_enrollment(limits: EnrollmentLimits = LIMITS) -> Enrollment:
+    return Enrollment(PitchEncoder(), make_vad, limits=limits)

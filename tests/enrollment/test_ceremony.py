@@ -1,0 +1,101 @@
+"""Takes become a voiceprint, or are sent back with the reason; nothing unusable is stored."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from tests.enrollment.speaking import ANNA_HZ, BOB_HZ, NOW, new_enrollment, voice
+from tests.fakes import ENCODER_ID, PitchEncoder
+from tests.recordings import STRANGERS, TAKES
+from voiceguard.audio.files import load_audio
+from voiceguard.compose import assemble
+from voiceguard.enrollment import MIN_TOTAL_SPEECH_S, Problem, enroll_recordings
+from voiceguard.errors import EnrollmentError, VoiceprintError
+from voiceguard.settings import Settings
+from voiceguard.vad import make_vad
+
+
+def test_the_voiceprint_has_one_template_per_usable_take() -> None:
+    enrollment = new_enrollment()
+    enrollment.add(voice(4.0, seed=1), recorded_at=NOW, label="kitchen")
+    enrollment.add(np.zeros(32_000, dtype=np.float32), recorded_at=NOW)
+    enrollment.add(voice(5.0, seed=2), recorded_at=NOW + timedelta(minutes=1), label="kitchen")
+    later = NOW + timedelta(minutes=2)
+    voiceprint = enrollment.voiceprint("anna", display_name="Anna", consent_at=NOW, now=later)
+    assert (voiceprint.speaker, voiceprint.display_name) == ("anna", "Anna")
+    assert voiceprint.encoder_id == ENCODER_ID
+    assert (voiceprint.consent_at, voiceprint.created_at) == (NOW, later)
+    assert [template.label for template in voiceprint.templates] == ["kitchen", "kitchen"]
+    assert voiceprint.templates[1].created_at == NOW + timedelta(minutes=1)
+    total_s = sum(template.net_speech_s for template in voiceprint.templates)
+    assert total_s == pytest.approx(enrollment.usable_speech_s)
+
+
+def test_too_little_speech_is_refused_with_what_was_wrong_with_every_take() -> None:
+    takes = [voice(1.5), np.zeros(32_000, dtype=np.float32)]
+    with pytest.raises(EnrollmentError, match=f"at least {MIN_TOTAL_SPEECH_S:g} s") as caught:
+        enroll_recordings(takes, PitchEncoder(), make_vad, speaker="anna", consent_at=NOW, now=NOW)
+    assert "take 2: No speech" in str(caught.value)
+    assert "take 1" not in str(caught.value)
+
+
+def test_no_take_at_all_is_refused() -> None:
+    with pytest.raises(EnrollmentError, match=r"0\.0 s of usable speech in 0 take"):
+        new_enrollment().voiceprint("anna", consent_at=NOW, now=NOW)
+
+
+def test_added_takes_join_the_earlier_ones() -> None:
+    first = enroll_recordings(
+        [voice(8.0, pitch_hz=ANNA_HZ)],
+        PitchEncoder(),
+        make_vad,
+        speaker="anna",
+        consent_at=NOW,
+        now=NOW,
+    )
+    enrollment = new_enrollment()
+    enrollment.add(voice(3.0, pitch_hz=ANNA_HZ, seed=5), recorded_at=NOW, label="car")
+    later = NOW + timedelta(days=1)
+    second = enrollment.added_to(first, now=later)
+    assert [template.label for template in second.templates] == ["", "car"]
+    assert second.templates[0] is first.templates[0]
+    assert (second.consent_at, second.created_at, second.updated_at) == (NOW, NOW, later)
+
+
+def test_another_persons_takes_cannot_be_added() -> None:
+    anna = enroll_recordings(
+        [voice(8.0, pitch_hz=ANNA_HZ)],
+        PitchEncoder(),
+        make_vad,
+        speaker="anna",
+        consent_at=NOW,
+        now=NOW,
+    )
+    enrollment = new_enrollment()
+    enrollment.add(voice(4.0, pitch_hz=BOB_HZ), recorded_at=NOW)
+    with pytest.raises(EnrollmentError, match="don't sound like 'anna'"):
+        enrollment.added_to(anna, now=NOW)
+
+
+def test_takes_of_another_encoder_are_never_mixed() -> None:
+    enrollment = new_enrollment()
+    enrollment.add(voice(8.0), recorded_at=NOW)
+    anna = enrollment.voiceprint("anna", consent_at=NOW, now=NOW)
+    with pytest.raises(VoiceprintError, match="encoder 0123"):
+        enrollment.added_to(replace(anna, encoder_id="0123"), now=NOW)
+
+
+def test_with_the_shipped_encoder_one_voice_agrees_and_another_does_not() -> None:
+    enrollment = assemble(Settings()).new_enrollment()
+    for file in (TAKES[0], TAKES[1], STRANGERS[0], TAKES[2]):
+        enrollment.add(load_audio(file), recorded_at=NOW)
+    assert [report.problems for report in enrollment.reports] == [
+        (),
+        (),
+        (Problem.DOES_NOT_MATCH,),
+        (),
+    ]

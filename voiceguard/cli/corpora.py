@@ -1,0 +1,105 @@
+"""What ``evaluate``, ``calibrate`` and ``cohort`` share: labelled speech, a kit, progress."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from voiceguard.cli.options import overrides
+from voiceguard.cli.output import stderr
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from voiceguard.compose import Kit
+    from voiceguard.evaluation.corpus import Skip
+
+DirArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="DIR",
+        help="A folder per speaker, a manifest CSV, or a folder with one in or above it.",
+    ),
+]
+SplitOption = Annotated[
+    str | None, typer.Option(help="Only this split of the manifest.", show_default=False)
+]
+EnrollOption = Annotated[
+    int, typer.Option("--enroll-utterances", min=1, help="Utterances per voiceprint.")
+]
+
+_T = TypeVar("_T")
+_NAMED_SKIPS = 5
+
+
+def load_kit(
+    config: Path | None,
+    model: str | None,
+    device: str | None,
+    *,
+    with_cohort: bool = True,
+    with_calibration: bool = True,
+) -> Kit:
+    """The parts, without the data that is to be made anew."""
+    from voiceguard.compose import Kit, assemble
+    from voiceguard.encoder import load_encoder
+    from voiceguard.encoder.registry import cohort_path
+    from voiceguard.logs import configure_logging
+    from voiceguard.scoring.snorm import load_cohort
+    from voiceguard.settings import load_settings
+
+    settings = load_settings(config, **overrides(model=model, device=device))
+    configure_logging(settings.log)
+    chosen = settings.encoder
+    with stderr.status("loading the encoder"):
+        if with_calibration:
+            return assemble(settings)
+        encoder = load_encoder(chosen.model, device=chosen.device, num_threads=chosen.num_threads)
+        kit = Kit(settings=settings, encoder=encoder, cohort=None, calibration=None)
+        path = cohort_path(chosen.model)
+        if with_cohort and path.exists():
+            kit = replace(kit, cohort=load_cohort(path, encoder_id=encoder.info.encoder_id))
+        return kit
+
+
+@contextmanager
+def measuring_kit(
+    config: Path | None,
+    model: str | None,
+    device: str | None,
+    *,
+    with_cohort: bool = True,
+    with_calibration: bool = True,
+) -> Iterator[Kit]:
+    """The same with an encoder that remembers."""
+    from voiceguard.evaluation.cache import RememberingEncoder, cache_dir
+
+    kit = load_kit(
+        config, model, device, with_cohort=with_cohort, with_calibration=with_calibration
+    )
+    with RememberingEncoder(kit.encoder, cache_dir()) as remembering:
+        yield replace(kit, encoder=remembering)
+
+
+def show_progress(items: Sequence[_T], description: str) -> Iterable[_T]:
+    """A ``Track`` on standard error, where somebody looks at it."""
+    from rich.progress import track
+
+    if not stderr.is_terminal:
+        return items
+    return track(items, description, console=stderr, transient=True)
+
+
+def tell_skips(skips: Sequence[Skip]) -> None:
+    """Names the first few files that take no part, and counts the others by reason."""
+    for skip in skips[:_NAMED_SKIPS]:
+        stderr.print(f"left out: {skip.path}: {skip.reason}", markup=False)
+    if len(skips) > _NAMED_SKIPS:
+        reasons = Counter(skip.reason for skip in skips[_NAMED_SKIPS:]).most_common(3)
+        counted = ", ".join(f"{count} x {reason}" for reason, count in reasons)
+        stderr.print(f"left out as well: {counted}", markup=False)
