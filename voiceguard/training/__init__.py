@@ -1,0 +1,1 @@
+"""Training an encoder: data, corruption of crops, losses, the loop."""
