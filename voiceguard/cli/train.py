@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from voiceguard.cli.corpora import DirArgument, show_progress, tell_skips
+from voiceguard.cli.corpora import show_progress, tell_skips
 from voiceguard.cli.options import DeviceOption, JsonOption
 from voiceguard.cli.output import print_json, stderr, stdout
 
@@ -34,7 +34,14 @@ def _print_recipe(is_wanted: bool) -> None:
 
 
 def train(
-    directory: DirArgument,
+    directories: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="DIR...",
+            help="A folder per speaker, a manifest CSV, or a folder with one in or above it; "
+            "several are taken together.",
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="The run's folder; the model gets its name.")],
     noise: Annotated[
         Path | None,
@@ -99,7 +106,7 @@ def train(
     json_lines: JsonOption = False,
 ) -> None:
     """Train an encoder on labelled speech; stopped, it goes on with the same command."""
-    from voiceguard.evaluation.corpus import read_corpus
+    from voiceguard.evaluation.corpus import read_corpus, together
     from voiceguard.training.hardware import find_hardware
     from voiceguard.training.recipe import recipe
     from voiceguard.training.run import Inputs, Run, Schedule
@@ -109,7 +116,7 @@ def train(
         device or "auto", precision, num_threads=threads, compile_network=compile_network
     )
     inputs = Inputs(
-        corpus=read_corpus(directory, split=split),
+        corpus=together([read_corpus(directory, split=split) for directory in directories]),
         out=out,
         noise=noise,
         rooms=rir,

@@ -69,6 +69,14 @@ class Corpus:
         return tuple(sorted({recording.corpus for recording in self.recordings}))
 
 
+def together(corpora: Sequence[Corpus]) -> Corpus:
+    """Several corpora as one; a name that two of them have is one speaker."""
+    return Corpus(
+        recordings=tuple(each for corpus in corpora for each in corpus.recordings),
+        skips=tuple(skip for corpus in corpora for skip in corpus.skips),
+    )
+
+
 def read_corpus(source: Path, *, split: str | None = None, min_speakers: int = 2) -> Corpus:
     """Reads a manifest, or a folder that has one in it or above it, or a folder per speaker.
 
