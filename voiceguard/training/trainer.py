@@ -19,6 +19,7 @@ from voiceguard.encoder.ecapa_tdnn import EcapaTdnn, EcapaTdnnConfig
 from voiceguard.encoder.features import LogMel, LogMelConfig
 from voiceguard.errors import VoiceguardError
 from voiceguard.evaluation.clips import seeded
+from voiceguard.training import schedule
 from voiceguard.training.checkpoint import (
     load_checkpoint,
     optimizer_tensors,
@@ -38,9 +39,6 @@ if TYPE_CHECKING:
     from voiceguard.training.hardware import Hardware
     from voiceguard.training.heldout import HeldOut
 
-NUM_LENGTHS = 5
-"""Of crops: few, so that a compiled network is compiled for each, and all of a batch fit."""
-LARGE_MARGIN = 0.35
 _EMBEDDED_AT_ONCE = 64
 _CENTER_CROP_S = 2.0
 _GRADIENT_NORM = 5.0
@@ -228,7 +226,7 @@ class Trainer:
     def _train_step(self) -> tuple[int, dict[str, float]]:
         config = self.config
         rng = seeded(config.seed, "step", self.step)
-        num_samples = int(self._crop_s(rng) * SAMPLE_RATE_HZ)
+        num_samples = int(schedule.crop_s(config, self.step, rng) * SAMPLE_RATE_HZ)
         num_crops = max(8, int(config.batch_s * SAMPLE_RATE_HZ / num_samples))
         crops, targets, labels = self._bank.draw(num_crops, num_samples, rng)
         device = self._hardware.device
@@ -239,14 +237,16 @@ class Trainer:
         with self._hardware.autocast():
             embeddings = self._forward(features)
         given = None if targets is None else torch.from_numpy(targets).to(device)
-        loss, parts = self._objective(embeddings.float(), given, labels_there, self.margin())
+        loss, parts = self._objective(
+            embeddings.float(), given, labels_there, schedule.margin(config, self.step)
+        )
         if not math.isfinite(value := float(loss.detach())):
             raise TrainingError(
                 f"the loss is {value} at step {self.step}: training has diverged",
                 hint="Go on from the last checkpoint with a lower learning_rate, in another --out.",
             )
         for group in self._optimizer.param_groups:
-            group["lr"] = self.learning_rate()
+            group["lr"] = schedule.learning_rate(config, self.step)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), _GRADIENT_NORM)
@@ -256,33 +256,6 @@ class Trainer:
             "loss": value,
             **{name: float(part.detach()) for name, part in parts.items()},
         }
-
-    def _crop_s(self, rng: np.random.Generator) -> float:
-        """One of NUM_LENGTHS, evenly spaced in logarithm."""
-        low, high = self.config.crop_s
-        if self._is_large_margin():
-            return high
-        turn = int(rng.integers(NUM_LENGTHS))
-        return float(low * (high / low) ** (turn / (NUM_LENGTHS - 1)))
-
-    def _is_large_margin(self) -> bool:
-        config = self.config
-        return self.step >= config.num_steps * (1 - config.large_margin_share)
-
-    def margin(self) -> float:
-        """Of the softmax at this step, in radians."""
-        if self._is_large_margin():
-            return LARGE_MARGIN
-        return self.config.aam_margin * min(1.0, 3 * self.step / self.config.num_steps)
-
-    def learning_rate(self) -> float:
-        """At this step."""
-        config = self.config
-        warmup = config.warmup_share * config.num_steps
-        if self.step < warmup:
-            return config.learning_rate * (self.step + 1) / warmup
-        done = (self.step - warmup) / max(1.0, config.num_steps - warmup)
-        return config.learning_rate * 0.5 * (1 + math.cos(math.pi * done)) + 1e-6
 
     def _masked(self, features: Tensor, rng: np.random.Generator) -> Tensor:
         """SpecAugment: a band of mels and a stretch of frames become the mean, which is 0.
