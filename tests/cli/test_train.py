@@ -87,7 +87,7 @@ def test_bad_input_is_told_in_a_sentence(tmp_path: Path) -> None:
     manifest = corpus(tmp_path, num_speakers=3)
     out = ("--out", tmp_path / "out")
     for arguments, code, told in (
-        (("train", manifest, *out), 2, "training needs 10"),
+        (("train", manifest, *out, "--set", "teacher=none"), 2, "training needs 10"),
         (("train", tmp_path / "nowhere", *out), 2, "is not there"),
         (("train", manifest, *out, "--set", "loudness=1"), 2, "'loudness'"),
         (("train", manifest, *out, "--precision", "int4"), 2, "precision must be one of"),
