@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 def put_by(directory: Path) -> Path:
     """Weights, card, cohort and calibration in ``directory``; the path of the weights.
 
-    The shipped weights rounded to half precision: voices sound the same to it, so that the same
+    The shipped weights in a file of full precision: voices sound the same to it, so that the same
     calibration holds, and its id is another one.
     """
     path = directory / "old.safetensors"
     card, network = native.load(find_model("default"))
-    older = native.save(path, replace(card, name="old"), network, half=True)
+    older = native.save(path, replace(card, name="old"), network)
     cohort = load_cohort(cohort_path("default"), encoder_id=card.encoder_id)
     own_cohort = replace(cohort, encoder_id=older.encoder_id)
     save_cohort(own_cohort, cohort_path(str(path)))

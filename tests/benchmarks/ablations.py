@@ -9,7 +9,7 @@ corpora, the full recipe against each of the others, with the command that it pr
 from __future__ import annotations
 
 import argparse
-import shutil
+import os
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,7 +26,7 @@ from voiceguard.training.run import Inputs, Run, Schedule
 if TYPE_CHECKING:
     from voiceguard.training.trainer import Progress
 
-BASE = ("channels=128", "num_voices=4", "batch_s=64", "learning_rate=2e-3", "average_decay=0.99")
+BASE = ("channels=128", "num_voices=10", "batch_s=64", "learning_rate=2e-3", "average_decay=0.99")
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,9 @@ VARIANTS = (
     Variant("inter-top-k", ("inter_top_k=5",)),
     Variant("narrow", ("channels=64",)),
     Variant("wide", ("channels=256",)),
-    Variant("eighth-of-speakers", speakers=0.125),
-    Variant("quarter-of-speakers", speakers=0.25),
-    Variant("half-of-speakers", speakers=0.5),
+    Variant("half-of-speakers", ("heldout_share=0",), speakers=0.5),
+    Variant("quarter-of-speakers", ("heldout_share=0",), speakers=0.25),
+    Variant("eighth-of-speakers", ("heldout_share=0",), speakers=0.125),
 )
 
 
@@ -95,12 +95,9 @@ def train(variant: Variant, options: argparse.Namespace, corpus: Corpus) -> None
     config = recipe([*BASE, *variant.changes], num_steps=options.steps)
     folder = options.out / variant.name
     folder.mkdir(parents=True, exist_ok=True)
-    if variant.speakers == 1 and variant.name != "full":
+    for kept in made_before(options.out, folder) if variant.speakers == 1 else ():
         # Made again if this variant's voices are others: their key says so.
-        full = options.out / "full"
-        for kept in (*full.glob("voices-*"), full / "speech.i16", full / "material.json"):
-            if kept.exists():
-                shutil.copy(kept, folder)
+        os.link(kept, folder / kept.name)
     inputs = Inputs(
         corpus=fewer(corpus, variant.speakers),
         out=folder,
@@ -138,6 +135,12 @@ def train(variant: Variant, options: argparse.Namespace, corpus: Corpus) -> None
 def tell(variant: Variant, progress: Progress) -> None:
     """A line."""
     print(f"  {variant.name} {progress.step}/{progress.num_steps} {progress.losses}", flush=True)
+
+
+def made_before(out: Path, folder: Path) -> list[Path]:
+    """The material and the voices of the full recipe, if there and not in the folder."""
+    found = [*(out / "full").glob("voices-*"), out / "full/speech.i16", out / "full/material.json"]
+    return [path for path in found if path.exists() and not (folder / path.name).exists()]
 
 
 def fewer(corpus: Corpus, share: float) -> Corpus:

@@ -50,7 +50,7 @@ def test_info_shows_everything_on_the_card(
     for words in (
         native.read_card(native.card_path(model)).encoder_id,
         str(model),
-        "MB, F16, intact",
+        "MB, F32, intact",
         "2.05 M parameters",
         "192 dimensions",
         "Apache-2.0",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 WEIGHTS_DIR = Path(__file__).parent / "weights"
 
-DEFAULT_MODEL = "ecapa-c256-interim"
+DEFAULT_MODEL = "ecapa-c256"
 """What "default" means: the one place to change when better weights are shipped."""
 
 RESEMBLYZER = "resemblyzer"

@@ -3,9 +3,9 @@
 In: recordings. Out: a report per take and, where there is speech enough, a ``Voiceprint`` with one
 template per usable take.
 
-``ENOUGH_SPEECH_S``: on ``shared/speech/eval`` with ecapa-c256-interim, with 3 to 5 s of enrollment,
-5 to 7 s and 7 to 10 s, the equal error rate is 3.2, 2.6 and 0.5 % (voxforge) or 10.1, 7.7 and 7.1 %
-(wuw2); 150 to 330 trials each.
+``ENOUGH_SPEECH_S``: on ``shared/speech/eval`` with the weights before ecapa-c256, with 3 to 5 s of
+enrollment, 5 to 7 s and 7 to 10 s, the equal error rate is 3.2, 2.6 and 0.5 % (voxforge) or 10.1,
+7.7 and 7.1 % (wuw2); 150 to 330 trials each.
 """
 
 from __future__ import annotations

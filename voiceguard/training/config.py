@@ -57,7 +57,7 @@ class TrainingConfig:
     """Last share of the steps: only crops of the greatest length, and margin 0.35."""
     average_decay: float = 0.999
     """Of the weights' moving average, which is what is kept."""
-    whitening: float = 1.0
+    whitening: float = 0.5
     """How far the last layer is turned so that what varies within a voice weighs less: 0 to 1."""
     heldout_share: float = 0.06
     """Of the speakers, for the curve of errors; they are never trained on."""
