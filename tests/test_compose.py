@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.encoder.checkpoints.made import make_speechbrain
 from tests.older_encoder import put_by
 from tests.recordings import STRANGERS, TAKES
 from voiceguard.api import Guard, open_guard
 from voiceguard.compose import assemble, calibration_in_force
+from voiceguard.encoder import installed
+from voiceguard.encoder.checkpoints import detecting
 from voiceguard.encoder.registry import calibration_path, cohort_path
 from voiceguard.errors import EncoderError, VoiceprintError
-from voiceguard.paths import own_calibration_file
+from voiceguard.paths import models_dir, own_calibration_file
 from voiceguard.settings import load_settings
 from voiceguard.types import Outcome, Reason
 
@@ -99,3 +102,25 @@ def test_a_named_calibration_that_is_not_there_stops_the_start(tmp_path: Path) -
     settings = load_settings(None, state_dir=str(tmp_path), encoder={"calibration": str(missing)})
     with pytest.raises(EncoderError, match=r"room\.json does not exist"):
         assemble(settings)
+
+
+def test_an_imported_encoder_of_the_state_directory_decides_nothing_until_it_is_calibrated(
+    tmp_path: Path,
+) -> None:
+    """Found in the state directory of the settings, by its name or as the one in use."""
+    models = models_dir(tmp_path)
+    read = detecting.read(make_speechbrain(tmp_path / "theirs"), name="tiny")
+    card = installed.install(read, models)
+    by_name = assemble(load_settings(None, state_dir=str(tmp_path), encoder={"model": "tiny"}))
+    installed.use("tiny", models)
+    kit = assemble(load_settings(None, state_dir=str(tmp_path)))
+    for each in (by_name, kit):
+        assert each.encoder.info.encoder_id == card.encoder_id
+        assert (each.cohort, each.calibration) == (None, None)
+    guard = Guard(kit)
+    guard.enroll("robin", TAKES[:3], consent=True)
+    judgement = guard.verify("robin", TAKES[3])
+    assert judgement.outcome is Outcome.INCONCLUSIVE
+    assert judgement.reason is Reason.UNCALIBRATED
+    assert judgement.scores[0].llr is None
+    assert -1 <= judgement.scores[0].cosine <= 1

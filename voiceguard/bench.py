@@ -31,7 +31,7 @@ from voiceguard.errors import BrokerError, StateError
 from voiceguard.types import SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from voiceguard.protocols import Encoder
     from voiceguard.types import Samples
@@ -70,11 +70,13 @@ class DaemonTiming:
     broker: str
 
 
-def time_encoder(encoder: Encoder, *, num_repeats: int = NUM_REPEATS) -> list[EncoderTiming]:
+def time_encoder(
+    encoder: Encoder, *, windows_s: Sequence[float] = WINDOWS_S, num_repeats: int = NUM_REPEATS
+) -> list[EncoderTiming]:
     """Embeds noise of every window length over and over."""
     rng = np.random.default_rng(0)
     timings = []
-    for window_s in WINDOWS_S:
+    for window_s in windows_s:
         samples = rng.normal(0, 0.1, round(window_s * SAMPLE_RATE_HZ)).astype(np.float32)
         encoder.embed(samples)
         runs_ms = []

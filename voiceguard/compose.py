@@ -14,7 +14,7 @@ from voiceguard.encoder.registry import calibration_path, cohort_path
 from voiceguard.enrollment import Enrollment, foretell
 from voiceguard.gate import SpeechGate
 from voiceguard.judge import Judge
-from voiceguard.paths import is_there, own_calibration_file, state_dir
+from voiceguard.paths import is_there, models_dir, own_calibration_file, state_dir
 from voiceguard.scoring.calibration import load_calibration
 from voiceguard.scoring.limits import NO_LIMITS
 from voiceguard.scoring.scorer import Scorer
@@ -99,10 +99,9 @@ def assemble(settings: Settings) -> Kit:
     Raises:
         EncoderError: Weights, cohort or calibration are missing, corrupt or do not fit together.
     """
-    config = settings.encoder
-    encoder = load_encoder(config.model, device=config.device, num_threads=config.num_threads)
+    encoder = open_encoder(settings)
     encoder_id = encoder.info.encoder_id
-    path = cohort_path(config.model)
+    path = cohort_path(settings.encoder.model, installed_in(settings))
     cohort = load_cohort(path, encoder_id=encoder_id) if path.exists() else None
     chosen = calibration_in_force(settings, encoder_id)
     calibration = (
@@ -113,6 +112,22 @@ def assemble(settings: Settings) -> Kit:
         else None
     )
     return Kit(settings=settings, encoder=encoder, cohort=cohort, calibration=calibration)
+
+
+def installed_in(settings: Settings) -> Path:
+    """Where encoders that were imported are, in the state directory in force."""
+    return models_dir(state_dir(settings.state_dir))
+
+
+def open_encoder(settings: Settings) -> Encoder:
+    """The encoder of the settings alone, raises as ``load_encoder``."""
+    config = settings.encoder
+    return load_encoder(
+        config.model,
+        device=config.device,
+        num_threads=config.num_threads,
+        models_dir=installed_in(settings),
+    )
 
 
 def calibration_in_force(settings: Settings, encoder_id: str) -> Path | None:
@@ -129,7 +144,7 @@ def calibration_in_force(settings: Settings, encoder_id: str) -> Path | None:
     if config.calibration != "auto":
         return Path(config.calibration).expanduser()
     own = own_calibration_file(state_dir(settings.state_dir), encoder_id)
-    shipped = calibration_path(config.model)
+    shipped = calibration_path(config.model, installed_in(settings))
     return next((path for path in (own, shipped) if is_there(path)), None)
 
 

@@ -8,6 +8,8 @@
       voiceguard.key                0600, the key of those files (unless it is given elsewhere)
       history.sqlite3               0600, the last decisions
       calibrations/                 one per encoder, fitted here by `voiceguard calibrate`
+      models/                       encoders brought here by `voiceguard models import|pull`, a
+                                    directory each; `in-use` names the one that "default" means
       lock                          held by the daemon that owns this directory
 """
 
@@ -63,6 +65,11 @@ def history_file(state: Path) -> Path:
 def own_calibration_file(state: Path, encoder_id: str) -> Path:
     """What ``voiceguard calibrate`` fitted to an encoder on this machine; it need not exist."""
     return state / "calibrations" / f"{encoder_id}.json"
+
+
+def models_dir(state: Path) -> Path:
+    """Encoders that were imported, each in a directory of its name; it need not exist."""
+    return state / "models"
 
 
 def lock_file(state: Path) -> Path:

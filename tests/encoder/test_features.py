@@ -9,9 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.encoder.conftest import synthetic_voice
-from voiceguard.encoder.features import KEPT_FRAMES, LogMel, LogMelConfig, RollingLogMel
+from voiceguard.encoder.features import LogMel, LogMelConfig
+from voiceguard.encoder.frontends.rolling import KEPT_FRAMES, RollingFeatures
 
 LOG_MEL = LogMel(LogMelConfig())
+FRONT_END = LogMelConfig().build()
 RNG = np.random.default_rng(5)
 AUDIO = torch.from_numpy(
     np.concatenate(
@@ -66,7 +68,7 @@ def test_rolling_equals_offline_for_any_sequence_of_windows(
     windows: list[tuple[int, int, int]],
 ) -> None:
     """Windows may grow, slide, jump, go back, leave what is kept behind, change segment."""
-    rolling = RollingLogMel(LOG_MEL)
+    rolling = RollingFeatures(FRONT_END)
     first = 0
     for step, length, segment in windows:
         first = min(max(first + step, 0), NUM_FRAMES - 5)
@@ -74,11 +76,12 @@ def test_rolling_equals_offline_for_any_sequence_of_windows(
         samples = audio[first * 160 : (first + length) * 160]
         found = rolling(samples, segment=segment, first_sample=first * 160)
         torch.testing.assert_close(found, LOG_MEL(samples), atol=1e-4, rtol=1e-5)
+        assert rolling._kept is not None
         assert len(rolling._kept) <= KEPT_FRAMES
 
 
 def test_a_window_that_slides_past_what_is_kept_stays_right() -> None:
-    rolling = RollingLogMel(LOG_MEL)
+    rolling = RollingFeatures(FRONT_END)
     for first in range(0, NUM_FRAMES - 400, 50):
         samples = AUDIO[first * 160 : (first + 400) * 160]
         found = rolling(samples, segment=0, first_sample=first * 160)
@@ -86,7 +89,7 @@ def test_a_window_that_slides_past_what_is_kept_stays_right() -> None:
 
 
 def test_rolling_takes_windows_that_end_between_frames() -> None:
-    rolling = RollingLogMel(LOG_MEL)
+    rolling = RollingFeatures(FRONT_END)
     for stop in (12_801, 20_000, 20_159, 33_333):
         found = rolling(AUDIO[1600:stop], segment=0, first_sample=1600)
         torch.testing.assert_close(found, LOG_MEL(AUDIO[1600:stop]), atol=1e-4, rtol=1e-5)
@@ -94,7 +97,7 @@ def test_rolling_takes_windows_that_end_between_frames() -> None:
 
 def test_inner_frames_are_computed_once_per_segment() -> None:
     """Shown by feeding other samples where frames are already known: nobody looks at them."""
-    rolling = RollingLogMel(LOG_MEL)
+    rolling = RollingFeatures(FRONT_END)
     rolling(AUDIO[:16000], segment=0, first_sample=0)
     altered = AUDIO[:24000].clone()
     altered[4000:12000] = 0.0
@@ -105,9 +108,10 @@ def test_inner_frames_are_computed_once_per_segment() -> None:
 
 
 def test_a_very_long_window_is_right_and_does_not_grow_the_cache() -> None:
-    rolling = RollingLogMel(LOG_MEL)
+    rolling = RollingFeatures(FRONT_END)
     found = rolling(AUDIO, segment=0, first_sample=0)
     torch.testing.assert_close(found, LOG_MEL(AUDIO), atol=1e-4, rtol=1e-5)
+    assert rolling._kept is not None
     assert len(rolling._kept) == KEPT_FRAMES
     found = rolling(AUDIO[96_000:], segment=0, first_sample=96_000)
     torch.testing.assert_close(found, LOG_MEL(AUDIO[96_000:]), atol=1e-4, rtol=1e-5)
@@ -115,7 +119,7 @@ def test_a_very_long_window_is_right_and_does_not_grow_the_cache() -> None:
 
 def test_windows_off_the_grid_are_refused() -> None:
     with pytest.raises(ValueError, match="starts at 81"):
-        RollingLogMel(LOG_MEL)(AUDIO[81:16081], segment=0, first_sample=81)
+        RollingFeatures(FRONT_END)(AUDIO[81:16081], segment=0, first_sample=81)
 
 
 def test_the_version_names_every_parameter() -> None:

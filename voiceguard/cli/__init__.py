@@ -81,7 +81,6 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
     "devices": devices.devices,
     "doctor": doctor.doctor,
     "demo": demo.demo,
-    "bench": bench.bench,
     "evaluate": evaluate.evaluate,
     "calibrate": calibrate.calibrate,
     "cohort": calibrate.cohort,
@@ -91,6 +90,7 @@ for name, command in COMMANDS.items():
     app.command(name, epilog=EXIT_CODES)(command)
 app.add_typer(voiceprints.app, name="voiceprints")
 app.add_typer(models.app, name="models")
+app.add_typer(bench.app, name="bench", epilog=EXIT_CODES)
 app.add_typer(config.app, name="config")
 
 

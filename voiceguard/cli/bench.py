@@ -1,4 +1,4 @@
-"""``voiceguard bench``: speed on this machine."""
+"""``voiceguard bench``: speed on this machine, of the daemon or of encoders side by side."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from voiceguard.cli.bench_encoders import bench_encoders
 from voiceguard.cli.options import ConfigOption, DeviceOption, JsonOption, ModelOption, overrides
 from voiceguard.cli.output import print_json, stderr, stdout
 
@@ -15,7 +16,12 @@ if TYPE_CHECKING:
     from voiceguard.bench import DaemonTiming, EncoderTiming
 
 
+app = typer.Typer(invoke_without_command=True)
+
+
+@app.callback(invoke_without_command=True)
 def bench(
+    context: typer.Context,
     seconds: Annotated[
         float, typer.Option(min=15, help="How long to run the daemon, in real time.")
     ] = 90,
@@ -28,8 +34,10 @@ def bench(
 
     The daemon gets real-time audio on standard input (a third silence, a third speech without
     pauses, a third utterances) and publishes to mosquitto, or to the embedded broker where that
-    is not installed.
+    is not installed. `bench encoders` compares encoders instead.
     """
+    if context.invoked_subcommand is not None:
+        return
     import numpy as np
     from rich.progress import Progress
 
@@ -68,6 +76,9 @@ def bench(
         )
     else:
         _print(kit.encoder.info.name, encoder, daemon)
+
+
+app.command("encoders")(bench_encoders)
 
 
 def _print(name: str, windows: list[EncoderTiming], daemon: DaemonTiming) -> None:

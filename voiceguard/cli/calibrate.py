@@ -48,6 +48,7 @@ def cohort(
     json_lines: JsonOption = False,
 ) -> None:
     """Make the cohort that scores are normalised with: strangers, one embedding each, unnamed."""
+    from voiceguard.compose import installed_in
     from voiceguard.encoder.registry import cohort_path
     from voiceguard.evaluation.cohorts import TOP_K, make_cohort
     from voiceguard.evaluation.corpus import read_corpus
@@ -55,7 +56,7 @@ def cohort(
 
     corpus = read_corpus(directory, split=split)
     with measuring_kit(config, model, device, with_cohort=False, with_calibration=False) as kit:
-        path = out or cohort_path(kit.settings.encoder.model)
+        path = out or cohort_path(kit.settings.encoder.model, installed_in(kit.settings))
         made, skips = make_cohort(
             kit, corpus, min_speech_s=min_seconds, top_k=top_k or TOP_K, track=show_progress
         )
@@ -166,10 +167,11 @@ def conditions_of(noise: Path | None, rir: Path | None) -> tuple[Condition, ...]
 
 def _shipped(kit: Kit) -> Calibration | None:
     """The one beside the weights, if there is one."""
+    from voiceguard.compose import installed_in
     from voiceguard.encoder.registry import calibration_path
     from voiceguard.scoring.calibration import load_calibration
 
-    path = calibration_path(kit.settings.encoder.model)
+    path = calibration_path(kit.settings.encoder.model, installed_in(kit.settings))
     if not path.exists():
         return None
     return load_calibration(

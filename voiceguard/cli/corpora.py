@@ -46,8 +46,7 @@ def load_kit(
     with_calibration: bool = True,
 ) -> Kit:
     """The parts, without the data that is to be made anew."""
-    from voiceguard.compose import Kit, assemble
-    from voiceguard.encoder import load_encoder
+    from voiceguard.compose import Kit, assemble, installed_in, open_encoder
     from voiceguard.encoder.registry import cohort_path
     from voiceguard.logs import configure_logging
     from voiceguard.scoring.snorm import load_cohort
@@ -55,13 +54,12 @@ def load_kit(
 
     settings = load_settings(config, **overrides(model=model, device=device))
     configure_logging(settings.log)
-    chosen = settings.encoder
     with stderr.status("loading the encoder"):
         if with_calibration:
             return assemble(settings)
-        encoder = load_encoder(chosen.model, device=chosen.device, num_threads=chosen.num_threads)
+        encoder = open_encoder(settings)
         kit = Kit(settings=settings, encoder=encoder, cohort=None, calibration=None)
-        path = cohort_path(chosen.model)
+        path = cohort_path(settings.encoder.model, installed_in(settings))
         if with_cohort and path.exists():
             kit = replace(kit, cohort=load_cohort(path, encoder_id=encoder.info.encoder_id))
         return kit

@@ -63,8 +63,7 @@ def migrate(
     Each old voiceprint stays until its new one is on disk. Exits with 1 when somebody must enroll
     again.
     """
-    from voiceguard.compose import open_store
-    from voiceguard.encoder import load_encoder
+    from voiceguard.compose import open_encoder, open_store
     from voiceguard.logs import configure_logging
     from voiceguard.migration import Migrator
     from voiceguard.settings import load_settings
@@ -81,9 +80,8 @@ def migrate(
     store.prepare()  # a missing key is said once
     for name in set(speakers) - set(store.names()):
         store.load(name)  # says who is there, before anything is done
-    encoder = settings.encoder
     with stderr.status("loading the encoder"):
-        loaded = load_encoder(encoder.model, device=encoder.device, num_threads=encoder.num_threads)
+        loaded = open_encoder(settings)
     migrator = Migrator(
         store,
         loaded,

@@ -23,7 +23,11 @@ StateDirOption = Annotated[
 ]
 ModelOption = Annotated[
     str | None,
-    typer.Option("--model", help="Encoder: a name, or a .safetensors file.", show_default=False),
+    typer.Option(
+        "--model",
+        help="Encoder: a name of `voiceguard models list`, or a .safetensors file.",
+        show_default=False,
+    ),
 ]
 DeviceOption = Annotated[
     str | None,

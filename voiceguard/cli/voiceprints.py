@@ -1,4 +1,4 @@
-"""``voiceguard voiceprints``: who is enrolled; look at one, forget one, move on to an encoder."""
+"""``voiceguard voiceprints``: who is enrolled; look at, move and forget one, change encoders."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.table import Table
 from voiceguard.cli.migrate import migrate
 from voiceguard.cli.options import ConfigOption, JsonOption, StateDirOption, overrides
 from voiceguard.cli.output import print_json, stderr, stdout
+from voiceguard.cli.transfer import export_voiceprints, import_voiceprints
 from voiceguard.errors import StateError, UsageError, VoiceguardError
 from voiceguard.wire import iso_utc, rounded
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from voiceguard.types import Voiceprint
     from voiceguard.voiceprints import VoiceprintStore
 
-app = typer.Typer(help="Who is enrolled: list, show, migrate, remove.", no_args_is_help=True)
+app = typer.Typer(help="Who is enrolled: list, show, migrate, move, remove.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -34,13 +35,13 @@ def list_voiceprints(
     json_lines: JsonOption = False,
 ) -> None:
     """List everybody who is enrolled, and the files that can't be used, with the reason."""
-    from voiceguard.compose import open_store
+    from voiceguard.compose import installed_in, open_store
     from voiceguard.encoder.registry import stated_encoder_id
 
     settings = _settings(config, state_dir)
     store = open_store(settings)
     loaded = store.load_all()
-    encoder_id = stated_encoder_id(settings.encoder.model)
+    encoder_id = stated_encoder_id(settings.encoder.model, installed_in(settings))
     others = [
         voiceprint
         for voiceprint in loaded.voiceprints
@@ -164,6 +165,8 @@ def remove(
 
 
 app.command("migrate")(migrate)
+app.command("export")(export_voiceprints)
+app.command("import")(import_voiceprints)
 
 
 def payload(voiceprint: Voiceprint) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +33,8 @@ class EcapaTdnnConfig:
     The first entry of each tuple is the input layer's, the last the aggregation's, those between
     belong to one SE-Res2Block each.
     """
+
+    TYPE: ClassVar[str] = "ecapa_tdnn"
 
     num_mels: int = 80
     channels: tuple[int, ...] = (256, 256, 256, 256, 768)
@@ -93,6 +95,10 @@ class EcapaTdnnConfig:
         """The shortest input: reflection cannot pad by more frames than there are besides one."""
         layers = zip(self.kernel_sizes, self.dilations, strict=True)
         return 1 + max((size - 1) * dilation // 2 for size, dilation in layers)
+
+    def build(self) -> EcapaTdnn:
+        """The network of these sizes, with random weights."""
+        return EcapaTdnn(self)
 
 
 class FrameLayer(nn.Module):

@@ -12,20 +12,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from voiceguard import paths
+from voiceguard.encoder.checkpoints.kinds import PROGRAMS, TRUST_NEEDED
+from voiceguard.encoder.installed import in_use, installed_file, installed_models
 from voiceguard.errors import EncoderError, VoiceguardError
-from voiceguard.paths import is_there
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from voiceguard.protocols import Encoder
 
 WEIGHTS_DIR = Path(__file__).parent / "weights"
 
 DEFAULT_MODEL = "ecapa-c256"
-"""What "default" means: the one place to change when better weights are shipped."""
+"""What "default" means until `voiceguard models use` says otherwise: the one place to change when
+better weights are shipped."""
 
 RESEMBLYZER = "resemblyzer"
 """Development only: the weights inside the package of that name (extra ``rivals``)."""
 
+_SUFFIXES = (".safetensors", ".onnx", ".pt")
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 
@@ -36,7 +42,8 @@ class EncoderConfig:
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
     model: str = "default"
-    """A shipped model's name, or the path of a .safetensors file with its card beside it."""
+    """default (the one that `voiceguard models use` chose, else the shipped one), the name of a
+    shipped or installed model, or the path of a .safetensors file with its card beside it."""
     device: str = "auto"
     """auto (a CUDA device where there is one), cpu, cuda or cuda:N."""
     num_threads: int = 1
@@ -62,15 +69,20 @@ def shipped_models() -> list[str]:
     return sorted(card.stem for card in cards if card.with_suffix(".safetensors").exists())
 
 
-def find_model(model: str) -> Path:
-    """The weights file that a name or path means.
+def find_model(model: str, models_dir: Path | None = None) -> Path:
+    """The weights or program that a name or path means.
+
+    Args:
+        model: As ``EncoderConfig.model``.
+        models_dir: Where installed models are; None: in the state directory of the environment.
 
     Raises:
-        EncoderError: Neither a shipped model's name nor a path of a ``.safetensors`` file; or
-            "resemblyzer", and its package is not installed.
+        EncoderError: Neither a name of a shipped or installed model nor a path; or "resemblyzer",
+            and its package is not installed.
         StateError: One may not look where the path leads.
     """
-    name = DEFAULT_MODEL if model == "default" else model
+    directory = paths.models_dir(paths.state_dir()) if models_dir is None else models_dir
+    name = resolve_name(model, directory)
     # The default is always looked for inside the package, so that its absence is told by path.
     if name == DEFAULT_MODEL or name in shipped_models():
         return WEIGHTS_DIR / f"{name}.safetensors"
@@ -78,70 +90,125 @@ def find_model(model: str) -> Path:
         from voiceguard.encoder import resemblyzer  # noqa: PLC0415 - imports torch, 2 s
 
         return resemblyzer.find_weights()
-    if name.endswith(".safetensors"):
+    if (installed := installed_file(name, directory)) is not None:
+        return installed
+    if name.endswith(_SUFFIXES):
         path = Path(name).expanduser()
-        if not is_there(path):
+        if not paths.is_there(path):
             raise EncoderError(
                 f"there is no encoder file {path}",
                 hint="Correct encoder.model in the configuration, or --model.",
             )
         return path
+    known = ", ".join([*shipped_models(), *installed_models(directory)])
+    hint = "Correct encoder.model in the configuration, or --model."
+    if model == "default":
+        hint = "`voiceguard models use NAME` chooses another, `models use default` the shipped one."
     raise EncoderError(
-        f"there is no encoder {model!r}: expected 'default', {', '.join(shipped_models())} or "
-        "the path of a .safetensors file",
-        hint="Correct encoder.model in the configuration, or --model.",
+        f"there is no encoder {name!r}: expected 'default', {known} or the path of a .safetensors "
+        "file",
+        hint=hint,
     )
 
 
-def cohort_path(model: str) -> Path:
+def resolve_name(model: str, models_dir: Path) -> str:
+    """What "default" means now; any other name or path means itself.
+
+    Raises:
+        StateError: The choice of a default cannot be read.
+    """
+    return (in_use(models_dir) or DEFAULT_MODEL) if model == "default" else model
+
+
+def cohort_path(model: str, models_dir: Path | None = None) -> Path:
     """Where an encoder's cohort is kept, beside its weights; it need not exist."""
-    return find_model(model).with_suffix(".cohort.safetensors")
+    return find_model(model, models_dir).with_suffix(".cohort.safetensors")
 
 
-def calibration_path(model: str) -> Path:
+def calibration_path(model: str, models_dir: Path | None = None) -> Path:
     """Where an encoder's calibration is kept, beside its weights; it need not exist."""
-    return find_model(model).with_suffix(".calibration.json")
+    return find_model(model, models_dir).with_suffix(".calibration.json")
 
 
-def encoder_id(weights_sha256: str, features_version: str) -> str:
-    """Names weights and features together, 16 hexadecimal digits."""
-    return hashlib.sha256((weights_sha256 + features_version).encode()).hexdigest()[:16]
+def encoder_id(
+    weights_sha256: str, features_version: str, architecture: Mapping[str, Any] | None = None
+) -> str:
+    """Names all that an embedding depends on, 16 hexadecimal digits.
+
+    Args:
+        weights_sha256: Of the weights file.
+        features_version: Of the features.
+        architecture: As a card holds it. It counts for programs only: weights of ours hold it
+            inside, under their hash.
+    """
+    named = weights_sha256 + features_version
+    if architecture is not None and architecture["type"] in PROGRAMS:
+        named += json.dumps(architecture, sort_keys=True)
+    return hashlib.sha256(named.encode()).hexdigest()[:16]
 
 
-def stated_encoder_id(model: str) -> str | None:
+def stated_encoder_id(model: str, models_dir: Path | None = None) -> str | None:
     """The id that an encoder will have by its card; its weights are neither read nor checked.
 
     For commands that should not wait for torch. None where the card, or the model, is missing or
     does not say.
     """
     try:
-        card = json.loads(find_model(model).with_suffix(".json").read_bytes())
-        return encoder_id(str(card["weights_sha256"]), str(card["features"]["version"]))
+        card = json.loads(find_model(model, models_dir).with_suffix(".json").read_bytes())
+        return encoder_id(
+            str(card["weights_sha256"]), str(card["features"]["version"]), card["architecture"]
+        )
     except (VoiceguardError, OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def load_encoder(model: str = "default", device: str = "auto", num_threads: int = 1) -> Encoder:
+def load_encoder(
+    model: str = "default",
+    device: str = "auto",
+    num_threads: int = 1,
+    models_dir: Path | None = None,
+) -> Encoder:
     """Loads an encoder, checks it against its card, and warms it up.
 
     Args:
-        model: "default", a shipped model's name, or the path of a ``.safetensors`` file; for
-            development also "resemblyzer", see ``encoder.resemblyzer``.
+        model: "default", the name of a shipped or installed model, or the path of a
+            ``.safetensors`` file; for development also "resemblyzer", see ``encoder.resemblyzer``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         num_threads: How many CPU threads torch uses, in this whole process.
+        models_dir: Where installed models are; None: in the state directory of the environment.
 
     Raises:
         EncoderError: A file is missing or damaged, or there is no such model or device.
         ValueError: device or num_threads cannot be meant as written.
     """
     config = EncoderConfig(model=model, device=device, num_threads=num_threads)
-    path = find_model(config.model)
+    path = find_model(config.model, models_dir)
     if config.model == RESEMBLYZER:
         from voiceguard.encoder.resemblyzer import ResemblyzerEncoder  # noqa: PLC0415 - torch
 
         return ResemblyzerEncoder(path, device=config.device, num_threads=config.num_threads)
+    return load_file(path, device=config.device, num_threads=config.num_threads)
+
+
+def load_file(path: Path, *, device: str = "auto", num_threads: int = 1) -> Encoder:
+    """Loads the encoder of a weights or program file with its card beside it.
+
+    Raises:
+        EncoderError: See ``load_encoder``; or the file is a program that nobody trusted.
+    """
     from voiceguard.encoder.checkpoints import native  # noqa: PLC0415 - imports torch, 2 s
-    from voiceguard.encoder.runtime import TorchEncoder  # noqa: PLC0415 - likewise
+
+    card = native.read_card(native.card_path(path))
+    if card.is_program:
+        if card.architecture.TYPE in TRUST_NEEDED and not card.is_trusted:
+            raise EncoderError(
+                f"{path} is a program (TorchScript) that nobody has said may run here",
+                hint="If you trust where it comes from: `voiceguard models import --trust`.",
+            )
+        from voiceguard.encoder import programs  # noqa: PLC0415 - only where it is needed
+
+        return programs.load(path, card, device=device, num_threads=num_threads)
+    from voiceguard.encoder.runtime import TorchEncoder  # noqa: PLC0415 - as above
 
     card, network = native.load(path)
-    return TorchEncoder(card, network, device=config.device, num_threads=config.num_threads)
+    return TorchEncoder.of(card, network, device=device, num_threads=num_threads)

@@ -1,7 +1,7 @@
 """Hop 3 of 6: windows in, embeddings out; on the inference executor's thread.
 
-A window's samples become log-mel features (those of inner frames are kept from window to
-window), the features an L2-normalised embedding.
+A window's samples become the features of the encoder's front end (those of inner frames are kept
+from window to window), the features an L2-normalised embedding.
 """
 
 from __future__ import annotations
@@ -12,82 +12,95 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from voiceguard.encoder.features import LogMel, RollingLogMel
+from voiceguard.encoder.ecapa_tdnn import EcapaTdnn
+from voiceguard.encoder.frontends.rolling import RollingFeatures
 from voiceguard.encoder.fused import KEPT_FRAMES, FusedEcapaTdnn
 from voiceguard.errors import AudioError, EncoderError
 from voiceguard.types import FRAME_SAMPLES, SAMPLE_RATE_HZ, EncoderInfo
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from collections.abc import Callable
+
+    from torch import Tensor, nn
 
     from voiceguard.encoder.checkpoints.native import ModelCard
-    from voiceguard.encoder.ecapa_tdnn import EcapaTdnn
+    from voiceguard.encoder.frontends.base import FrontEnd
     from voiceguard.types import Embedding, Samples, Window
 
 
 class TorchEncoder:
-    """An ECAPA-TDNN on a CPU or a CUDA device. Calls from several threads take turns.
+    """A network of ours on a CPU or a CUDA device. Calls from several threads take turns.
 
     Args:
-        card: What the model is.
-        network: Its weights; not changed.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        num_threads: How many CPU threads torch uses, in this whole process.
-
-    Raises:
-        EncoderError: There is no such device.
+        info: What the model is.
+        front_end: Makes its features.
+        network: ``(num_bands, frames)`` to ``(embedding_dim,)``, not normalised; on ``device``.
+        device: Where both compute.
     """
 
     def __init__(
-        self, card: ModelCard, network: EcapaTdnn, *, device: str = "auto", num_threads: int = 1
+        self,
+        info: EncoderInfo,
+        front_end: FrontEnd,
+        network: Callable[[Tensor], Tensor],
+        device: torch.device,
     ) -> None:
-        torch.set_num_threads(num_threads)
-        self.device = find_device(device)
-        self.info = EncoderInfo(
-            encoder_id=card.encoder_id,
-            name=card.name,
-            embedding_dim=card.architecture.embedding_dim,
-            num_parameters=network.num_parameters,
-            min_window_s=card.min_window_s,
-        )
-        self.log_mel = LogMel(card.features).to(self.device)
-        self._network = FusedEcapaTdnn(network.to(self.device))
+        self.info = info
+        self.device = device
+        self.front_end = front_end.to(device)
+        self._network = network
         self._lock = threading.Lock()
         # The first call initialises libraries and allocates buffers, 40 ms that no window waits
         # for if it happens here; the longest window that keeps its buffers is what is needed.
         self.embed(np.full(KEPT_FRAMES * FRAME_SAMPLES - FRAME_SAMPLES, 0.1, np.float32))
 
+    @classmethod
+    def of(
+        cls, card: ModelCard, network: nn.Module, *, device: str = "auto", num_threads: int = 1
+    ) -> TorchEncoder:
+        """The encoder of a card and its network.
+
+        Args:
+            card: What the model is.
+            network: Its weights, in evaluation mode; moved to the device.
+            device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+            num_threads: How many CPU threads torch uses, in this whole process.
+
+        Raises:
+            EncoderError: There is no such device.
+        """
+        torch.set_num_threads(num_threads)
+        found = find_device(device)
+        info = EncoderInfo(
+            encoder_id=card.encoder_id,
+            name=card.name,
+            embedding_dim=card.architecture.embedding_dim,
+            num_parameters=sum(parameter.numel() for parameter in network.parameters()),
+            min_window_s=card.min_window_s,
+        )
+        return cls(info, card.features.build(), _single(network.to(found)), found)
+
     def embed(self, samples: Samples) -> Embedding:
         """See ``protocols.Encoder.embed``."""
+        return normalised(self.raw(samples))
+
+    def raw(self, samples: Samples) -> Embedding:
+        """The network's own output, ``(embedding_dim,)`` float32; raises as ``embed``."""
         with self._lock, torch.inference_mode():
-            return self._normalised(self.log_mel(checked(samples, self.info, self.device)))
+            features = self.front_end(checked(samples, self.info, self.device))
+            raw: Embedding = self._network(features).cpu().numpy()
+            return raw
 
     def open_stream(self) -> TorchEncoderStream:
         """See ``protocols.Encoder.open_stream``."""
         return TorchEncoderStream(self)
 
-    def embed_window(self, window: Window, log_mel: RollingLogMel) -> Embedding:
+    def embed_window(self, window: Window, rolling: RollingFeatures) -> Embedding:
         """Embeds a window by a stream's features, see ``TorchEncoderStream``."""
         with self._lock, torch.inference_mode():
             samples = checked(window.samples, self.info, self.device)
-            return self._normalised(
-                log_mel(samples, segment=window.segment, first_sample=window.first_sample)
-            )
-
-    def _normalised(self, features: Tensor) -> Embedding:
-        """``(num_mels, frames)`` to an embedding of norm 1.
-
-        Raises:
-            AudioError: Numbers have overflowed on the way: a NaN is never compared.
-        """
-        raw: Embedding = self._network(features).cpu().numpy()
-        norm = float(np.linalg.norm(raw))
-        if not np.isfinite(norm) or norm == 0.0:
-            raise AudioError(
-                "this audio has no embedding: its samples are far outside [-1, 1]",
-                hint="Scale the samples so that full scale is 1.0.",
-            )
-        return raw / np.float32(norm)
+            features = rolling(samples, segment=window.segment, first_sample=window.first_sample)
+            return normalised(self._network(features).cpu().numpy())
 
 
 class TorchEncoderStream:
@@ -95,11 +108,38 @@ class TorchEncoderStream:
 
     def __init__(self, encoder: TorchEncoder) -> None:
         self._encoder = encoder
-        self._log_mel = RollingLogMel(encoder.log_mel)
+        self._rolling = RollingFeatures(encoder.front_end)
 
     def embed(self, window: Window) -> Embedding:
         """See ``protocols.EncoderStream.embed``."""
-        return self._encoder.embed_window(window, self._log_mel)
+        return self._encoder.embed_window(window, self._rolling)
+
+
+def normalised(raw: Embedding) -> Embedding:
+    """A network's output, ``(embedding_dim,)``, at norm 1.
+
+    Raises:
+        AudioError: Numbers have overflowed on the way: a NaN is never compared.
+    """
+    norm = float(np.linalg.norm(raw))
+    if not np.isfinite(norm) or norm == 0.0:
+        raise AudioError(
+            "this audio has no embedding: its samples are far outside [-1, 1]",
+            hint="Scale the samples so that full scale is 1.0.",
+        )
+    return raw / np.float32(norm)
+
+
+def _single(network: nn.Module) -> Callable[[Tensor], Tensor]:
+    """The network for one recording at a time."""
+    if isinstance(network, EcapaTdnn):
+        return FusedEcapaTdnn(network)
+
+    def embed_one(features: Tensor) -> Tensor:
+        embedding: Tensor = network(features.unsqueeze(0))[0]
+        return embedding
+
+    return embed_one
 
 
 def checked(samples: Samples, info: EncoderInfo, device: torch.device) -> Tensor:

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from voiceguard.encoder.checkpoints import native
+from voiceguard.encoder.ecapa_tdnn import EcapaTdnn, EcapaTdnnConfig
 from voiceguard.encoder.registry import load_encoder
 from voiceguard.errors import StateError, UsageError
 from voiceguard.evaluation.clips import seeded
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from voiceguard.encoder.ecapa_tdnn import EcapaTdnn
     from voiceguard.evaluation.corpus import Corpus, Skip
     from voiceguard.evaluation.experiment import Track
     from voiceguard.protocols import Encoder
@@ -220,6 +220,11 @@ def _initial(
     if path is None:
         return None
     card, network = native.load(path)
+    if not isinstance(card.architecture, EcapaTdnnConfig) or not isinstance(network, EcapaTdnn):
+        raise UsageError(
+            f"{path} is of architecture {card.architecture.TYPE!r}, which is not trained here",
+            hint="Start from weights of `voiceguard train`, or from random ones.",
+        )
     if (width := card.architecture.channels[0]) != config.channels:
         raise UsageError(
             f"{path} has {width} channels, the run {config.channels}",

@@ -49,7 +49,7 @@ class Header:
 def seal(voiceprint: Voiceprint, key: StoreKey) -> bytes:
     """Encrypts a voiceprint under a fresh nonce."""
     fields = {"encoder_id": voiceprint.encoder_id}
-    return envelope.seal(_KIND, voiceprint.speaker, fields, _pack(voiceprint), key)
+    return envelope.seal(_KIND, voiceprint.speaker, fields, pack(voiceprint), key)
 
 
 def read_header(content: bytes, speaker: str) -> Header:
@@ -69,8 +69,9 @@ def unseal(content: bytes, speaker: str, key: StoreKey) -> Voiceprint:
         StoreKeyError: Sealed with another key.
     """
     fields, body = envelope.unseal(_KIND, content, speaker, key)
+    header = _header(fields)
     try:
-        return _unpack(body, _header(fields))
+        return unpack(body, speaker=header.speaker, encoder_id=header.encoder_id)
     except (KeyError, TypeError, ValueError, struct.error) as error:
         raise envelope.not_understood(_KIND, speaker, error) from error
 
@@ -86,7 +87,8 @@ def _header(fields: dict[str, Any]) -> Header:
     return Header(speaker=speaker, encoder_id=encoder_id, key_id=str(fields["key_id"]))
 
 
-def _pack(voiceprint: Voiceprint) -> bytes:
+def pack(voiceprint: Voiceprint) -> bytes:
+    """The body of a file, not encrypted: all but speaker and encoder, which the header names."""
     document = {
         "display_name": voiceprint.display_name,
         "consent_at": voiceprint.consent_at.isoformat(),
@@ -107,7 +109,12 @@ def _pack(voiceprint: Voiceprint) -> bytes:
     return LENGTH.pack(len(text)) + text + embeddings.astype("<f4").tobytes()
 
 
-def _unpack(body: bytes, header: Header) -> Voiceprint:
+def unpack(body: bytes, *, speaker: str, encoder_id: str) -> Voiceprint:
+    """Reads what ``pack`` made.
+
+    Raises:
+        KeyError, TypeError, ValueError, struct.error: It was made by something else.
+    """
     end = LENGTH.size + LENGTH.unpack_from(body)[0]
     document: dict[str, Any] = json.loads(body[LENGTH.size : end])
     takes: list[dict[str, Any]] = document["templates"]
@@ -127,9 +134,9 @@ def _unpack(body: bytes, header: Header) -> Voiceprint:
         for take, embedding in zip(takes, embeddings, strict=True)
     )
     return Voiceprint(
-        speaker=header.speaker,
+        speaker=speaker,
         display_name=str(document["display_name"]),
-        encoder_id=header.encoder_id,
+        encoder_id=encoder_id,
         templates=templates,
         consent_at=datetime.fromisoformat(document["consent_at"]),
         created_at=datetime.fromisoformat(document["created_at"]),

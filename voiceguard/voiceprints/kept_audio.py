@@ -120,8 +120,17 @@ def seal(audio: KeptAudio, key: StoreKey) -> bytes:
     Raises:
         VoiceprintError: It is more than ``MAX_KEPT_S``.
     """
-    check_length(audio.speaker, audio.seconds)
     fields = {"enrolled_at": audio.enrolled_at.isoformat()}
+    return envelope.seal(_KIND, audio.speaker, fields, pack(audio), key)
+
+
+def pack(audio: KeptAudio) -> bytes:
+    """The body of a file, not encrypted: all but speaker and enrollment, which the header names.
+
+    Raises:
+        VoiceprintError: It is more than ``MAX_KEPT_S``.
+    """
+    check_length(audio.speaker, audio.seconds)
     packed = [_compress(take.samples) for take in audio.takes]
     document = [
         {
@@ -133,8 +142,7 @@ def seal(audio: KeptAudio, key: StoreKey) -> bytes:
         for take, content in zip(audio.takes, packed, strict=True)
     ]
     text = json.dumps(document).encode()
-    body = b"".join((LENGTH.pack(len(text)), text, *packed))
-    return envelope.seal(_KIND, audio.speaker, fields, body, key)
+    return b"".join((LENGTH.pack(len(text)), text, *packed))
 
 
 def read_enrolled_at(content: bytes, speaker: str) -> str:
@@ -155,16 +163,19 @@ def unseal(content: bytes, speaker: str, key: StoreKey) -> KeptAudio:
     """
     fields, body = envelope.unseal(_KIND, content, speaker, key)
     try:
-        return KeptAudio(
-            speaker=speaker,
-            enrolled_at=datetime.fromisoformat(fields["enrolled_at"]),
-            takes=_unpack(body),
+        return unpack(
+            body, speaker=speaker, enrolled_at=datetime.fromisoformat(fields["enrolled_at"])
         )
     except (KeyError, TypeError, ValueError, struct.error, zlib.error) as error:
         raise envelope.not_understood(_KIND, speaker, error) from error
 
 
-def _unpack(body: bytes) -> tuple[KeptTake, ...]:
+def unpack(body: bytes, *, speaker: str, enrolled_at: datetime) -> KeptAudio:
+    """Reads what ``pack`` made.
+
+    Raises:
+        KeyError, TypeError, ValueError, struct.error, zlib.error: It was made by something else.
+    """
     start = LENGTH.size + LENGTH.unpack_from(body)[0]
     document: list[dict[str, Any]] = json.loads(body[LENGTH.size : start])
     takes = []
@@ -180,7 +191,7 @@ def _unpack(body: bytes) -> tuple[KeptTake, ...]:
         start = end
     if start != len(body):
         raise ValueError("its takes do not add up to its length")
-    return tuple(takes)
+    return KeptAudio(speaker=speaker, enrolled_at=enrolled_at, takes=tuple(takes))
 
 
 def _compress(samples: Samples) -> bytes:

@@ -10,6 +10,7 @@ import pytest
 from tests.encoder.conftest import tiny_config
 from voiceguard.encoder.checkpoints.card import DataSource, Figure, ModelCard, Teacher
 from voiceguard.encoder.features import LogMelConfig
+from voiceguard.encoder.registry import encoder_id
 
 
 def full_card(**changes: Any) -> ModelCard:  # noqa: ANN401 - any field
@@ -32,6 +33,12 @@ def full_card(**changes: Any) -> ModelCard:  # noqa: ANN401 - any field
         "compute": "one GPU, 3 h",
         "num_parameters": 1234,
         "weights_sha256": "ab" * 32,
+        "source": "hub/tiny@0123",
+        "origin_format": "SpeechBrain",
+        "commercial_use": False,
+        "published": "EER 0.9 % (publisher)",
+        "is_trusted": True,
+        "golden": (0.5, -0.5, 0.5, -0.5, 0.0, 0.0, 0.0, 0.0),
     }
     return ModelCard(**{**values, **changes})
 
@@ -44,6 +51,38 @@ def test_everything_on_a_card_survives_json() -> None:
 def test_tuples_in_a_recipe_are_lists_from_the_start() -> None:
     """Else a card would differ from itself after it was read."""
     assert full_card(recipe={"speeds": (0.9, 1.1)}).recipe == {"speeds": [0.9, 1.1]}
+
+
+def test_what_only_imports_have_is_not_on_a_card_of_our_own() -> None:
+    """Cards that were written before are written the same again."""
+    plain = full_card(
+        source="",
+        origin_format="",
+        commercial_use=None,
+        published="",
+        is_trusted=False,
+        golden=None,
+    )
+    fields = {"source", "origin_format", "commercial_use", "published", "is_trusted", "golden"}
+    assert not fields & set(plain.to_json())
+    assert fields <= set(full_card().to_json())
+    assert plain.encoder_id == full_card().encoder_id
+
+
+def test_a_golden_embedding_has_the_models_dimensions() -> None:
+    with pytest.raises(ValueError, match="golden has 2 numbers, the embedding 8"):
+        full_card(golden=(0.6, 0.8))
+
+
+def test_a_programs_id_depends_on_what_is_asked_of_it() -> None:
+    """Its file can't hold which of its outputs counts, as our weights hold their sizes."""
+    card, digest = full_card().to_json(), "ab" * 32
+    for kind, is_part in (("onnx", True), ("torchscript", True), ("ecapa_tdnn", False)):
+        ids = {
+            encoder_id(digest, card["features"]["version"], {"type": kind, "output": output})
+            for output in ("a", "b")
+        }
+        assert len(ids) == (2 if is_part else 1)
 
 
 def test_a_card_without_the_newer_fields_still_loads() -> None:

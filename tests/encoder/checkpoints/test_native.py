@@ -217,7 +217,10 @@ def test_tensors_of_other_sizes_are_refused_by_name(model: Path) -> None:
     [
         ({"format": "gguf"}, "format is 'gguf', not 'voiceguard-encoder'"),
         ({"format_version": 2}, "format_version is 2, not 1"),
-        ({"architecture": {"type": "titanet"}}, "type is 'titanet', not 'ecapa_tdnn'"),
+        (
+            {"architecture": {"type": "titanet"}},
+            "architecture type is 'titanet', not one of ecapa_tdnn",
+        ),
         ({"architecture": {}}, "has no 'type'"),
         ({"architecture": {"type": "ecapa_tdnn", "layers": 9}}, "layers"),
         ({"features": {"type": "log_mel"}}, "features must be"),
@@ -247,7 +250,9 @@ def test_a_network_in_training_is_saved_with_its_statistics(tmp_path: Path) -> N
     network(torch.randn(4, 12, 60))
     path = tmp_path / "trained.safetensors"
     native.save(path, make_card(tiny_config()), network)
-    loaded = native.load(path)[1].input_layer.norm.running_mean
+    trained = native.load(path)[1]
+    assert isinstance(trained, EcapaTdnn)
+    loaded = trained.input_layer.norm.running_mean
     assert loaded is not None
     assert network.input_layer.norm.running_mean is not None
     assert torch.equal(loaded, network.input_layer.norm.running_mean)

@@ -1,18 +1,36 @@
-"""SpeechBrain's tensor names."""
+"""SpeechBrain's checkpoints: names, sizes, features; embeddings as that project gives them."""
 
 from __future__ import annotations
 
+import shutil
 import wave
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import safetensors.torch
 import torch
 
+from tests.encoder.checkpoints.made import (
+    PARITY,
+    assert_parity,
+    make_speechbrain,
+    needs_parity,
+    speechbrain_names,
+    speechbrain_yaml,
+)
+from tests.encoder.conftest import random_network, tiny_config
+from tests.encoder.test_ecapa_tdnn import SIZES
 from tests.services import SHARED
+from voiceguard.encoder.checkpoints import native, speechbrain
 from voiceguard.encoder.checkpoints.speechbrain import to_native
 from voiceguard.encoder.ecapa_tdnn import EcapaTdnn, EcapaTdnnConfig
 from voiceguard.encoder.features import LogMel, LogMelConfig
+from voiceguard.encoder.runtime import TorchEncoder
+from voiceguard.errors import EncoderError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 WEIGHTS = SHARED / "models" / "ecapa-c256-interim.safetensors"
 GOLDEN = WEIGHTS.with_suffix(".golden.npz")
@@ -67,3 +85,117 @@ def test_weights_of_that_layout_embed_speech_as_they_did_where_they_were_trained
         found = network(LogMel(LogMelConfig())(samples[None]))[0].numpy()
 
     assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
+
+
+@needs_parity
+def test_embeddings_are_those_of_speechbrain() -> None:
+    imported = speechbrain.read(PARITY / "speechbrain", name="parity")
+    assert imported.state is not None
+    network = native.build(imported.card, imported.state, found_in="it")
+    encoder = TorchEncoder.of(imported.card, network, device="cpu")
+    assert encoder.info.embedding_dim == 192
+    assert_parity(encoder.raw, PARITY / "speechbrain" / "expected.npz")
+
+
+@pytest.mark.parametrize("config", SIZES.values(), ids=SIZES.keys())
+def test_any_sizes_are_read_from_the_yaml_and_the_tensors(
+    tmp_path: Path, config: EcapaTdnnConfig
+) -> None:
+    directory = make_speechbrain(tmp_path / "any", config)
+    imported = speechbrain.read(directory, name="any")
+    assert imported.card.architecture == config
+    assert imported.card.features.to_json()["num_mels"] == config.num_mels
+    assert f"{config.embedding_dim} dimensions" in imported.found[0]
+    assert imported.state is not None
+    for name, tensor in random_network(config).state_dict().items():
+        assert torch.equal(imported.state[name], tensor), name
+
+
+def test_what_the_yaml_does_not_name_is_speechbrains_default(tmp_path: Path) -> None:
+    config = EcapaTdnnConfig(channels=(512, 512, 512, 512, 1536), num_mels=40)
+    directory = make_speechbrain(tmp_path, config)
+    (directory / "hyperparams.yaml").write_text(
+        speechbrain_yaml(
+            config,
+            embedding_model="!new:speechbrain.lobes.models.ECAPA_TDNN.ECAPA_TDNN\n"
+            "    input_size: 40\n    device: cpu",
+            compute_features="!new:speechbrain.lobes.features.Fbank",
+        )
+    )
+    card = speechbrain.read(directory, name="defaults").card
+    assert card.architecture == config
+    assert card.features.to_json()["num_mels"] == 40
+
+
+def test_the_directory_or_one_of_its_two_files_is_recognised(tmp_path: Path) -> None:
+    directory = make_speechbrain(tmp_path / "it")
+    for path in (directory, directory / "embedding_model.ckpt", directory / "hyperparams.yaml"):
+        assert speechbrain.recognises(path)
+        assert speechbrain.read(path, name="it").card.source == str(directory)
+    shutil.copy(directory / "embedding_model.ckpt", directory / "classifier.ckpt")
+    assert not speechbrain.recognises(directory / "classifier.ckpt")
+    (directory / "hyperparams.yaml").unlink()
+    assert not speechbrain.recognises(directory)
+
+
+NORMALISED = "!new:speechbrain.processing.features.InputNormalization\n    "
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("embedding_model", "!new:speechbrain.lobes.models.Xvector.Xvector {}", "Xvector"),
+        ("embedding_model", "3", "embedding_model is 3, expected SpeechBrain's ECAPA_TDNN"),
+        ("embedding_model", "!new:a.ECAPA_TDNN {input_size: many}", "input_size must be a whole"),
+        ("embedding_model", "!new:a.ECAPA_TDNN {input_size: 12, groups: [2]}", "in groups"),
+        ("embedding_model", "!new:a.ECAPA_TDNN {input_size: 12, channels: 9}", "must be a list"),
+        ("embedding_model", "!new:a.ECAPA_TDNN {input_size: 12, activation: 1}", "activation"),
+        ("embedding_model", "!new:a.ECAPA_TDNN {input_size: 999999}", "up to 32768"),
+        ("embedding_model", "!new:a.ECAPA_TDNN {input_size: 12, res2net_scale: 512}", "at most 64"),
+        ("embedding_model", "!new:a.ECAPA_TDNN {input_size: 12}", "does not hold the arch"),
+        ("compute_features", "!new:a.MFCC {n_mels: 12}", "expected SpeechBrain's Fbank"),
+        ("compute_features", "!new:a.Fbank {n_mels: 13}", "13 bands for a network of 12"),
+        ("compute_features", "!new:a.Fbank {n_mels: 12, deltas: true}", "deltas is True"),
+        ("compute_features", "!new:a.Fbank {n_mels: 12, hop_length: 5}", "hop_length is 5"),
+        ("compute_features", "!new:a.Fbank {n_mels: 12, n_fft: 9000}", "not supported"),
+        ("compute_features", "!new:a.Fbank {n_mels: 12, f_max: 9000}", "not possible"),
+        ("mean_var_norm", NORMALISED + "norm_type: global", "only the sentence's mean"),
+        ("mean_var_norm", NORMALISED + "norm_type: sentence", "only the sentence's mean"),
+    ],
+)
+def test_what_would_give_other_embeddings_is_refused(
+    tmp_path: Path, key: str, value: str, message: str
+) -> None:
+    directory = make_speechbrain(tmp_path)
+    (directory / "hyperparams.yaml").write_text(speechbrain_yaml(tiny_config(), **{key: value}))
+    with pytest.raises(EncoderError, match=message) as caught:
+        speechbrain.read(directory, name="wrong")
+    assert str(directory) in str(caught.value)
+
+
+def test_a_truncated_file_of_tensors_is_told_by_its_path(tmp_path: Path) -> None:
+    path = make_speechbrain(tmp_path) / "embedding_model.ckpt"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(EncoderError, match="truncated or damaged") as caught:
+        speechbrain.read(tmp_path, name="cut")
+    assert str(path) in str(caught.value)
+
+
+def test_whole_numbers_for_weights_are_refused(tmp_path: Path) -> None:
+    directory = make_speechbrain(tmp_path)
+    state = speechbrain_names(random_network(tiny_config()).state_dict())
+    torch.save(
+        {name: tensor.to(torch.int32) for name, tensor in state.items()},
+        directory / "embedding_model.ckpt",
+    )
+    with pytest.raises(EncoderError, match=r"holds whole numbers where .* has weights"):
+        speechbrain.read(directory, name="wrong")
+
+
+def test_tensors_of_other_sizes_are_refused_by_name(tmp_path: Path) -> None:
+    directory = make_speechbrain(tmp_path)
+    state = speechbrain_names(random_network(tiny_config(embedding_dim=9)).state_dict())
+    torch.save(state, directory / "embedding_model.ckpt")
+    with pytest.raises(EncoderError, match=r"projection.bias is \(9,\) there, \(8,\) by") as caught:
+        speechbrain.read(directory, name="wrong")
+    assert "same model" in caught.value.hint

@@ -12,8 +12,14 @@ import math
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from voiceguard.encoder.ecapa_tdnn import EcapaTdnnConfig
-from voiceguard.encoder.features import LogMelConfig
+from voiceguard.encoder.checkpoints.kinds import (
+    PROGRAMS,
+    Architecture,
+    Features,
+    read_architecture,
+    read_features,
+    typed,
+)
 from voiceguard.encoder.registry import encoder_id
 from voiceguard.types import FRAME_S
 
@@ -22,8 +28,6 @@ if TYPE_CHECKING:
 
 FORMAT = "voiceguard-encoder"
 FORMAT_VERSION = 1
-ARCHITECTURE = "ecapa_tdnn"
-FEATURES = "log_mel"
 
 _REQUIRED = frozenset(
     {
@@ -31,8 +35,13 @@ _REQUIRED = frozenset(
         *("weights_sha256", "licence", "trained_on", "figures"),
     }
 )
+_OF_IMPORTS = ("source", "origin_format", "commercial_use", "published", "is_trusted", "golden")
+"""Written only where they are known: models trained here have none of them."""
 _OPTIONAL = frozenset(
-    {"embedding_dim", "num_parameters", "data", "recipe", "teacher", "limits", "compute"}
+    {
+        *("embedding_dim", "num_parameters", "data", "recipe", "teacher", "limits", "compute"),
+        *_OF_IMPORTS,
+    }
 )
 
 
@@ -88,8 +97,8 @@ class ModelCard:
     """What is known about a model; everything but the hash is chosen by who saves it."""
 
     name: str
-    architecture: EcapaTdnnConfig
-    features: LogMelConfig
+    architecture: Architecture
+    features: Features
     min_window_s: float
     """Shortest audio that the encoder accepts."""
     licence: str
@@ -109,6 +118,18 @@ class ModelCard:
     """``save`` counts them; None in a card that doesn't say."""
     weights_sha256: str = ""
     """Of the weights file; ``save`` computes it."""
+    source: str = ""
+    """Where an imported model came from: a path, or a hub id with its revision."""
+    origin_format: str = ""
+    """The format that it was imported from, as its reader calls it."""
+    commercial_use: bool | None = None
+    """Whether the licence allows it; None: not known."""
+    published: str = ""
+    """The publisher's own figure: not measured by voiceguard."""
+    is_trusted: bool = False
+    """Somebody said that this program may run here (``models import --trust``)."""
+    golden: tuple[float, ...] | None = None
+    """The embedding of ``encoder.golden``'s signal, made when the model was installed."""
 
     def __post_init__(self) -> None:
         shortest_s = self.architecture.min_frames * FRAME_S
@@ -122,20 +143,30 @@ class ModelCard:
         except (TypeError, ValueError) as error:
             raise ValueError(f"recipe must hold plain values only: {error}") from error
         object.__setattr__(self, "recipe", plain)
+        if self.golden is not None and len(self.golden) != self.architecture.embedding_dim:
+            raise ValueError(
+                f"golden has {len(self.golden)} numbers, the embedding "
+                f"{self.architecture.embedding_dim}"
+            )
 
     @property
     def encoder_id(self) -> str:
         """16 hexadecimal digits; embeddings of different ids are never compared."""
-        return encoder_id(self.weights_sha256, self.features.version)
+        return encoder_id(self.weights_sha256, self.features.version, typed(self.architecture))
+
+    @property
+    def is_program(self) -> bool:
+        """Whether its file is run as it is, not weights for a network of ours."""
+        return self.architecture.TYPE in PROGRAMS
 
     def to_json(self) -> dict[str, Any]:
         """The card as it is written to its file."""
-        return {
+        known = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
             "name": self.name,
-            "architecture": {"type": ARCHITECTURE, **self.architecture.to_json()},
-            "features": {"type": FEATURES, **self.features.to_json()},
+            "architecture": typed(self.architecture),
+            "features": typed(self.features),
             "embedding_dim": self.architecture.embedding_dim,
             "num_parameters": self.num_parameters,
             "min_window_s": self.min_window_s,
@@ -149,6 +180,11 @@ class ModelCard:
             "figures": [asdict(figure) for figure in self.figures],
             "limits": list(self.limits),
         }
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            if entry.name in _OF_IMPORTS and value != entry.default:
+                known[entry.name] = list(value) if isinstance(value, tuple) else value
+        return known
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> ModelCard:
@@ -163,15 +199,16 @@ class ModelCard:
         _require(values, "format_version", FORMAT_VERSION)
         if unknown := set(values) - _REQUIRED - _OPTIONAL:
             raise ValueError(f"unknown fields: {', '.join(sorted(unknown))}")
-        architecture = EcapaTdnnConfig.from_json(_typed(values["architecture"], ARCHITECTURE))
+        architecture = read_architecture(values["architecture"])
         if "embedding_dim" in values:
             _require(values, "embedding_dim", architecture.embedding_dim)
         teacher = values.get("teacher")
         num_parameters = values.get("num_parameters")
+        golden = values.get("golden")
         return cls(
             name=str(values["name"]),
             architecture=architecture,
-            features=LogMelConfig.from_json(_typed(values["features"], FEATURES)),
+            features=read_features(values["features"]),
             min_window_s=float(values["min_window_s"]),
             licence=str(values["licence"]),
             trained_on=str(values["trained_on"]),
@@ -183,6 +220,12 @@ class ModelCard:
             compute=str(values.get("compute", "")),
             num_parameters=None if num_parameters is None else int(num_parameters),
             weights_sha256=str(values["weights_sha256"]),
+            source=str(values.get("source", "")),
+            origin_format=str(values.get("origin_format", "")),
+            commercial_use=_flag(values, "commercial_use"),
+            published=str(values.get("published", "")),
+            is_trusted=_flag(values, "is_trusted") or False,
+            golden=None if golden is None else tuple(map(float, golden)),
         )
 
 
@@ -191,10 +234,11 @@ def _require(values: Mapping[str, Any], name: str, expected: str | int) -> None:
         raise ValueError(f"{name} is {values[name]!r}, not {expected!r}")
 
 
-def _typed(values: Mapping[str, Any], expected: str) -> dict[str, Any]:
-    """The values without their type, which must be the expected one."""
-    _require(values, "type", expected)
-    return {name: value for name, value in values.items() if name != "type"}
+def _flag(values: Mapping[str, Any], name: str) -> bool | None:
+    flag = values.get(name)
+    if flag is not None and not isinstance(flag, bool):
+        raise TypeError(f"{name} must be true or false, not {flag!r}")
+    return flag
 
 
 def _figure(value: Any) -> Figure:  # noqa: ANN401 - any JSON value

@@ -17,7 +17,6 @@ import torch
 from safetensors import SafetensorError
 
 from voiceguard.encoder.checkpoints.card import (
-    ARCHITECTURE,
     FORMAT,
     FORMAT_VERSION,
     DataSource,
@@ -25,34 +24,42 @@ from voiceguard.encoder.checkpoints.card import (
     ModelCard,
     Teacher,
 )
-from voiceguard.encoder.ecapa_tdnn import EcapaTdnn
+from voiceguard.encoder.checkpoints.kinds import Buildable, typed
 from voiceguard.errors import EncoderError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
+
+    from torch import nn
 
 __all__ = [
     "DataSource",
     "Figure",
     "ModelCard",
     "Teacher",
+    "build",
     "card_path",
     "load",
     "read_card",
+    "read_verified",
     "save",
     "save_card",
 ]
 
-_RESTORE_HINT = "Reinstall voiceguard, or restore both files from where you have them."
+_RESTORE_HINT = (
+    "Reinstall voiceguard (an imported model: remove it and import it again), or restore both "
+    "files from where you have them."
+)
 
 
-def save(path: Path, card: ModelCard, network: EcapaTdnn, *, half: bool = False) -> ModelCard:
+def save(path: Path, card: ModelCard, network: nn.Module, *, half: bool = False) -> ModelCard:
     """Writes the weights to ``path`` (``*.safetensors``) and the card, with their hash, beside it.
 
     Args:
         path: Where to.
         card: What it says about hash and number of parameters is replaced.
-        network: Its weights.
+        network: Its weights, of the card's architecture.
         half: Weights in float16, half as large; ``load`` gives float32 again. Running statistics
             stay in float32: variances may lie outside float16's range, and there are few of them.
 
@@ -69,7 +76,7 @@ def save(path: Path, card: ModelCard, network: EcapaTdnn, *, half: bool = False)
     weights = safetensors.torch.save(state, metadata=_identity(card))
     written = replace(
         card,
-        num_parameters=network.num_parameters,
+        num_parameters=sum(parameter.numel() for parameter in network.parameters()),
         weights_sha256=hashlib.sha256(weights).hexdigest(),
     )
     path.write_bytes(weights)
@@ -89,21 +96,14 @@ def save_card(path: Path, card: ModelCard) -> None:
     path.write_text(json.dumps(card.to_json(), indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
-def load(path: Path) -> tuple[ModelCard, EcapaTdnn]:
+def load(path: Path) -> tuple[ModelCard, nn.Module]:
     """Reads and checks a model; the network is in evaluation mode, float32, on the CPU.
 
     Raises:
         EncoderError: A file is missing, damaged, or not what the other says.
     """
     card = read_card(card_path(path))
-    weights = _read(path)
-    found = hashlib.sha256(weights).hexdigest()
-    if found != card.weights_sha256:
-        raise EncoderError(
-            f"{path} is damaged or was replaced: its sha256 is {found}, its card expects "
-            f"{card.weights_sha256}",
-            hint=_RESTORE_HINT,
-        )
+    weights = read_verified(path, card)
     try:
         tensors = safetensors.torch.load(weights)
         metadata = _metadata(weights)
@@ -117,7 +117,24 @@ def load(path: Path) -> tuple[ModelCard, EcapaTdnn]:
             f"{_identity(card)} and {metadata}",
             hint=_RESTORE_HINT,
         )
-    return card, _build(path, card, tensors)
+    return card, build(card, tensors, found_in=str(path))
+
+
+def read_verified(path: Path, card: ModelCard) -> bytes:
+    """A model's weights or program, after comparing it with the hash on its card.
+
+    Raises:
+        EncoderError: It is missing, damaged or was replaced.
+    """
+    content = _read(path)
+    found = hashlib.sha256(content).hexdigest()
+    if found != card.weights_sha256:
+        raise EncoderError(
+            f"{path} is damaged or was replaced: its sha256 is {found}, its card expects "
+            f"{card.weights_sha256}",
+            hint=_RESTORE_HINT,
+        )
+    return content
 
 
 def card_path(weights_path: Path) -> Path:
@@ -158,7 +175,7 @@ def _identity(card: ModelCard) -> dict[str, str]:
     """
     identity = {
         "format": f"{FORMAT} {FORMAT_VERSION}",
-        "architecture": {"type": ARCHITECTURE, **card.architecture.to_json()},
+        "architecture": typed(card.architecture),
         "features": card.features.version,
     }
     return {"voiceguard": json.dumps(identity, sort_keys=True)}
@@ -171,19 +188,45 @@ def _metadata(weights: bytes) -> dict[str, str]:
     return metadata
 
 
-def _build(path: Path, card: ModelCard, tensors: dict[str, torch.Tensor]) -> EcapaTdnn:
-    """A network whose tensors are these, after checking every name and shape."""
+def build(
+    card: ModelCard,
+    tensors: Mapping[str, torch.Tensor],
+    *,
+    found_in: str,
+    hint: str = _RESTORE_HINT,
+) -> nn.Module:
+    """A card's network with these tensors, in evaluation mode, after checking name and shape.
+
+    Args:
+        card: Of an architecture that is no program.
+        tensors: By the network's own names, in any precision.
+        found_in: What an error names: a file, a format.
+        hint: What an error advises.
+
+    Raises:
+        EncoderError: A tensor is missing, unknown, or of another shape.
+    """
+    if not isinstance(card.architecture, Buildable):
+        raise EncoderError(
+            f"{found_in} holds weights, but {card.architecture.TYPE!r} on its card is a program",
+            hint=hint,
+        )
     with torch.device("meta"):  # neither memory nor random numbers for weights to be replaced
-        network = EcapaTdnn(card.architecture)
+        network = card.architecture.build()
     expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     if found != expected:
         name = min(name for name, _ in expected.items() ^ found.items())
         raise EncoderError(
-            f"{path} does not hold the architecture of its card: {name} is "
+            f"{found_in} does not hold the architecture of its card: {name} is "
             f"{found.get(name, 'missing')} there, {expected.get(name, 'unknown')} by the card",
-            hint=_RESTORE_HINT,
+            hint=hint,
         )
+    for name, tensor in network.state_dict().items():
+        if tensor.is_floating_point() and not tensors[name].is_floating_point():
+            raise EncoderError(
+                f"{found_in} holds whole numbers where {name} has weights", hint=hint
+            )
     # Weights may be stored in half precision; running means and everything else run in float32.
     state = {
         name: tensor.float() if tensor.is_floating_point() else tensor

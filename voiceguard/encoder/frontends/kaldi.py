@@ -1,0 +1,163 @@
+"""Kaldi's log-mel filter bank, as WeSpeaker and 3D-Speaker feed it to their networks.
+
+Part of hop 3. In: mono samples at full scale 1.0. Out: ``(num_bands, frames)``. Frames that do not
+fit into the window whole are left out ("snip edges"), and nothing is padded, so every frame is an
+inner one; only the mean that is removed from each band belongs to the whole window.
+
+Source: Kaldi's ``compute-fbank-feats`` (src/feat/feature-window.cc, mel-computations.cc) as
+``torchaudio.compliance.kaldi.fbank`` repeats it with dither 0; a test holds this to that.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from voiceguard.encoder.frontends.base import FrontEnd
+from voiceguard.encoder.frontends.reading import parameters
+from voiceguard.encoder.torchaudio_compat import import_torchaudio
+from voiceguard.types import FRAME_SAMPLES, SAMPLE_RATE_HZ
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+REVISION = 1
+"""Raised when the code below changes its results for the same parameters."""
+
+WINDOW_SAMPLES = 400
+"""25 ms."""
+FFT_SAMPLES = 512
+PRE_EMPHASIS = 0.97
+FLOOR = torch.finfo(torch.float32).eps
+"""Power below it is raised to it before the logarithm."""
+SAMPLE_SCALES = (1.0, 32768.0)
+"""What full scale becomes: 3D-Speaker computes on [-1, 1], WeSpeaker on 16-bit integers' range."""
+POVEY_EXPONENT = 0.85
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KaldiFbankConfig:
+    """What differs between the projects; everything else is Kaldi's default."""
+
+    TYPE: ClassVar[str] = "kaldi_fbank"
+
+    num_bands: int = 80
+    window: str = "povey"
+    """"povey" (3D-Speaker) or "hamming" (WeSpeaker)."""
+    sample_scale: float = 1.0
+    """1.0 or 32768.0: samples are multiplied by it. It moves the floor of the logarithm."""
+    min_hz: float = 20.0
+    max_hz: float = 8000.0
+    subtract_mean: bool = True
+    """Whether each band's mean over the window is removed (cepstral mean subtraction)."""
+
+    def __post_init__(self) -> None:
+        if not 4 <= self.num_bands <= 256:  # noqa: PLR2004 - said in the message
+            raise ValueError(f"num_bands must be between 4 and 256, not {self.num_bands}")
+        if self.window not in {"povey", "hamming"}:
+            raise ValueError(f"window must be 'povey' or 'hamming', not {self.window!r}")
+        if self.sample_scale not in SAMPLE_SCALES:
+            raise ValueError(f"sample_scale must be 1 or 32768, not {self.sample_scale!r}")
+        if not 0 <= self.min_hz < self.max_hz <= SAMPLE_RATE_HZ / 2:
+            raise ValueError(
+                f"bands must lie between 0 and {SAMPLE_RATE_HZ // 2} Hz, not between "
+                f"{self.min_hz} and {self.max_hz}"
+            )
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> KaldiFbankConfig:
+        """Reads what ``to_json`` wrote.
+
+        Raises:
+            ValueError: See ``reading.parameters``.
+        """
+        return parameters(cls, values)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for a model's card."""
+        return {**asdict(self), "version": self.version}
+
+    @property
+    def version(self) -> str:
+        """Names everything that the features depend on; part of the encoder's id."""
+        mean = "/mean" if self.subtract_mean else ""
+        return (
+            f"kaldi-fbank-{REVISION}/{SAMPLE_RATE_HZ}hz/{self.window}-{WINDOW_SAMPLES}-"
+            f"{FFT_SAMPLES}-{FRAME_SAMPLES}/scale-{self.sample_scale:g}/mel-{self.num_bands}-"
+            f"{self.min_hz:g}-{self.max_hz:g}{mean}"
+        )
+
+    def build(self) -> KaldiFbank:
+        """The front end of these parameters."""
+        return KaldiFbank(self)
+
+
+class KaldiFbank(FrontEnd):
+    """See the module; frame ``k`` sees the samples from ``160 * k`` on."""
+
+    frame_samples = WINDOW_SAMPLES
+    offset_samples = 0
+
+    def __init__(self, config: KaldiFbankConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.frame_window: Tensor
+        self.mel_bands: Tensor
+        self.register_buffer("frame_window", _window(config.window), persistent=False)
+        self.register_buffer("mel_bands", _mel_bands(config), persistent=False)
+
+    def prepare(self, samples: Tensor) -> Tensor:
+        """``(num_samples,)`` to the same shape, on the scale that Kaldi's floor is meant for."""
+        return samples * self.config.sample_scale
+
+    def bands(self, frames: Tensor) -> Tensor:
+        """``(num_frames, 400)`` samples to ``(num_frames, num_bands)`` log power."""
+        if not len(frames):  # a window inside an earlier one; MKL can't transform nothing
+            return frames.new_empty(0, self.config.num_bands)
+        frames = frames - frames.mean(dim=1, keepdim=True)
+        # Inside the frame: its first sample is the one before itself, too.
+        before = torch.cat([frames[:, :1], frames[:, :-1]], dim=1)
+        emphasised = (frames - PRE_EMPHASIS * before) * self.frame_window
+        spectrum = torch.fft.rfft(emphasised, n=FFT_SAMPLES)  # (num_frames, bins)
+        power = spectrum.real.square() + spectrum.imag.square()
+        return torch.log((power @ self.mel_bands).clamp_min(FLOOR))
+
+    def finish(self, bands: Tensor) -> Tensor:
+        """``(num_frames, num_bands)`` to ``(num_bands, num_frames)``, without their mean."""
+        if self.config.subtract_mean:
+            bands = bands - bands.mean(dim=0)
+        return bands.T
+
+
+def _window(name: str) -> Tensor:
+    """``(400,)``; Kaldi's windows are symmetric ones."""
+    if name == "hamming":
+        return torch.hamming_window(WINDOW_SAMPLES, periodic=False)
+    return torch.hann_window(WINDOW_SAMPLES, periodic=False).pow(POVEY_EXPONENT)
+
+
+def _mel_bands(config: KaldiFbankConfig) -> Tensor:
+    """``(FFT_SAMPLES // 2 + 1, num_bands)`` triangles, equally wide and linear on the mel scale.
+
+    torchaudio's own, in its single precision: where a band holds but one bin near the triangle's
+    foot, another rounding would show in the logarithm.
+    """
+    import_torchaudio()
+    kaldi = importlib.import_module("torchaudio.compliance.kaldi")
+    triangles: Tensor
+    triangles, _ = kaldi.get_mel_banks(
+        num_bins=config.num_bands,
+        window_length_padded=FFT_SAMPLES,
+        sample_freq=float(SAMPLE_RATE_HZ),
+        low_freq=config.min_hz,
+        high_freq=config.max_hz,
+        vtln_low=100.0,  # used with a warp factor only, which there is none of
+        vtln_high=-500.0,
+        vtln_warp_factor=1.0,
+    )
+    # The bin at 8 kHz belongs to no band there.
+    return nn.functional.pad(triangles, (0, 1)).T.contiguous()

@@ -1,0 +1,92 @@
+"""The features of a stream's overlapping windows, without computing shared frames again.
+
+Part of hop 3, on the inference executor. Every window is treated as a recording of its own: its
+edges are padded and it is normalised as if nothing came before. But frames that touch no edge are
+the same in every window that holds them, so a stream computes those once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from voiceguard.types import FRAME_SAMPLES
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from voiceguard.encoder.frontends.base import FrontEnd
+
+KEPT_FRAMES = 512
+"""A stream keeps the newest 5.1 s: more than a window of 4 s and a hop reach back."""
+
+
+class RollingFeatures:
+    """One stream's features; equal to the front end's of each window to float32 rounding."""
+
+    def __init__(self, front_end: FrontEnd) -> None:
+        self._front_end = front_end
+        self._segment: int | None = None
+        self._first = 0
+        self._kept: Tensor | None = None  # (kept frames, num_bands), from frame _first on
+
+    def __call__(self, samples: Tensor, *, segment: int, first_sample: int) -> Tensor:
+        """Computes what no earlier window of this segment had, and reuses the rest.
+
+        Args:
+            samples: ``(num_samples,)``, at least as long as the front end needs.
+            segment: Numbers a stretch of continuous audio.
+            first_sample: The window's place in the stream, a multiple of FRAME_SAMPLES.
+
+        Returns:
+            ``(num_bands, num_frames)``, as the front end gives for these samples alone.
+
+        Raises:
+            ValueError: ``first_sample`` is not on the grid.
+        """
+        if first_sample % FRAME_SAMPLES:
+            raise ValueError(f"a window starts at {first_sample}, not on the 10 ms grid")
+        first = first_sample // FRAME_SAMPLES  # frames are counted from the stream's start
+        frames = self._front_end.frames(samples)  # (frames, frame_samples)
+        whole = range(first, first + len(frames))
+        inner = self._inner(whole, len(samples))
+        left, right = self._missing(segment, inner)
+        wanted = (range(whole.start, inner.start), left, right, range(inner.stop, whole.stop))
+        head, before, after, tail = self._bands(frames, first, wanted)
+        kept = before[:0] if self._kept is None else self._kept
+        known = torch.cat([before, kept, after])  # one stretch, the inner frames within it
+        known_first = self._first - len(before)
+        newest = max(len(known) - KEPT_FRAMES, 0)
+        self._first, self._kept = known_first + newest, known[newest:]
+        middle = known[inner.start - known_first : inner.stop - known_first]
+        return self._front_end.finish(torch.cat([head, middle, tail]))
+
+    def _inner(self, whole: range, num_samples: int) -> range:
+        """The frames of a window that neither edge has touched."""
+        edge = self._front_end.offset_samples
+        first_untouched = -(-(edge + self._front_end.reach_back) // FRAME_SAMPLES)
+        begin = min(whole.start + first_untouched, whole.stop)
+        num_whole = (num_samples + edge - self._front_end.frame_samples) // FRAME_SAMPLES + 1
+        return range(begin, max(begin, min(whole.start + num_whole, whole.stop)))
+
+    def _missing(self, segment: int, inner: range) -> tuple[range, range]:
+        """Frames to compute before and after the kept ones; forgets what does not adjoin."""
+        num_kept = 0 if self._kept is None else len(self._kept)
+        kept_stop = self._first + num_kept
+        if segment != self._segment or inner.start > kept_stop or inner.stop < self._first:
+            self._segment, self._first, self._kept = segment, inner.start, None
+            kept_stop = inner.start
+        before = range(inner.start, max(inner.start, self._first))
+        after = range(min(kept_stop, inner.stop), inner.stop)
+        return before, after
+
+    def _bands(self, frames: Tensor, first: int, wanted: tuple[range, ...]) -> tuple[Tensor, ...]:
+        """Bands of some frames of a window that begins with frame ``first``.
+
+        Returns:
+            ``(len(range), num_bands)`` for each range, computed in one go.
+        """
+        chosen = torch.cat([frames[span.start - first : span.stop - first] for span in wanted])
+        bands = self._front_end.bands(chosen)  # (chosen, num_bands)
+        return torch.split_with_sizes(bands, [len(span) for span in wanted])

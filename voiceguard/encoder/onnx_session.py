@@ -1,0 +1,101 @@
+"""ONNX Runtime, an optional package: opens a model from its bytes, on a device.
+
+Everything here is imported when an ONNX file is read, run or written, never before.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from voiceguard.errors import EncoderError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+INSTALL_HINT = "pip install 'voiceguard[onnx]'"
+
+_ERRORS_ONLY = 3
+_OPERATORS_ARE_MISSING = ("is not a registered function", "No Op registered", "NOT_IMPLEMENTED")
+
+
+def require(name: str, purpose: str) -> ModuleType:
+    """Imports an optional package.
+
+    Args:
+        name: Its import name.
+        purpose: What needs it, the sentence's subject: "running an ONNX encoder".
+
+    Raises:
+        EncoderError: It isn't installed.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise EncoderError(
+            f"{purpose} needs the package {name}, which can't be imported: {error}",
+            hint=INSTALL_HINT,
+        ) from error
+
+
+def open_session(
+    model: bytes, what: str, *, device: str = "cpu", num_threads: int = 1
+) -> tuple[Any, str]:
+    """An ``onnxruntime.InferenceSession`` and the device that it runs on ("cpu" or "cuda:N").
+
+    Args:
+        model: The file's content, without external data.
+        what: Names the file in errors.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        num_threads: How many CPU threads work on one input.
+
+    Raises:
+        EncoderError: onnxruntime is missing, can't use the device, or refuses the model.
+    """
+    onnxruntime = require("onnxruntime", "running an ONNX encoder")
+    index = _cuda_index(device, onnxruntime)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = num_threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _ERRORS_ONLY
+    # Idle threads must not spin: the daemon waits for speech most of the time.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    providers: list[Any] = ["CPUExecutionProvider"]
+    if index is not None:
+        providers.insert(0, ("CUDAExecutionProvider", {"device_id": index}))
+    try:
+        session = onnxruntime.InferenceSession(model, options, providers=providers)
+    except Exception as error:  # onnxruntime raises classes of its own for each kind of fault
+        raise EncoderError(
+            f"{what} can't be run by ONNX Runtime {onnxruntime.__version__}: {_first_line(error)}",
+            hint="A newer onnxruntime may know its operators; a damaged file must be restored."
+            if any(words in str(error) for words in _OPERATORS_ARE_MISSING)
+            else "Restore the file from where you have it.",
+        ) from error
+    return session, "cpu" if index is None else f"cuda:{index}"
+
+
+def _cuda_index(device: str, onnxruntime: ModuleType) -> int | None:
+    """Which CUDA device; None: the CPU.
+
+    Raises:
+        EncoderError: CUDA is asked for, and this onnxruntime can't.
+    """
+    if device == "cpu":
+        return None
+    available = onnxruntime.get_available_providers()
+    if "CUDAExecutionProvider" in available:
+        return int(device.partition(":")[2] or 0)
+    if device == "auto":
+        return None
+    raise EncoderError(
+        f"encoder.device is {device!r}, but onnxruntime {onnxruntime.__version__} has no CUDA: "
+        f"it offers {', '.join(available)}",
+        hint="Set device to 'auto' or 'cpu', or install onnxruntime-gpu in onnxruntime's place.",
+    )
+
+
+def _first_line(error: Exception) -> str:
+    """What is wrong, without the runtime's file names and line numbers."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:300] if lines else type(error).__name__
