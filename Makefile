@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 VENV := .venv
+# A file of tests per process; each holds an encoder, so there are never many.
+PYTEST_ARGS ?= --numprocesses=logical --maxprocesses=4 --dist=loadfile
 BIN := $(VENV)/bin
 
 # What tests and the demo's recordings need from the system.

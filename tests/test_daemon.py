@@ -8,10 +8,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from tests.fakes import NOON, CollectingSink, FakeSource, chunks, ended, listening, quiet, tone
+from tests.older_encoder import put_by
 from voiceguard.compose import assemble, open_store
 from voiceguard.daemon import Daemon
+from voiceguard.encoder.registry import (
+    DEFAULT_MODEL,
+    EncoderConfig,
+    calibration_path,
+    stated_encoder_id,
+)
 from voiceguard.errors import StateError, VoiceprintError
 from voiceguard.health import DaemonState
 from voiceguard.mqtt.topics import Command
@@ -94,6 +102,32 @@ async def test_it_says_ready_once_it_listens_and_stops_when_told(settings: Setti
         await until(ready.is_set, task=task)
         assert daemon.health.state is DaemonState.LISTENING
     assert source.closed.is_set()
+
+
+async def test_its_status_names_the_encoder_and_whether_it_is_calibrated(
+    settings: Settings, tmp_path: Path
+) -> None:
+    daemon = Daemon(settings, sources=[holding()])
+    async with running(daemon) as task:
+        await until(lambda: daemon.health.state is DaemonState.LISTENING, task=task)
+        encoder = daemon.status()["encoder"]
+    assert encoder == {
+        "name": DEFAULT_MODEL,
+        "encoder_id": stated_encoder_id("default"),
+        "is_calibrated": True,
+    }
+    path = put_by(tmp_path)
+    calibration_path(str(path)).unlink()
+    bare = settings.model_copy(
+        update={"encoder": EncoderConfig(model=str(path)), "state_dir": str(tmp_path / "other")}
+    )
+    daemon = Daemon(bare, sources=[holding()])
+    with capture_logs() as logged:
+        async with running(daemon) as task:
+            await until(lambda: daemon.health.state is DaemonState.LISTENING, task=task)
+            assert daemon.status()["encoder"]["is_calibrated"] is False
+    (warning,) = (each for each in logged if each["event"] == "encoder_uncalibrated")
+    assert "`voiceguard calibrate DIR`" in warning["hint"]
 
 
 async def test_a_second_daemon_on_the_same_state_is_refused(settings: Settings) -> None:

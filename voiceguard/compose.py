@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voiceguard.encoder import load_encoder
-from voiceguard.encoder.registry import calibration_path, cohort_path
+from voiceguard.encoder.installed import installed_models
+from voiceguard.encoder.registry import (
+    calibration_path,
+    cohort_path,
+    shipped_models,
+    stated_encoder_id,
+)
 from voiceguard.enrollment import Enrollment, foretell
 from voiceguard.gate import SpeechGate
 from voiceguard.judge import Judge
@@ -150,4 +156,15 @@ def calibration_in_force(settings: Settings, encoder_id: str) -> Path | None:
 
 def open_store(settings: Settings) -> VoiceprintStore:
     """The voiceprints of the state directory in force."""
-    return VoiceprintStore(state_dir(settings.state_dir), key_file=settings.key_file or None)
+    return VoiceprintStore(
+        state_dir(settings.state_dir),
+        key_file=settings.key_file or None,
+        encoder_name=lambda encoder_id: encoder_name(settings, encoder_id),
+    )
+
+
+def encoder_name(settings: Settings, encoder_id: str) -> str | None:
+    """What the encoder of that id is called here, by the cards; None: it is not here."""
+    directory = installed_in(settings)
+    known = (*shipped_models(), *installed_models(directory))
+    return next((each for each in known if stated_encoder_id(each, directory) == encoder_id), None)

@@ -120,6 +120,7 @@ class Daemon:
             with DaemonLock(self._state), self._stopping_on_signals():
                 loop = asyncio.get_running_loop()
                 self._kit = await loop.run_in_executor(self._inference, assemble, self._settings)
+                self._warn_of_no_calibration()
                 self._roster = Roster(self._kit, open_store(self._settings), self._io)
                 await self._roster.refresh()
                 await self._serve()
@@ -129,6 +130,13 @@ class Daemon:
             await self._history.finish(STOP_TIMEOUT_S)  # an error must not lose what was decided
             self._inference.shutdown(wait=False, cancel_futures=True)
             self._io.shutdown(wait=False, cancel_futures=True)
+
+    def _warn_of_no_calibration(self) -> None:
+        """Every decision will be inconclusive: said once, before somebody wonders."""
+        if self._kit.calibration is None:
+            info = self._kit.encoder.info
+            hint = "`voiceguard calibrate DIR` makes a calibration, after which start this again"
+            log.warning("encoder_uncalibrated", encoder=info.name, hint=hint)
 
     # --- start, life and end ----------------------------------------------------------------
 
@@ -353,7 +361,11 @@ class Daemon:
                 }
                 for name, stream in self._streams.items()
             },
-            "encoder": {"name": info.name, "encoder_id": info.encoder_id},
+            "encoder": {
+                "name": info.name,
+                "encoder_id": info.encoder_id,
+                "is_calibrated": self._kit.calibration is not None,
+            },
             "speakers": [name for name, _ in self._roster.speakers],
             "refused": {each.speaker: each.reason for each in self._roster.refusals},
         }

@@ -131,7 +131,8 @@ def check_model(settings: Settings) -> tuple[Check, str | None]:
             "model",
             Status.WARN,
             f"{detail}; not calibrated, so every decision will be inconclusive",
-            "use the shipped model, or calibrate this one",
+            "`voiceguard calibrate DIR` makes a calibration; `voiceguard models use default` goes "
+            "back to the shipped encoder",
         )
     else:
         check = Check("model", Status.OK, f"{detail}, calibrated")

@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli.command import voiceguard
 from voiceguard import side_by_side
-from voiceguard.cli import bench_encoders
+from voiceguard.cli import bench_encoders, output
 from voiceguard.encoder.registry import DEFAULT_MODEL, stated_encoder_id
 from voiceguard.errors import UsageError
 from voiceguard.side_by_side import ON_CPU, ON_CUDA, Measured, Place, Run, measure
@@ -81,9 +81,21 @@ def test_people_see_a_table(capsys: pytest.CaptureFixture[str]) -> None:
         [Measured(name="big", runs=runs), Measured(name="bad", runs=(), fault="no file")]
     )
     shown = capsys.readouterr()
-    for words in ("big", "CPU, 1 thread", "CPU, 2 threads", "CUDA, half", "0.0500", "2.00 M"):
+    for words in ("big", " 1 thread", " 2 threads", "CUDA, half", "0.0500", "2.00 M, 192"):
         assert words in shown.out
     assert "bad: no file" in shown.err
+
+
+def test_the_table_fits_a_narrow_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output.stdout, "width", 80)
+    runs = (_run(ON_CPU[0]), _run(ON_CPU[1]), _run(ON_CUDA))
+    bench_encoders._print([Measured(name="speechbrain-ecapa-voxceleb", runs=runs)])
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "…" not in "".join(lines)
+    assert sum("0.0500" in line and "300 MB" in line for line in lines) == len(runs)
 
 
 def test_a_name_that_is_not_here_is_an_error_before_the_work(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from tests.cli.command import voiceguard
 from tests.evaluation.voices import people, write_corpus, write_wav
 from tests.fakes import quiet
-from voiceguard.encoder.registry import find_model
+from voiceguard.encoder.registry import DEFAULT_MODEL, find_model
 from voiceguard.scoring.snorm import load_cohort
 
 if TYPE_CHECKING:
@@ -119,6 +119,14 @@ def test_what_cannot_be_evaluated_is_told_at_once(
     assert told in done.stderr
     assert "hint:" in done.stderr or "--split" in arguments
     assert "Traceback" not in done.stderr
+
+
+def test_one_encoder_under_two_names_is_told(tmp_path: Path) -> None:
+    write_corpus(tmp_path, people(2, utterances=1, second_session=0))
+    both = ("--model", DEFAULT_MODEL, "--model", "default")
+    done = voiceguard("evaluate", tmp_path, *both, "--no-decisions", state=tmp_path)
+    assert done.returncode == 2
+    assert f"--model {DEFAULT_MODEL} and --model default are one encoder" in done.stderr
 
 
 def test_one_speaker_or_missing_files_are_refused(tmp_path: Path) -> None:

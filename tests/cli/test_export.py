@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.cli.command import voiceguard
 from voiceguard.cli.export import FeaturesPlace, export_command
+from voiceguard.cli.models_import import import_model
 from voiceguard.encoder.checkpoints import detecting
 from voiceguard.encoder.checkpoints.sidecar import read_sidecar
 from voiceguard.encoder.export import Placement
@@ -60,10 +62,21 @@ def test_without_a_path_it_is_named_after_the_encoder(
         assert words in shown
 
 
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+    out = tmp_path / "default.onnx"
+    full = ("prlimit", "--fsize=100000")  # enough for the sidecar
+    done = voiceguard("models", "export", "--out", out, state=tmp_path / "state", prefix=full)
+    assert done.returncode == 1, done.stderr
+    assert f"cannot write {out}: File too large" in done.stderr
+    assert "--out" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_program_has_no_weights_to_export(tmp_path: Path) -> None:
     export_command(out=tmp_path / "default.onnx")
+    import_model(tmp_path / "default.onnx", name="program")
     with pytest.raises(EncoderError, match="there are no weights to export"):
-        export_command(out=tmp_path / "again.onnx", model=str(tmp_path / "default.onnx"))
+        export_command(out=tmp_path / "again.onnx", model="program")
 
 
 def test_the_option_and_the_function_know_the_same_places() -> None:

@@ -18,7 +18,8 @@ from tests.encoder import hub as fake
 from tests.encoder.checkpoints.made import make_speechbrain, make_taoruijie
 from tests.encoder.made_programs import WaveformModule, describe, save_script
 from voiceguard.cli import models
-from voiceguard.cli.models_import import DOWNLOADS, _name_of, import_model, pull_model
+from voiceguard.cli.models_import import DOWNLOADS, import_model, pull_model
+from voiceguard.cli.models_names import name_of
 from voiceguard.encoder import catalogue
 from voiceguard.encoder.catalogue import HubFile, KnownEncoder
 from voiceguard.encoder.checkpoints import native
@@ -90,7 +91,41 @@ def test_what_was_found_is_said_and_installed(
     ],
 )
 def test_a_name_is_made_of_the_files(path: str, name: str) -> None:
-    assert _name_of(Path(path)) == name
+    assert name_of(Path(path)) == name
+
+
+def test_what_no_reader_need_look_at_is_told_apart(checkpoint: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="nowhere does not exist"):
+        import_model(tmp_path / "nowhere", state_dir=tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match=r"the directory .*empty is empty"):
+        import_model(tmp_path / "empty", state_dir=tmp_path)
+    ours = find_model(DEFAULT_MODEL)
+    with pytest.raises(UsageError, match="is in voiceguard's own form already") as raised:
+        import_model(ours, state_dir=tmp_path)
+    assert f"--model {ours}" in raised.value.hint
+    import_model(checkpoint, name="tiny", state_dir=tmp_path)
+
+
+def test_a_taken_name_is_told_before_anything_is_read(
+    state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "nonsense").write_bytes(b"?")
+    with pytest.raises(UsageError, match="'tiny' is installed already"):
+        import_model(tmp_path / "nonsense", name="tiny", state_dir=state)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_publishers_figure_is_not_claimed_for_a_file_of_the_same_name(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import_model(checkpoint, name="titanet-large", state_dir=tmp_path)
+    row = _listed(tmp_path, capsys)["titanet-large"]
+    assert (row["state"], row["published"], row["licence"]) == (
+        "installed",
+        None,
+        "not stated in the checkpoint",
+    )
 
 
 def test_what_is_no_encoder_says_what_was_looked_for(tmp_path: Path) -> None:
@@ -133,7 +168,7 @@ def test_list_tells_shipped_installed_and_published_apart(
     capsys.readouterr()
     models.list_models(state_dir=state)
     shown = capsys.readouterr().out
-    for words in ("tiny", "not installed", "titanet-large", "CC-BY-NC-4.0", "its publisher says"):
+    for words in ("tiny", "not installed", "titanet-large", "CC-BY-NC-4.0", "publisher says"):
         assert words in shown
 
 
@@ -158,8 +193,20 @@ def test_verify_recomputes_hashes_and_golden_embeddings(
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [row["name"] for row in rows] == [DEFAULT_MODEL, "tiny"]
     assert rows[1]["deviation"] < 1e-3
+    assert models.verify("tiny", state_dir=state) == 0
+    assert "tiny: intact, and gives the very embedding" in capsys.readouterr().out
     with pytest.raises(UsageError, match="no encoder 'other' here"):
         models.verify("other", state_dir=state)
+
+
+def test_verify_says_what_is_missing_and_does_not_call_that_intact(
+    state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (models_dir(state) / "tiny" / "model.safetensors").unlink()
+    assert models.verify("tiny", state_dir=state) == 1
+    said = capsys.readouterr()
+    assert said.out == "tiny: not verified\n"
+    assert "fault:" in said.err
 
 
 def test_verify_tells_a_changed_file_and_a_machine_that_computes_otherwise(
@@ -189,12 +236,29 @@ def test_use_and_remove(state: Path, capsys: pytest.CaptureFixture[str]) -> None
         models.remove("tiny", state_dir=state)
     with pytest.raises(UsageError, match="is shipped with voiceguard"):
         models.remove(DEFAULT_MODEL, state_dir=state)
-    with pytest.raises(EncoderError, match="no encoder 'other'"):
+    with pytest.raises(UsageError, match="default can't be removed"):
+        models.remove("default", state_dir=state)
+    with pytest.raises(UsageError, match=r"no encoder 'other' here; there are .*tiny") as raised:
         models.use_model("other", state_dir=state)
+    assert "`voiceguard models import` or `pull`" in raised.value.hint
+    with pytest.raises(UsageError, match="titanet-large is published, and not") as raised:
+        models.use_model("titanet-large", state_dir=state)
+    assert "`voiceguard models pull titanet-large`" in raised.value.hint
+    with pytest.raises(UsageError, match="titanet-small is published, and not") as raised:
+        models.use_model("titanet-small", state_dir=state)
+    assert "`voiceguard models import FILE --name titanet-small`" in raised.value.hint
     models.use_model("default", state_dir=state)
     assert in_use(directory) is None
     models.remove("tiny", state_dir=state)
     assert installed_models(directory) == []
+
+
+def test_one_whose_card_is_damaged_is_not_chosen(state: Path) -> None:
+    (models_dir(state) / "tiny" / "model.json").write_text("{}")
+    with pytest.raises(EncoderError, match="the card of tiny is missing or damaged") as raised:
+        models.use_model("tiny", state_dir=state)
+    assert "`voiceguard models verify tiny`" in raised.value.hint
+    assert in_use(models_dir(state)) is None
 
 
 def test_a_configuration_that_names_an_encoder_comes_first(

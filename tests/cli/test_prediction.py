@@ -45,6 +45,13 @@ def test_where_nothing_is_known_nothing_is_foretold(capsys: pytest.CaptureFixtur
     assert prediction_plain([], PolicyConfig()) is None
 
 
+def test_without_a_calibration_that_is_the_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    show_prediction([], "anna", PolicyConfig(), num_takes=3, is_calibrated=False)
+    shown = capsys.readouterr().out
+    assert "this encoder has no calibration, so every decision will be inconclusive" in shown
+    assert "`voiceguard calibrate DIR`" in shown
+
+
 def test_json_names_occasion_length_and_rate() -> None:
     plain = prediction_plain(rates(SAME_OCCASION), PolicyConfig(p_fa=0.005))
     assert plain is not None

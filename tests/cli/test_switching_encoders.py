@@ -18,7 +18,8 @@ from voiceguard.cli.decide import verify
 from voiceguard.cli.migrate import migrate
 from voiceguard.cli.models_import import import_model
 from voiceguard.cli.models_use import use_model
-from voiceguard.encoder.registry import load_encoder, stated_encoder_id
+from voiceguard.cli.voiceprints import list_voiceprints
+from voiceguard.encoder.registry import DEFAULT_MODEL, load_encoder, stated_encoder_id
 from voiceguard.enrollment import Enrollment
 from voiceguard.errors import VoiceprintError
 from voiceguard.paths import models_dir
@@ -53,9 +54,12 @@ def test_after_a_switch_everything_says_how_to_go_on(
     import_model(make_speechbrain(tmp_path / "theirs"), name="tiny", state_dir=state)
     use_model("tiny", state_dir=state)
     said = capsys.readouterr().err
+    old_id, tiny_id = stated_encoder_id(DEFAULT_MODEL), stated_encoder_id("tiny", models_dir(state))
     for words in (
         "every decision is inconclusive (uncalibrated) until `voiceguard calibrate`",
-        "the voiceprint of 'robin' was made by encoder",
+        f"the voiceprint of 'robin' was made by encoder {old_id} ({DEFAULT_MODEL})",
+        f"the one in use is {tiny_id} (tiny)",
+        f"`voiceguard models use {DEFAULT_MODEL}` goes back to the encoder that made it",
         "`voiceguard voiceprints migrate robin` makes it anew",
         "no audio was kept to make it anew from: `voiceguard enroll sam --force`",
         "until it is restarted",
@@ -66,7 +70,6 @@ def test_after_a_switch_everything_says_how_to_go_on(
         verify("robin", TAKES[3], state_dir=state)
 
     assert migrate(["robin"], state_dir=state) == 0
-    tiny_id = stated_encoder_id("tiny", models_dir(state))
     assert store.load("robin").encoder_id == tiny_id
 
     undecided = voiceguard("verify", "robin", TAKES[3], "--json", state=state)
@@ -75,6 +78,17 @@ def test_after_a_switch_everything_says_how_to_go_on(
     assert (result["outcome"], result["reason"]) == ("inconclusive", "uncalibrated")
     assert result["scores"][0]["llr"] is None
     assert -1 <= result["scores"][0]["cosine"] <= 1
+    capsys.readouterr()
+    assert verify("robin", TAKES[3], state_dir=state) == 4
+    shown = capsys.readouterr().out
+    assert "inconclusive robin (uncalibrated)" in shown
+    assert "This encoder has no calibration" in shown
+    assert "`voiceguard calibrate` makes one" in shown
+    assert "LLR" not in shown
+    list_voiceprints(state_dir=state)
+    listed = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert " tiny " in listed["robin"]
+    assert f" {DEFAULT_MODEL} " in listed["sam"]
 
     corpus = tmp_path / "corpus"
     corpus.mkdir()

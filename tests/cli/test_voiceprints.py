@@ -35,7 +35,7 @@ def test_list_shows_who_is_enrolled_and_what_is_unusable(tmp_path: Path) -> None
     assert result.returncode == 0, result.stderr
     assert "Anna Ærlig" in result.stdout
     assert "16.5 s" in result.stdout
-    assert "unusable the voiceprint of 'bob' is truncated" in result.stdout
+    assert "unusable: the voiceprint of 'bob' is truncated" in result.stdout
 
 
 @pytest.mark.usefixtures("store")

@@ -1,4 +1,4 @@
-"""Small programs of the documented interfaces: ONNX graphs, and TorchScript modules."""
+"""Small programs of the documented interfaces, ONNX graphs and TorchScript modules, and a voice."""
 
 from __future__ import annotations
 
@@ -11,12 +11,18 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
+from tests.encoder.conftest import synthetic_voice
+from voiceguard.encoder import installed
+from voiceguard.encoder.checkpoints import detecting
+from voiceguard.encoder.registry import load_encoder
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 DIM = 6
 NUM_BANDS = 80
+VOICE = synthetic_voice(6.0) + np.random.default_rng(1).normal(0, 0.01, 96_000).astype(np.float32)
 
 
 def weights(num_in: int = NUM_BANDS, dim: int = DIM) -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -146,6 +152,18 @@ class Ecapa2Like(nn.Module):
         return torch.cat(found, dim=1)
 
 
+class LabelsInAList(nn.Module):
+    """Knows ECAPA2's labels as data."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.labels = ["gfe_1", "gfe_2", "pool", "attention", "embedding"]
+
+    def forward(self, audio: Tensor, label: str = "embedding") -> Tensor:
+        """``(1, samples)`` to something that depends on the label."""
+        return audio[:, :192] * self.labels.index(label)
+
+
 class WaveformModule(nn.Module):
     """``(1, samples)`` to ``(1, DIM)``."""
 
@@ -186,3 +204,16 @@ def save_script(path: Path, module: nn.Module) -> Path:
         warnings.simplefilter("ignore", DeprecationWarning)  # torch.jit.script is deprecated
         torch.jit.script(module).save(str(path))  # type: ignore[no-untyped-call]
     return path
+
+
+def bring(
+    program: Path,
+    models_dir: Path,
+    *,
+    trust: bool = False,
+    device: str = "auto",
+    num_threads: int = 1,
+) -> Any:  # noqa: ANN401 - one of programs' encoders, each test knows which
+    """Imported as "mine", and loaded again."""
+    installed.install(detecting.read(program, name="mine"), models_dir, trust=trust)
+    return load_encoder("mine", device, num_threads, models_dir=models_dir)

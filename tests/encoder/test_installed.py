@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -170,6 +171,32 @@ def test_removing_needs_a_model_that_is_not_in_use(models: Path, imported: Impor
         installed.remove("tiny", models)
     with pytest.raises(EncoderError, match="no encoder 'tiny'"):
         find_model("tiny", models)
+
+
+def test_what_a_killed_import_left_behind_is_deleted_by_the_next(
+    models: Path, imported: Imported
+) -> None:
+    leftover = models / ".importing-abc"
+    leftover.mkdir(parents=True)
+    (leftover / "model.safetensors").write_bytes(bytes(1000))
+    installed.install(imported, models)
+    assert [path.name for path in models.iterdir()] == ["tiny"]
+    leftover.mkdir()
+    installed.remove("tiny", models)
+    assert list(models.iterdir()) == []
+
+
+def test_an_import_waits_for_another_and_does_not_delete_its_files(
+    models: Path, imported: Imported
+) -> None:
+    with installed._aside(models) as partial:
+        second = threading.Thread(target=installed.install, args=(imported, models), daemon=True)
+        second.start()
+        second.join(0.3)
+        assert second.is_alive()
+        assert [path.name for path in models.iterdir()] == [partial.name]
+    second.join(30)
+    assert [path.name for path in models.iterdir()] == ["tiny"]
 
 
 def test_what_is_half_imported_is_no_model(models: Path, imported: Imported) -> None:

@@ -1,9 +1,8 @@
-"""Programs as encoders: the numbers of their documented front ends, streams, hashes and trust."""
+"""Programs as encoders: the numbers of their documented front ends, streams."""
 
 from __future__ import annotations
 
 import importlib
-import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,12 +10,12 @@ import onnxruntime
 import pytest
 import torch
 
-from tests.encoder.conftest import synthetic_voice
 from tests.encoder.made_programs import (
-    Ecapa2Like,
+    VOICE,
     FeaturesModule,
     TwoResults,
     WaveformModule,
+    bring,
     describe,
     save_features_graph,
     save_script,
@@ -24,30 +23,14 @@ from tests.encoder.made_programs import (
     weights,
 )
 from voiceguard.encoder import installed
-from voiceguard.encoder.checkpoints import detecting
-from voiceguard.encoder.programs import Ecapa2Encoder, OnnxEncoder, TorchScriptEncoder
+from voiceguard.encoder.programs import OnnxEncoder
 from voiceguard.encoder.registry import load_encoder
 from voiceguard.encoder.torchaudio_compat import import_torchaudio
-from voiceguard.errors import AudioError, EncoderError, UsageError
+from voiceguard.errors import AudioError, EncoderError
 from voiceguard.types import Samples, Window
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-VOICE = synthetic_voice(6.0) + np.random.default_rng(1).normal(0, 0.01, 96_000).astype(np.float32)
-
-
-def bring(
-    program: Path,
-    models_dir: Path,
-    *,
-    trust: bool = False,
-    device: str = "auto",
-    num_threads: int = 1,
-) -> Any:  # noqa: ANN401 - one of programs' encoders, each test knows which
-    """Imported as "mine", and loaded again."""
-    installed.install(detecting.read(program, name="mine"), models_dir, trust=trust)
-    return load_encoder("mine", device, num_threads, models_dir=models_dir)
 
 
 def kaldi_features(samples: Samples, *, window: str, scale: float) -> np.ndarray[Any, Any]:
@@ -138,38 +121,19 @@ def test_bad_audio_is_refused(tmp_path: Path) -> None:
         encoder.embed(np.full(16_000, np.nan, np.float32))
 
 
-def test_a_file_that_was_changed_after_its_import_is_not_run(tmp_path: Path) -> None:
-    bring(save_features_graph(tmp_path / "model.onnx"), tmp_path / "models")
-    path = tmp_path / "models" / "mine" / "model.onnx"
-    content = bytearray(path.read_bytes())
-    content[-20] ^= 1
-    path.write_bytes(content)
-    with pytest.raises(EncoderError, match="is damaged or was replaced"):
-        load_encoder("mine", models_dir=tmp_path / "models")
-
-
-def test_torchscript_needs_trust_and_its_file_the_hash_that_was_trusted(tmp_path: Path) -> None:
-    models_dir = tmp_path / "models"
-    program = save_script(tmp_path / "ecapa2.pt", Ecapa2Like())
-    with pytest.raises(UsageError, match="is a program") as caught:
-        bring(program, models_dir)
-    assert "--trust" in caught.value.hint
-    assert installed.installed_models(models_dir) == []
-    bring(program, models_dir, trust=True)
-    save_script(models_dir / "mine" / "model.pt", WaveformModule())
-    with pytest.raises(EncoderError, match="is damaged or was replaced"):
-        load_encoder("mine", models_dir=models_dir)
-
-
-def test_a_card_that_lost_its_trust_runs_nothing(tmp_path: Path) -> None:
-    models_dir = tmp_path / "models"
-    bring(save_script(tmp_path / "ecapa2.pt", Ecapa2Like()), models_dir, trust=True)
-    card_file = models_dir / "mine" / "model.json"
-    card = json.loads(card_file.read_text())
-    assert card.pop("is_trusted") is True
-    card_file.write_text(json.dumps(card))
-    with pytest.raises(EncoderError, match="nobody has said may run"):
-        load_encoder("mine", models_dir=models_dir)
+@pytest.mark.parametrize("kind", ["onnx", "torchscript"])
+def test_audio_longer_than_a_window_of_the_daemon_may_be_the_shortest(
+    tmp_path: Path, kind: str
+) -> None:
+    """What it is tried with is as long as it needs."""
+    if kind == "onnx":
+        program = save_waveform_graph(tmp_path / "model.onnx")
+    else:
+        program = save_script(tmp_path / "model.pt", WaveformModule())
+    describe(program, min_seconds=5.5)
+    encoder = bring(program, tmp_path / "models", trust=True)
+    assert encoder.info.min_window_s == 5.5
+    assert np.isfinite(encoder.embed(VOICE)).all()
 
 
 @pytest.mark.parametrize(
@@ -191,77 +155,6 @@ def test_a_module_that_gives_something_else_is_not_installed(
         bring(program, tmp_path / "models", trust=True)
     assert caught.value.hint
     assert installed.installed_models(tmp_path / "models") == []
-
-
-# --- ECAPA2, by the documented interface: the published file is not here ---------------------
-
-
-@pytest.fixture(scope="module")
-def ecapa2(tmp_path_factory: pytest.TempPathFactory) -> Ecapa2Encoder:
-    directory = tmp_path_factory.mktemp("ecapa2")
-    program = save_script(directory / "ecapa2.pt", Ecapa2Like())
-    loaded = bring(program, directory / "models", trust=True, device="cpu")
-    assert isinstance(loaded, Ecapa2Encoder)
-    return loaded
-
-
-def test_the_waveform_goes_in_as_it_is(ecapa2: Ecapa2Encoder) -> None:
-    expected = Ecapa2Like()(torch.from_numpy(VOICE).unsqueeze(0))[0].detach().numpy()
-    found = ecapa2.raw(VOICE)
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
-    np.testing.assert_array_equal(found, ecapa2.features(VOICE, ["embedding"])["embedding"])
-
-
-def test_features_come_by_label_whatever_the_order(ecapa2: Ecapa2Encoder) -> None:
-    labels = ["embedding", "attention", "pool", "gfe_2", "gfe_1"]
-    found = ecapa2.features(VOICE, labels)
-    assert [(label, len(found[label])) for label in found] == [
-        ("embedding", 192),
-        ("attention", 3072),
-        ("pool", 3072),
-        ("gfe_2", 2048),
-        ("gfe_1", 2048),
-    ]
-    np.testing.assert_allclose(found["gfe_2"], 2 * found["gfe_1"], rtol=1e-6)
-    np.testing.assert_allclose(found["attention"] / 4, found["pool"] / 3, rtol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("labels", "message"),
-    [
-        (["gfe_3"], "no features 'gfe_3'; it has gfe_1, gfe_2, pool, attention, embedding"),
-        ([""], "no features ''"),
-        (["pool", "pool"], "each label once"),
-        ([], "each label once"),
-    ],
-)
-def test_labels_that_it_has_not_are_refused(
-    ecapa2: Ecapa2Encoder, labels: list[str], message: str
-) -> None:
-    with pytest.raises(UsageError, match=message):
-        ecapa2.features(VOICE, labels)
-
-
-def test_features_of_bad_audio_are_refused(ecapa2: Ecapa2Encoder) -> None:
-    with pytest.raises(AudioError, match="too short"):
-        ecapa2.features(VOICE[:1000], ["pool"])
-    with pytest.raises(AudioError, match="no features: its samples are far outside"):
-        ecapa2.features(VOICE[:16_000] * np.float32(1e30), ["pool"])
-
-
-def test_a_layer_of_another_size_is_told(tmp_path: Path) -> None:
-    program = save_script(tmp_path / "ecapa2.pt", Ecapa2Like(pool_dim=1536))
-    encoder = bring(program, tmp_path / "models", trust=True, device="cpu")
-    with pytest.raises(EncoderError, match=r"gives \(1, 1536\) where .* \(1, 3072\)"):
-        encoder.features(VOICE, ["pool"])
-
-
-def test_other_programs_have_no_features(tmp_path: Path) -> None:
-    program = save_script(tmp_path / "model.pt", WaveformModule())
-    describe(program)
-    encoder = bring(program, tmp_path / "models", trust=True)
-    assert isinstance(encoder, TorchScriptEncoder)
-    assert not isinstance(encoder, Ecapa2Encoder)
 
 
 def test_the_number_of_threads_and_the_device_are_onnxruntimes(tmp_path: Path) -> None:

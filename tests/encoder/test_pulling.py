@@ -112,6 +112,21 @@ def test_a_hub_that_gives_another_commit_is_not_believed(
         pull(KNOWN, tmp_path)
 
 
+@pytest.mark.usefixtures("hub")
+def test_a_full_disk_is_not_blamed_on_the_network(tmp_path: Path) -> None:
+    """By a process that may write no larger files: this one's limits stay as they are."""
+    code = (
+        "import resource, signal, sys; from pathlib import Path; "
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20)); "
+        "from tests.encoder.test_pulling import SINGLE, pull; pull(SINGLE, Path(sys.argv[1]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert "StateError: cannot write embedding_model.ckpt: File too large" in done.stderr
+
+
 def test_a_file_that_was_changed_is_deleted(hub: fake.Hub, tmp_path: Path) -> None:
     """Its size and its etag fit: only the catalogue knows."""
     hub.repositories["someone/some-encoder"]["embedding_model.ckpt"] = WEIGHTS[::-1]

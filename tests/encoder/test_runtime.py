@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from tests.encoder.conftest import synthetic_voice
+from voiceguard.encoder.frontends.kaldi import KaldiFbankConfig
 from voiceguard.encoder.registry import load_encoder
-from voiceguard.encoder.runtime import find_device
+from voiceguard.encoder.runtime import TorchEncoder, find_device
 from voiceguard.errors import AudioError, EncoderError
-from voiceguard.types import Samples, Window
+from voiceguard.types import EncoderInfo, Samples, Window
 
 if TYPE_CHECKING:
     from voiceguard.protocols import Encoder
@@ -125,6 +126,24 @@ def test_read_only_memory_will_do_and_is_not_kept(encoder: Encoder) -> None:
     samples.setflags(write=True)
     samples[:] = 0.0
     assert np.array_equal(before, encoder.embed(VOICE[:16000]))
+
+
+def test_a_network_without_biases_is_taken() -> None:
+    """Behind the subtraction of the mean it makes zeros, or rounding, of anything constant."""
+    matrix = torch.randn(8, 80, generator=torch.Generator().manual_seed(0))
+    largest = []
+
+    def network(features: torch.Tensor) -> torch.Tensor:
+        largest.append(float(features.abs().max()))
+        return matrix @ features.abs().mean(1)
+
+    info = EncoderInfo(
+        encoder_id="0" * 16, name="plain", embedding_dim=8, num_parameters=640, min_window_s=0.5
+    )
+    encoder = TorchEncoder(info, KaldiFbankConfig().build(), network, torch.device("cpu"))
+    assert len(largest) == 1  # it was tried
+    assert largest[0] > 1.0
+    assert np.linalg.norm(encoder.embed(VOICE[:16000])) == pytest.approx(1.0, abs=1e-6)
 
 
 def test_a_device_that_is_not_there_is_an_error_with_a_way_out() -> None:

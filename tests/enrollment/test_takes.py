@@ -106,6 +106,15 @@ def test_another_persons_take_is_found_whichever_came_first() -> None:
     assert "cosine" in describe(enrollment.reports[0])
 
 
+def test_a_wrong_take_does_not_lower_what_the_right_ones_agree() -> None:
+    voices = ((ANNA_HZ, 1), (ANNA_HZ, 2), (BOB_HZ, 3))
+    right, also_right, wrong = (assess(voice(4.0, pitch_hz=hz, seed=seed)) for hz, seed in voices)
+    alone = compare_takes([right, also_right])
+    among = compare_takes([right, also_right, wrong], LIMITS)
+    assert [each.agreement for each in among[:2]] == [each.agreement for each in alone]
+    assert among[2].problems == (Problem.DOES_NOT_MATCH,)
+
+
 def test_without_a_majority_nobody_is_believed() -> None:
     takes = [assess(voice(4.0, pitch_hz=hz, seed=i)) for i, hz in enumerate((ANNA_HZ, BOB_HZ) * 2)]
     assert all(

@@ -163,7 +163,7 @@ def test_an_enrollment_that_is_broken_off_stores_nothing(state: Path, trouble: s
             process.send_signal(signal.SIGINT)
         else:
             pulse.kill()
-        _, rest = process.communicate(timeout=10)
+        _, rest = process.communicate(timeout=60)
     assert process.returncode == (130 if trouble == "ctrl-c" else 5)
     assert ("error: interrupted" if trouble == "ctrl-c" else "error: the microphone") in rest
     assert "Traceback" not in rest

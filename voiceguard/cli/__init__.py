@@ -6,6 +6,7 @@ error that a person can cause or mend ends here as two lines and an exit code, n
 
 from __future__ import annotations
 
+import inspect
 import os
 import signal
 import sys
@@ -92,6 +93,22 @@ app.add_typer(voiceprints.app, name="voiceprints")
 app.add_typer(models.app, name="models")
 app.add_typer(bench.app, name="bench", epilog=EXIT_CODES)
 app.add_typer(config.app, name="config")
+
+
+def _unwrap(group: typer.Typer) -> None:
+    """Makes every docstring's paragraph one line: its line breaks are the source's, not help's."""
+    infos: list[Any] = [*group.registered_commands]
+    if group.registered_callback is not None and not isinstance(group.info.help, str):
+        infos.append(group.registered_callback)
+    for info in infos:
+        paragraphs = inspect.cleandoc(info.callback.__doc__ or "").split("\n\n")
+        info.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+    for inner in group.registered_groups:
+        if inner.typer_instance is not None:
+            _unwrap(inner.typer_instance)
+
+
+_unwrap(app)
 
 
 def main() -> NoReturn:

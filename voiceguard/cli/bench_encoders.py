@@ -9,9 +9,10 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from voiceguard.cli.models_names import check_here
 from voiceguard.cli.options import ConfigOption, JsonOption, StateDirOption, overrides
 from voiceguard.cli.output import print_json, stderr, stdout
-from voiceguard.errors import ExitCode, UsageError
+from voiceguard.errors import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,18 +42,14 @@ def bench_encoders(
 
     directory = installed_in(load_settings(config, **overrides(state_dir=state_dir)))
     known = [*shipped_models(), *installed_models(directory)]
-    for name in names or ():
-        if name not in known:
-            raise UsageError(
-                f"there is no encoder {name!r} here", hint=f"there are {', '.join(known)}"
-            )
+    chosen = [check_here(name, directory) for name in names or known]
     found: list[Measured] = []
     with stderr.status("") as status:
 
         def show(name: str, place: Place) -> None:
             status.update(f"{name}, {place}")
 
-        for name in names or known:
+        for name in dict.fromkeys(chosen):
             found.append(measure(name, directory, on_progress=show))
             if json_lines:
                 print_json({**found[-1].as_dict(), "cores": os.cpu_count()})
@@ -67,15 +64,21 @@ def _print(found: Sequence[Measured]) -> None:
         title_justify="left",
         box=None,
     )
-    table.add_column("encoder", no_wrap=True)
+    table.add_column("encoder", overflow="fold")
     table.add_column("on", no_wrap=True)
-    titles = ("1 s", "2 s", "3 s", "rolling RTF", "memory", "start-up", "parameters", "dimensions")
-    for title in titles:
-        table.add_column(title, justify="right")
+    for title in ("1 s", "2 s", "3 s", "RTF", "memory", "start"):
+        table.add_column(title, justify="right", no_wrap=True)
     for each in found:
         for number, run in enumerate(each.runs):
-            table.add_row(each.name if number == 0 else "", *_cells(run))
-    stdout.print(table)
+            sizes = f"  {run.num_parameters / 1e6:.2f} M, {run.embedding_dim}"
+            about = {0: each.name, 1: sizes}.get(number, "")
+            table.add_row(about, *_cells(run))
+    if any(each.runs for each in found):
+        stdout.print(table)
+        stdout.print(
+            "[dim]below a name: parameters, dimensions; RTF: seconds of work per second of speech, "
+            "windows as the daemon cuts them; start: Python, torch and the first embedding[/]"
+        )
     for each in found:
         if each.fault:
             stderr.print(f"[bold red]fault:[/] {each.name}: {escape(each.fault)}", soft_wrap=True)
@@ -84,12 +87,11 @@ def _print(found: Sequence[Measured]) -> None:
 def _cells(run: Run) -> list[str]:
     windows = [run.window_ms.get(length) for length in ("1", "2", "3")]
     half = ", half" if run.precision == "half" else ""
+    where = str(run.place).removeprefix("CPU, ")
     return [
-        f"{run.place}{half}",
+        f"{where}{half}",
         *("-" if each is None else f"{each:.1f}" for each in windows),
         f"{run.rolling_rtf:.4f}",
         f"{run.memory_mb:.0f} MB",
         f"{run.start_up_s:.1f} s",
-        f"{run.num_parameters / 1e6:.2f} M",
-        str(run.embedding_dim),
     ]

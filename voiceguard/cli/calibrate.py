@@ -16,7 +16,13 @@ from voiceguard.cli.corpora import (
     show_progress,
     tell_skips,
 )
-from voiceguard.cli.options import ConfigOption, DeviceOption, JsonOption, ModelOption
+from voiceguard.cli.options import (
+    ConfigOption,
+    DeviceOption,
+    JsonOption,
+    ModelOption,
+    StateDirOption,
+)
 from voiceguard.cli.output import print_json, stdout
 from voiceguard.errors import UsageError
 
@@ -43,6 +49,7 @@ def cohort(
         int | None, typer.Option(min=2, help="How many of them a trial is compared with.")
     ] = None,
     config: ConfigOption = None,
+    state_dir: StateDirOption = None,
     model: ModelOption = None,
     device: DeviceOption = None,
     json_lines: JsonOption = False,
@@ -55,7 +62,9 @@ def cohort(
     from voiceguard.scoring.snorm import save_cohort
 
     corpus = read_corpus(directory, split=split)
-    with measuring_kit(config, model, device, with_cohort=False, with_calibration=False) as kit:
+    with measuring_kit(
+        config, model, device, state_dir=state_dir, with_cohort=False, with_calibration=False
+    ) as kit:
         path = out or cohort_path(kit.settings.encoder.model, installed_in(kit.settings))
         made, skips = make_cohort(
             kit, corpus, min_speech_s=min_seconds, top_k=top_k or TOP_K, track=show_progress
@@ -110,6 +119,7 @@ def calibrate(
     split: SplitOption = None,
     num_enroll: EnrollOption = 3,
     config: ConfigOption = None,
+    state_dir: StateDirOption = None,
     model: ModelOption = None,
     device: DeviceOption = None,
     json_lines: JsonOption = False,
@@ -128,7 +138,7 @@ def calibrate(
 
     corpus = read_corpus(directory, split=split, min_speakers=calibrating.MIN_SPEAKERS)
     plan = Plan(num_enroll=num_enroll, noises=conditions_of(noise, rir))
-    with measuring_kit(config, model, device, with_calibration=False) as kit:
+    with measuring_kit(config, model, device, state_dir=state_dir, with_calibration=False) as kit:
         shipped = None if from_scratch else _shipped(kit)
         path = _writable(out or _own_file(kit))
         run = calibrating.calibrate(

@@ -12,6 +12,7 @@ import typer
 
 from voiceguard.cli.options import overrides
 from voiceguard.cli.output import stderr
+from voiceguard.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -42,6 +43,7 @@ def load_kit(
     model: str | None,
     device: str | None,
     *,
+    state_dir: Path | None = None,
     with_cohort: bool = True,
     with_calibration: bool = True,
 ) -> Kit:
@@ -52,7 +54,7 @@ def load_kit(
     from voiceguard.scoring.snorm import load_cohort
     from voiceguard.settings import load_settings
 
-    settings = load_settings(config, **overrides(model=model, device=device))
+    settings = load_settings(config, **overrides(state_dir=state_dir, model=model, device=device))
     configure_logging(settings.log)
     with stderr.status("loading the encoder"):
         if with_calibration:
@@ -71,6 +73,7 @@ def measuring_kit(
     model: str | None,
     device: str | None,
     *,
+    state_dir: Path | None = None,
     with_cohort: bool = True,
     with_calibration: bool = True,
 ) -> Iterator[Kit]:
@@ -78,10 +81,29 @@ def measuring_kit(
     from voiceguard.evaluation.cache import RememberingEncoder, cache_dir
 
     kit = load_kit(
-        config, model, device, with_cohort=with_cohort, with_calibration=with_calibration
+        config,
+        model,
+        device,
+        state_dir=state_dir,
+        with_cohort=with_cohort,
+        with_calibration=with_calibration,
     )
     with RememberingEncoder(kit.encoder, cache_dir()) as remembering:
         yield replace(kit, encoder=remembering)
+
+
+def check_distinct(models: Sequence[str | None], kit: Kit) -> None:
+    """Refuses one encoder under two names: "default" is the one in use, not the shipped one."""
+    from voiceguard.compose import installed_in
+    from voiceguard.encoder.registry import DEFAULT_MODEL, resolve_name
+
+    directory = installed_in(kit.settings)
+    meant = [resolve_name(each, directory) for each in models if each is not None]
+    if twice := {each for each in meant if meant.count(each) > 1}:
+        raise UsageError(
+            f"--model {twice.pop()} and --model default are one encoder: it is the one in use",
+            hint=f"the shipped one is --model {DEFAULT_MODEL}",
+        )
 
 
 def show_progress(items: Sequence[_T], description: str) -> Iterable[_T]:

@@ -18,6 +18,8 @@ from voiceguard.cli.options import (
 )
 from voiceguard.cli.output import format_llr, print_json, stdout, styled_outcome
 from voiceguard.errors import ExitCode
+from voiceguard.explain import explain
+from voiceguard.types import Reason
 
 if TYPE_CHECKING:
     from voiceguard.judge import Judgement
@@ -110,7 +112,9 @@ def _print(file: Path, judgement: Judgement) -> None:
     best = judgement.scores[0] if judgement.scores else None
     who = judgement.speaker or (f"best: {best.speaker}" if best else "")
     stdout.print(f"{styled_outcome(judgement.outcome)} {who} [dim]({judgement.reason})[/]")
-    if best is not None:
+    if best is not None and best.llr is None:
+        stdout.print(f"  cosine {best.cosine:.2f}")
+    elif best is not None:
         stdout.print(
             f"  LLR {format_llr(best.llr)}, {format_llr(judgement.accept_llr)} needed at "
             f"p_fa {judgement.p_fa:g}; cosine {best.cosine:.2f}"
@@ -121,3 +125,5 @@ def _print(file: Path, judgement: Judgement) -> None:
         markup=False,
         soft_wrap=True,
     )
+    if judgement.reason is Reason.UNCALIBRATED or judgement.reason is Reason.NO_VOICEPRINTS:
+        stdout.print(f"  {explain(judgement_payload(judgement))}", markup=False, soft_wrap=True)

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voiceguard.cli.options import ConfigOption, DeviceOption, JsonOption, ModelOption, overrides
+from voiceguard.cli.options import (
+    ConfigOption,
+    DeviceOption,
+    JsonOption,
+    ModelOption,
+    StateDirOption,
+    overrides,
+)
 from voiceguard.cli.output import print_json, stderr, stdout
 from voiceguard.errors import AudioError, EncoderError, ExitCode
 
@@ -34,6 +41,7 @@ def embed(
         ),
     ] = None,
     config: ConfigOption = None,
+    state_dir: StateDirOption = None,
     model: ModelOption = None,
     device: DeviceOption = None,
     json_lines: JsonOption = False,
@@ -50,7 +58,7 @@ def embed(
     from voiceguard.logs import configure_logging
     from voiceguard.settings import load_settings
 
-    settings = load_settings(config, **overrides(model=model, device=device))
+    settings = load_settings(config, **overrides(state_dir=state_dir, model=model, device=device))
     configure_logging(settings.log)
     kit = assemble(settings)
     compute = _embedding_of(kit) if features is None else _features_of(kit, features)

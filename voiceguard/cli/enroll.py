@@ -139,6 +139,7 @@ def enroll(
             voiceprint.display_name,
             settings.policy,
             num_takes=len(latest_takes(voiceprint)),
+            is_calibrated=kit.calibration is not None,
         )
         _tell_next(voiceprint, source)
         if audio is not None:

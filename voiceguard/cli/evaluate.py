@@ -19,11 +19,12 @@ from voiceguard.cli.corpora import (
     DirArgument,
     EnrollOption,
     SplitOption,
+    check_distinct,
     load_kit,
     show_progress,
     tell_skips,
 )
-from voiceguard.cli.options import ConfigOption, DeviceOption, JsonOption
+from voiceguard.cli.options import ConfigOption, DeviceOption, JsonOption, StateDirOption
 from voiceguard.cli.output import print_json, stderr, stdout
 from voiceguard.errors import UsageError
 
@@ -102,6 +103,7 @@ def evaluate(
         typer.Option(help="Write curves and tables to this HTML file.", show_default=False),
     ] = None,
     config: ConfigOption = None,
+    state_dir: StateDirOption = None,
     device: DeviceOption = None,
     json_lines: JsonOption = False,
 ) -> None:
@@ -120,7 +122,8 @@ def evaluate(
     listed = None if trials is None else _trial_list(trials, directory)
     corpus = None if listed else _read(directory, split)
     models: list[str | None] = [*dict.fromkeys(model or [])] or [None]
-    kit = load_kit(config, models[0], device)
+    kit = load_kit(config, models[0], device, state_dir=state_dir)
+    check_distinct(models, kit)
     decides = decisions and corpus is not None
     choice = choose(kit, corpus, wanted) if corpus is not None and decides else None
     entrants = _entrants(kit, [name for name in models[1:] if name is not None])

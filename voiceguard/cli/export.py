@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from voiceguard.cli.options import ConfigOption, JsonOption, ModelOption, overrides
+from voiceguard.cli.options import ConfigOption, JsonOption, ModelOption, StateDirOption, overrides
 from voiceguard.cli.output import print_json, stdout
 
 
@@ -36,6 +36,7 @@ def export_command(
     ] = FeaturesPlace.OUTSIDE,
     model: ModelOption = None,
     config: ConfigOption = None,
+    state_dir: StateDirOption = None,
     json_lines: JsonOption = False,
 ) -> None:
     """Export an ECAPA-TDNN to ONNX, its time axis dynamic, with a sidecar that describes it.
@@ -43,15 +44,15 @@ def export_command(
     ONNX Runtime runs the file on several lengths, and nothing is written unless it gives what torch
     gives. `voiceguard models import FILE.onnx` brings it back. Needs the extra onnx.
     """
+    from voiceguard.compose import installed_in
     from voiceguard.encoder.checkpoints import native
     from voiceguard.encoder.export import Placement, export_onnx
     from voiceguard.encoder.registry import find_model
-    from voiceguard.errors import EncoderError
-    from voiceguard.paths import models_dir, state_dir
+    from voiceguard.errors import EncoderError, StateError
     from voiceguard.settings import load_settings
 
-    settings = load_settings(config, **overrides(model=model))
-    path = find_model(settings.encoder.model, models_dir(state_dir(settings.state_dir)))
+    settings = load_settings(config, **overrides(state_dir=state_dir, model=model))
+    path = find_model(settings.encoder.model, installed_in(settings))
     if path.suffix != ".safetensors":
         raise EncoderError(
             f"encoder {settings.encoder.model!r} is the program {path}: there are no weights to "
@@ -59,9 +60,14 @@ def export_command(
             hint="Copy that file, or choose another encoder with --model.",
         )
     card, network = native.load(path)
-    exported = export_onnx(
-        card, network, out or Path(f"{card.name}.onnx"), features=Placement(features.value)
-    )
+    target = out or Path(f"{card.name}.onnx")
+    try:
+        exported = export_onnx(card, network, target, features=Placement(features.value))
+    except OSError as error:
+        raise StateError(
+            f"cannot write {target}: {error.strerror or error}",
+            hint="Free some space, or choose another place with --out.",
+        ) from error
     seconds = [round(each, 2) for each in exported.checked_s]
     if json_lines:
         print_json(
@@ -75,13 +81,13 @@ def export_command(
             }
         )
         return
-    sidecar, error = exported.sidecar, exported.max_relative_error
+    sidecar, deviation = exported.sidecar, exported.max_relative_error
     given = f"{sidecar.input} ({sidecar.layout.value})"
     taken = f"{sidecar.output} ({sidecar.embedding_dim})"
     lengths = ", ".join(f"{each:g}" for each in seconds)
     for line in (
         f"{exported.path}: {exported.num_bytes / 1e6:.1f} MB, {given} in, {taken} out",
         f"{exported.sidecar_path}: describes it",
-        f"ONNX Runtime on {lengths} s gives what torch gives, to {error:.1g} of the largest entry",
+        f"ONNX Runtime gives what torch gives on {lengths} s, to {deviation:.1g} of the largest",
     ):
         stdout.print(line, markup=False, soft_wrap=True)

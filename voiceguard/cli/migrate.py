@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from voiceguard.migration import Migration
+    from voiceguard.voiceprints.store import VoiceprintStore
 
 _STYLES = {
     "migrated": "bold green",
@@ -99,7 +100,7 @@ def migrate(
                 print_json(_payload(done[-1]))
     finally:  # Ctrl-C included: what is done is done, and is said
         if not json_lines and done:
-            _print(done, loaded.info.encoder_id)
+            _print(done, store, loaded.info.encoder_id)
     return ExitCode.OK if all(each.is_well for each in done) else ExitCode.FAILURE
 
 
@@ -114,7 +115,7 @@ def _payload(migration: Migration) -> dict[str, Any]:
     }
 
 
-def _print(migrations: Sequence[Migration], encoder_id: str) -> None:
+def _print(migrations: Sequence[Migration], store: VoiceprintStore, encoder_id: str) -> None:
     table = Table("speaker", "", "takes", "from encoder", "why", box=None)
     for each in migrations:
         style = _STYLES[each.status]
@@ -122,11 +123,11 @@ def _print(migrations: Sequence[Migration], encoder_id: str) -> None:
             each.speaker,
             f"[{style}]{each.status.replace('_', ' ')}[/]",
             f"{each.num_migrated} of {each.num_templates}" if each.num_migrated else "-",
-            each.encoder_id or "-",
+            escape(store.describe_encoder(each.encoder_id)) if each.encoder_id else "-",
             escape(each.reason),
         )
     stdout.print(table)
     for each in migrations:
         if each.hint:
             stdout.print(f"{each.speaker}: {escape(each.hint)}", soft_wrap=True)
-    stdout.print(f"[dim]to encoder {encoder_id}[/]")
+    stdout.print(f"[dim]to encoder {escape(store.describe_encoder(encoder_id))}[/]")

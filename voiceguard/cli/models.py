@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from voiceguard.cli.export import export_command
-from voiceguard.cli.models_about import examine, rows
+from voiceguard.cli.models_about import examine
 from voiceguard.cli.models_import import import_model, pull_model
-from voiceguard.cli.models_show import megabytes, millions, print_card, print_known
+from voiceguard.cli.models_list import list_models
+from voiceguard.cli.models_names import check_here
+from voiceguard.cli.models_show import print_card, print_known
 from voiceguard.cli.models_use import use_model
 from voiceguard.cli.options import ConfigOption, JsonOption, StateDirOption, overrides
 from voiceguard.cli.output import print_json, stderr, stdout
@@ -42,50 +43,7 @@ app = typer.Typer(
 NameOption = Annotated[str, typer.Argument(metavar="NAME", help="An installed encoder.")]
 
 
-@app.command("list")
-def list_models(
-    config: ConfigOption = None,
-    state_dir: StateDirOption = None,
-    json_lines: JsonOption = False,
-) -> None:
-    """List the encoders that are shipped, installed, and known to be published elsewhere.
-
-    Any .safetensors file with its card works as well. Published figures are their publishers'
-    own, on other trials than voiceguard's.
-    """
-    found = rows(_settings(config, state_dir))
-    if json_lines:
-        for row in found:
-            print_json(asdict(row))
-        return
-    here = _table("encoder id", "parameters", "dimensions", "file", "calibrated", "from")
-    published = _table("parameters", "dimensions", "its publisher says", "from")
-    for row in found:
-        about = [row.name, escape(row.licence or "?"), _COMMERCIAL[row.commercial_use]]
-        sizes = [millions(row.num_parameters), str(row.embedding_dim or "?")]
-        source = escape(row.source.partition(" (")[0].partition("@")[0] or "-")
-        if row.state == "known":
-            published.add_row(*about, *sizes, escape(row.published or "-"), source)
-            continue
-        state = "[bold green]in use[/]" if row.is_in_use else row.state
-        file, calibrated = megabytes(row.num_bytes), "yes" if row.is_calibrated else "no"
-        here.add_row(*about, row.encoder_id or "-", *sizes, file, calibrated, f"{source}, {state}")
-    stdout.print(here)
-    stdout.print("\npublished, not installed; `voiceguard models pull NAME`, `models info NAME`:")
-    stdout.print(published)
-
-
-_COMMERCIAL = {None: "?", True: "yes", False: "[yellow]no[/]"}
-
-
-def _table(*titles: str) -> Table:
-    """Begins with name and licence, which are never cut."""
-    table = Table(box=None)
-    for title in ("name", "licence", "commercial"):
-        table.add_column(title, no_wrap=True)
-    for title in titles:
-        table.add_column(title, overflow="fold")
-    return table
+app.command("list")(list_models)
 
 
 @app.command()
@@ -147,24 +105,31 @@ def verify(
     from voiceguard.encoder.registry import shipped_models
 
     settings = _settings(config, state_dir)
-    known = [*shipped_models(), *installed_models(_directory(settings))]
-    if name is not None and name not in known:
-        raise UsageError(f"there is no encoder {name!r} here", hint=f"there are {', '.join(known)}")
+    known = (*shipped_models(), *installed_models(_directory(settings)))
     all_intact = True
-    for each in known if name is None else [name]:
+    for each in known if name is None else [check_here(name, _directory(settings))]:
         with stderr.status(each):
             result = _verified(each, settings)
         all_intact &= result["is_intact"]
         if json_lines:
             print_json(result)
             continue
-        golden = result["deviation"]
-        told = "" if golden is None else f", golden embedding to {golden:.0e} of its largest entry"
-        state = "[green]intact[/]" if result["is_intact"] else "[bold red]not intact[/]"
+        told = _told_golden(result["deviation"]) if result["is_intact"] else ""
+        state = "[green]intact[/]" if result["is_intact"] else "[bold red]not verified[/]"
         stdout.print(f"{each}: {state}{told}", soft_wrap=True)
         if result["fault"]:
             stderr.print(f"[bold red]fault:[/] {escape(result['fault'])}", soft_wrap=True)
+        if result["hint"]:
+            stderr.print(f"[bold]hint:[/] {escape(result['hint'])}", soft_wrap=True)
     return ExitCode.OK if all_intact else ExitCode.FAILURE
+
+
+def _told_golden(deviation: float | None) -> str:
+    if deviation is None:
+        return " by its hash (its card holds no embedding to compare with)"
+    if deviation == 0:
+        return ", and gives the very embedding that it gave then"
+    return f", and gives the embedding that it gave then, to {deviation:.0e} of its largest entry"
 
 
 def _verified(name: str, settings: Settings) -> dict[str, Any]:
@@ -172,7 +137,7 @@ def _verified(name: str, settings: Settings) -> dict[str, Any]:
     from voiceguard.encoder.checkpoints import native
     from voiceguard.encoder.registry import find_model, load_file
 
-    fault, deviation = "", None
+    fault, hint, deviation = "", "", None
     try:
         path = find_model(name, _directory(settings))
         card = native.read_card(native.card_path(path))
@@ -185,8 +150,14 @@ def _verified(name: str, settings: Settings) -> dict[str, Any]:
                     f"(at most {golden.TOLERANCE:g}): this machine computes something else"
                 )
     except EncoderError as error:
-        fault = str(error)
-    return {"name": name, "is_intact": not fault, "deviation": deviation, "fault": fault}
+        fault, hint = str(error), error.hint
+    return {
+        "name": name,
+        "is_intact": not fault,
+        "deviation": deviation,
+        "fault": fault,
+        "hint": hint,
+    }
 
 
 @app.command()
@@ -201,8 +172,11 @@ def remove(
     from voiceguard.encoder.registry import shipped_models
 
     settings = _settings(config, state_dir)
-    if name in shipped_models():
-        raise UsageError(f"{name} is shipped with voiceguard, not installed", hint="Let it be.")
+    if name == "default" or name in shipped_models():
+        raise UsageError(
+            f"{name} can't be removed: what is shipped with voiceguard goes with voiceguard",
+            hint="`voiceguard models list` shows what is installed.",
+        )
     if settings.encoder.model == name:
         raise UsageError(
             f"{name} is in use: the configuration names it",

@@ -58,7 +58,7 @@ def rows(settings: Settings) -> list[Row]:
 def _row(settings: Settings, name: str, state: str, in_use: str) -> Row:
     """By the card's plain values: an unreadable card is `models verify`'s to tell."""
     from voiceguard.compose import installed_in
-    from voiceguard.encoder.catalogue import FREE, find_known
+    from voiceguard.encoder.catalogue import FREE
     from voiceguard.encoder.registry import (
         DEFAULT_MODEL,
         calibration_path,
@@ -75,7 +75,6 @@ def _row(settings: Settings, name: str, state: str, in_use: str) -> Row:
         card = {}
     encoder_id = stated_encoder_id(name, directory)
     own = own_calibration_file(state_dir(settings.state_dir), encoder_id or "-")
-    known = find_known(name)
     commercial_use = card.get("commercial_use")
     if commercial_use is None and card.get("licence") in FREE:
         commercial_use = True
@@ -91,7 +90,7 @@ def _row(settings: Settings, name: str, state: str, in_use: str) -> Row:
         is_calibrated=own.is_file() or calibration_path(name, directory).is_file(),
         licence=card.get("licence"),
         commercial_use=commercial_use,
-        published=card.get("published") or (known.published if known else None),
+        published=card.get("published"),
         source=card.get("source") or ("voiceguard" if state == "shipped" else ""),
     )
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
+from voiceguard.cli.models_names import check_path, free_name, name_of
 from voiceguard.cli.options import ConfigOption, JsonOption, StateDirOption, overrides
 from voiceguard.cli.output import print_json, stderr, stdout
 from voiceguard.errors import StateError, UsageError
@@ -39,7 +40,9 @@ TrustOption = Annotated[
 ]
 NameOption = Annotated[
     str | None,
-    typer.Option("--name", help="What to call it; the file's name without.", show_default=False),
+    typer.Option(
+        "--name", help="What to call it; without: as the file or the list does.", show_default=False
+    ),
 ]
 
 
@@ -68,10 +71,11 @@ def import_model(
     form. `voiceguard models use NAME` then chooses it.
     """
     from voiceguard.encoder.checkpoints.detecting import reader_of
-    from voiceguard.encoder.installed import check_name, install
+    from voiceguard.encoder.installed import install
 
     directory = _directory(config, state_dir)
-    chosen = check_name(name or _name_of(path))
+    check_path(path)
+    chosen = free_name(name or name_of(path), directory)
     with _beside(path, sidecar) as readable, stderr.status(f"reading {path.name}"):
         reader = reader_of(readable)
         imported = reader.read(readable, name=chosen)
@@ -101,7 +105,7 @@ def pull_model(
         list[str] | None,
         typer.Option(
             "--file",
-            help="Of a repository that is not in the list: what to fetch, again and again. "
+            help="Of a repository that is not in the list: what to fetch; may be given again. "
             "Without: SpeechBrain's two files.",
             show_default=False,
         ),
@@ -119,17 +123,11 @@ def pull_model(
     Its licence is shown first; one that does not allow everybody's use, or that is not known, must
     be accepted. HF_ENDPOINT names another hub. A pull that broke off goes on where it stopped.
     """
-    from voiceguard.encoder.installed import check_name, installed_models
     from voiceguard.encoder.pulling import pull
 
     known = _wanted(name, tuple(files or ()), revision)
     directory = _directory(config, state_dir)
-    called = check_name(own_name or known.name)
-    if called in installed_models(directory):
-        raise UsageError(
-            f"a model {called!r} is installed already",
-            hint=f"`voiceguard models remove {called}`, or another name with --name.",
-        )
+    called = free_name(own_name or known.name, directory)
     if known.needs_trust and not trust:
         raise UsageError(
             f"{known.name} is a program (TorchScript): it can do anything that you can do when it "
@@ -252,14 +250,6 @@ def _beside(path: Path, sidecar: Path | None) -> Iterator[Path]:
         except OSError as error:
             raise StateError(f"cannot read the sidecar {sidecar}: {error.strerror}") from error
         yield linked
-
-
-def _name_of(path: Path) -> str:
-    """A name that a model may have, out of a file's."""
-    stem = path.resolve().name
-    for suffix in (".nemo", ".onnx", ".pt", ".model", ".ckpt"):
-        stem = stem.removesuffix(suffix)
-    return re.sub(r"[^a-z0-9._-]+", "-", stem.lower()).strip("-._")[:64] or "imported"
 
 
 def _say_found(format_name: str, imported: Imported) -> None:

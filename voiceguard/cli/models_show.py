@@ -31,7 +31,7 @@ def print_card(known: Mapping[str, Any]) -> None:
     )
     _say(f"licence {escape(known['licence'])}{_use(known.get('commercial_use'))}")
     if known.get("source"):
-        _say(f"from {escape(known['source'])}, {escape(known.get('origin_format', ''))}")
+        _say(f"{escape(origin(known['source']))}, {escape(known.get('origin_format', ''))}")
     if known.get("published"):
         _say(f"its publisher says: {escape(known['published'])}")
     _say(f"\n[bold]Trained on[/] {escape(known['trained_on'])}")
@@ -122,6 +122,11 @@ def megabytes(num_bytes: int | None) -> str:
     return "no file" if num_bytes is None else f"{num_bytes / 1e6:.1f} MB"
 
 
+def origin(source: str) -> str:
+    """A card's source as the end of a sentence: "from DIRECTORY", "exported from NAME"."""
+    return source if source.startswith("exported from ") else f"from {source}"
+
+
 def _use(commercial_use: bool | None) -> str:
     return {None: "", True: " (commercial use allowed)", False: " (no commercial use)"}[
         commercial_use
@@ -137,8 +142,17 @@ def print_known(known: KnownEncoder) -> None:
     _say(f"{millions(known.num_parameters)} parameters, {dimensions} dimensions")
     if known.published:
         _say(f"its publisher says: {escape(known.published)}")
-    if known.hub is not None:
-        trust = " --trust" if known.needs_trust else ""
-        _say(f"`voiceguard models pull {known.name}{trust}` fetches and installs it")
-    else:
-        _say(f"fetch it there, then `voiceguard models import FILE --name {known.name}`")
+    if known.needs_trust:
+        _say("a program (TorchScript): it can do anything that you can do when it runs")
+    _say(how_to_get(known))
+
+
+def how_to_get(known: KnownEncoder) -> str:
+    """The command, for people."""
+    if known.hub is None:
+        return (
+            f"fetch it at {known.elsewhere}, then "
+            f"`voiceguard models import FILE --name {known.name}`"
+        )
+    trust = " --trust" if known.needs_trust else ""
+    return f"`voiceguard models pull {known.name}{trust}` fetches and installs it"

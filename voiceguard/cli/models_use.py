@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
+from voiceguard.cli.models_names import check_here
 from voiceguard.cli.options import ConfigOption, JsonOption, StateDirOption, overrides
 from voiceguard.cli.output import print_json, stderr, stdout
-from voiceguard.errors import VoiceguardError
+from voiceguard.errors import EncoderError, VoiceguardError
 
 if TYPE_CHECKING:
     from voiceguard.settings import Settings
@@ -31,13 +32,18 @@ def use_model(
     """
     from voiceguard.compose import installed_in
     from voiceguard.encoder.installed import use
-    from voiceguard.encoder.registry import find_model, resolve_name
+    from voiceguard.encoder.registry import DEFAULT_MODEL, resolve_name, stated_encoder_id
     from voiceguard.settings import load_settings
 
     settings = load_settings(config, **overrides(state_dir=state_dir))
     directory = installed_in(settings)
     if name != "default":
-        find_model(name, directory)  # says which there are
+        check_here(name, directory)
+    if stated_encoder_id(name if name != "default" else DEFAULT_MODEL, directory) is None:
+        raise EncoderError(
+            f"the card of {name} is missing or damaged, so it can't be used",
+            hint=f"`voiceguard models verify {name}` says more.",
+        )
     use(name, directory)
     chosen = resolve_name("default", directory)
     known = _consequences(settings, chosen)

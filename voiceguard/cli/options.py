@@ -17,7 +17,7 @@ StateDirOption = Annotated[
     Path | None,
     typer.Option(
         "--state-dir",
-        help="Where voiceprints and history live (VOICEGUARD_STATE_DIR).",
+        help="Where voiceprints, history and encoders live (VOICEGUARD_STATE_DIR).",
         show_default=False,
     ),
 ]

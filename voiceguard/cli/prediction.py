@@ -43,7 +43,12 @@ def prediction_plain(rates: Sequence[PredictedRate], policy: PolicyConfig) -> di
 
 
 def show_prediction(
-    rates: Sequence[PredictedRate], name: str, policy: PolicyConfig, *, num_takes: int
+    rates: Sequence[PredictedRate],
+    name: str,
+    policy: PolicyConfig,
+    *,
+    num_takes: int,
+    is_calibrated: bool = True,
 ) -> None:
     """A sentence and a small table.
 
@@ -52,7 +57,15 @@ def show_prediction(
         name: The speaker's, for people.
         policy: What an accept asks for.
         num_takes: That the ranges rest on.
+        is_calibrated: Whether the encoder decides anything at all.
     """
+    if not is_calibrated:
+        stdout.print(
+            "no prediction: this encoder has no calibration, so every decision will be "
+            "inconclusive; `voiceguard calibrate DIR` makes one",
+            soft_wrap=True,
+        )
+        return
     if not rates:
         stdout.print("[dim]no prediction: this encoder's calibration has no data for one[/]")
         return

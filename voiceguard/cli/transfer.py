@@ -187,7 +187,11 @@ def _passphrase(file: Path | None, *, confirm: bool) -> str:
         try:
             lines = file.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            raise StateError(f"cannot read the passphrase file {file}: {error}") from error
+            why = getattr(error, "strerror", None) or "it is no UTF-8 text"
+            raise StateError(
+                f"cannot read the passphrase file {file}: {why}",
+                hint="check its name and permissions",
+            ) from error
         passphrase = lines[0] if lines else ""
         return check_passphrase(passphrase) if confirm else passphrase
     if not sys.stdin.isatty():
@@ -222,7 +226,9 @@ def _read(file: Path) -> bytes:
         with file.open("rb") as opened:
             content = opened.read(MAX_FILE_BYTES + 1)
     except OSError as error:
-        raise VoiceprintError(f"cannot read {file}: {error.strerror}") from error
+        raise VoiceprintError(
+            f"cannot read {file}: {error.strerror}", hint="check its name and permissions"
+        ) from error
     if len(content) > MAX_FILE_BYTES:
         raise VoiceprintError(f"{file} is larger than any export of voiceprints")
     return content

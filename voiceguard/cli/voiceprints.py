@@ -35,7 +35,7 @@ def list_voiceprints(
     json_lines: JsonOption = False,
 ) -> None:
     """List everybody who is enrolled, and the files that can't be used, with the reason."""
-    from voiceguard.compose import installed_in, open_store
+    from voiceguard.compose import encoder_name, installed_in, open_store
     from voiceguard.encoder.registry import stated_encoder_id
 
     settings = _settings(config, state_dir)
@@ -71,7 +71,7 @@ def list_voiceprints(
             str(len(voiceprint.templates)),
             f"{_speech_s(voiceprint):.1f} s",
             "-" if store.audio_bytes(voiceprint.speaker) is None else "kept",
-            voiceprint.encoder_id,
+            encoder_name(settings, voiceprint.encoder_id) or voiceprint.encoder_id,
             _local(voiceprint.updated_at),
         )
     stdout.print(table)
@@ -102,7 +102,7 @@ def show(
     stdout.print(f"consent given {_local(voiceprint.consent_at)}")
     stdout.print(f"enrolled {_local(voiceprint.created_at)}")
     stdout.print(f"changed {_local(voiceprint.updated_at)}")
-    stdout.print(f"encoder {voiceprint.encoder_id}")
+    stdout.print(f"encoder {store.describe_encoder(voiceprint.encoder_id)}")
     stdout.print(_describe_audio(audio), soft_wrap=True)
     table = Table("take", "label", "speech", "SNR", "to the others", "recorded", box=None)
     agreements = take_agreements(voiceprint)
@@ -236,7 +236,8 @@ def _describe_audio(audio: dict[str, Any] | None) -> str:
 
 
 def _print_unusable(reason: str, hint: str) -> None:
-    stdout.print(f"[bold red]unusable[/] {escape(reason)} [dim]{escape(hint)}[/]", soft_wrap=True)
+    told = f"{escape(reason)}: {escape(hint)}" if hint else escape(reason)
+    stdout.print(f"[bold red]unusable:[/] {told}", soft_wrap=True)
 
 
 def _settings(config: Path | None, state_dir: Path | None) -> Settings:

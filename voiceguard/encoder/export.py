@@ -92,14 +92,13 @@ def export_onnx(
     content = _content(card, onnx_ecapa.onnx_model(network, inside))
     seconds = (max(card.min_window_s, FRAME_S), *CHECKED_S)
     error = _largest_error(content, card, network, sidecar, seconds)
-    if not error <= MAX_RELATIVE_ERROR:
-        raise EncoderError(
-            f"the exported encoder differs from torch's by {error:.2g} of the embedding's largest "
-            f"entry; at most {MAX_RELATIVE_ERROR:g} is accepted, so nothing was written",
-            hint=f"Report it with the versions of torch ({torch.__version__}) and onnxruntime.",
-        )
+    _check_error(error)
     _write(sidecar_path(path), sidecar.to_text().encode())
-    _write(path, content)
+    try:
+        _write(path, content)
+    except OSError:  # a sidecar alone would be in the way of the next attempt
+        sidecar_path(path).unlink(missing_ok=True)
+        raise
     return Exported(
         path=path,
         sidecar_path=sidecar_path(path),
@@ -176,6 +175,15 @@ def _largest_error(
         found = torch.from_numpy(session.run([onnx_ecapa.OUTPUT], feed)[0])
         errors.append((found - expected).abs().max() / expected.abs().max())
     return float(torch.stack(errors).max())  # torch's: NaN is the largest of all
+
+
+def _check_error(error: float) -> None:
+    if not error <= MAX_RELATIVE_ERROR:
+        raise EncoderError(
+            f"the exported encoder differs from torch's by {error:.2g} of the embedding's largest "
+            f"entry; at most {MAX_RELATIVE_ERROR:g} is accepted, so nothing was written",
+            hint=f"Report it with the versions of torch ({torch.__version__}) and onnxruntime.",
+        )
 
 
 def _check_path(path: Path) -> None:

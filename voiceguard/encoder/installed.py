@@ -12,6 +12,8 @@ any foreign format. A directory appears whole or not at all. Importing this modu
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import re
 import shutil
@@ -25,6 +27,8 @@ from voiceguard.errors import AudioError, EncoderError, StateError, UsageError
 from voiceguard.paths import is_there, make_private_dir
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from voiceguard.encoder.checkpoints.card import ModelCard
     from voiceguard.encoder.checkpoints.imported import Imported
 
@@ -38,6 +42,7 @@ MAX_PROGRAM_BYTES = 2**31
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _RESERVED = frozenset({"default", "resemblyzer", IN_USE_NAME})
 _PARTIAL = ".importing-"
+"""How a directory begins that is not a model yet, or no longer."""
 
 
 def check_name(name: str) -> str:
@@ -143,12 +148,8 @@ def remove(name: str, models_dir: Path) -> None:
             f"the model {name!r} is in use",
             hint="Choose another first: `voiceguard models use default`.",
         )
-    doomed = Path(tempfile.mkdtemp(prefix=_PARTIAL, dir=models_dir))
-    try:  # out of sight in one step, so that nobody loads half of it
+    with _aside(models_dir) as doomed:  # out of sight in one step: nobody loads half of it
         (models_dir / name).rename(doomed / name)
-        shutil.rmtree(doomed)
-    except OSError as error:
-        raise _not_written(models_dir, error) from error
 
 
 def install(imported: Imported, models_dir: Path, *, trust: bool = False) -> ModelCard:
@@ -168,27 +169,51 @@ def install(imported: Imported, models_dir: Path, *, trust: bool = False) -> Mod
         StateError: The directory cannot be written.
     """
     name = check_name(imported.card.name)
-    if is_there(models_dir / name):
-        raise UsageError(
-            f"a model {name!r} is installed already",
-            hint=f"`voiceguard models remove {name}`, or choose another name with --name.",
-        )
-    if imported.card.architecture.TYPE in TRUST_NEEDED and not trust:
+    needs_trust = imported.card.architecture.TYPE in TRUST_NEEDED
+    if needs_trust and not trust:
         raise UsageError(
             f"{imported.program} is a program (TorchScript): it can do anything that you can do "
             "when it runs",
             hint="If you trust where it comes from: --trust. Its hash is stored and checked.",
         )
-    make_private_dir(models_dir)
-    partial = Path(tempfile.mkdtemp(prefix=_PARTIAL, dir=models_dir))
-    try:
-        card = _write(replace(imported.card, is_trusted=trust), imported, partial)
+    with _aside(models_dir) as partial:
+        if is_there(models_dir / name):
+            raise UsageError(
+                f"a model {name!r} is installed already",
+                hint=f"`voiceguard models remove {name}`, or choose another name with --name.",
+            )
+        card = _write(replace(imported.card, is_trusted=needs_trust), imported, partial)
         partial.rename(models_dir / name)
+    return card
+
+
+@contextlib.contextmanager
+def _aside(models_dir: Path) -> Iterator[Path]:
+    """A directory in ``models_dir`` that nobody looks into; what is left in it is deleted.
+
+    One process at a time, so that what a killed one left behind can be deleted first.
+
+    Raises:
+        StateError: The directory cannot be written, here or by whoever uses it.
+    """
+    make_private_dir(models_dir)
+    try:
+        lock = os.open(models_dir, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise _not_written(models_dir, error) from error
+    partial = None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for leftover in models_dir.glob(f"{_PARTIAL}*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        partial = Path(tempfile.mkdtemp(prefix=_PARTIAL, dir=models_dir))
+        yield partial
     except OSError as error:
         raise _not_written(models_dir, error) from error
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return card
+        if partial is not None:
+            shutil.rmtree(partial, ignore_errors=True)
+        os.close(lock)
 
 
 def _write(card: ModelCard, imported: Imported, directory: Path) -> ModelCard:

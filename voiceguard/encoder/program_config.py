@@ -99,9 +99,6 @@ class Ecapa2Config(_Plain):
         _check_sizes(self.embedding_dim, self.min_frames)
 
 
-ProgramConfig = OnnxConfig | TorchScriptConfig | Ecapa2Config
-
-
 def _check_sizes(embedding_dim: int, min_frames: int) -> None:
     if not 1 <= embedding_dim <= MAX_EMBEDDING_DIM:
         raise ValueError(

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 
 from voiceguard.encoder.checkpoints import native
-from voiceguard.encoder.checkpoints.kinds import TRUST_NEEDED
 from voiceguard.encoder.onnx_session import open_session
 from voiceguard.encoder.program_config import (
     ECAPA2_DIMS,
@@ -55,6 +54,11 @@ def load(
         EncoderError: The file is missing, damaged or was replaced; it may not run; it can't run
             here; it gives something else than its card says.
     """
+    if not card.is_program:
+        raise EncoderError(
+            f"{path} is a program, but {card.architecture.TYPE!r} on its card is none",
+            hint=_IMPORT_AGAIN,
+        )
     content = native.read_verified(path, card)
     try:
         if card.architecture.TYPE == OnnxConfig.TYPE:
@@ -117,7 +121,7 @@ class TorchScriptEncoder(TorchEncoder):
     def __init__(
         self, card: ModelCard, content: bytes, *, device: str = "auto", num_threads: int = 1
     ) -> None:
-        if card.architecture.TYPE in TRUST_NEEDED and not card.is_trusted:
+        if not card.is_trusted:
             raise EncoderError(
                 f"encoder {card.name} is a program (TorchScript) that nobody has said may run here",
                 hint="If you trust where it comes from: `voiceguard models import --trust`.",

@@ -10,6 +10,7 @@ The hub's address is huggingface_hub's business, and so ``HF_ENDPOINT`` chooses 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 MAX_FILE_BYTES = 2**31
 """The largest speaker encoders have 1.3 GB; a larger file is something else."""
+
+_DISK_REFUSES = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
+"""What writing says, without a file's name; anything else is the network's."""
 
 _AGAIN = "Give the command again: it goes on where it stopped."
 
@@ -184,8 +188,13 @@ class _Told:
             if isinstance(error, kind):
                 status = getattr(getattr(error, "response", None), "status_code", "?")
                 return EncoderError(message.format(status=status), hint=hint)
-        if isinstance(error, OSError) and error.filename is not None:
-            return StateError(f"cannot write {error.filename}: {error.strerror}")
+        if isinstance(error, OSError) and (
+            error.filename is not None or error.errno in _DISK_REFUSES
+        ):
+            return StateError(
+                f"cannot write {error.filename or self._file.name}: {error.strerror}",
+                hint=f"Free some space, or choose another --state-dir. {_AGAIN}",
+            )
         if isinstance(error, OSError) or type(error).__module__.startswith("http"):
             # httpx's errors, under whatever name huggingface_hub brings it along
             return EncoderError(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from voiceguard import paths
-from voiceguard.encoder.checkpoints.kinds import PROGRAMS, TRUST_NEEDED
+from voiceguard.encoder.checkpoints.kinds import PROGRAMS
 from voiceguard.encoder.installed import in_use, installed_file, installed_models
 from voiceguard.errors import EncoderError, VoiceguardError
 
@@ -31,7 +31,8 @@ better weights are shipped."""
 RESEMBLYZER = "resemblyzer"
 """Development only: the weights inside the package of that name (extra ``rivals``)."""
 
-_SUFFIXES = (".safetensors", ".onnx", ".pt")
+WEIGHTS_SUFFIX = ".safetensors"
+_FOREIGN_SUFFIXES = (".onnx", ".pt", ".pth", ".nemo", ".model", ".ckpt")
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 
@@ -92,7 +93,7 @@ def find_model(model: str, models_dir: Path | None = None) -> Path:
         return resemblyzer.find_weights()
     if (installed := installed_file(name, directory)) is not None:
         return installed
-    if name.endswith(_SUFFIXES):
+    if name.endswith(WEIGHTS_SUFFIX):
         path = Path(name).expanduser()
         if not paths.is_there(path):
             raise EncoderError(
@@ -102,6 +103,10 @@ def find_model(model: str, models_dir: Path | None = None) -> Path:
         return path
     known = ", ".join([*shipped_models(), *installed_models(directory)])
     hint = "Correct encoder.model in the configuration, or --model."
+    if name.endswith(_FOREIGN_SUFFIXES):
+        # A program is run from where its import put it, after somebody trusted that file: a card
+        # beside any other could say of itself that it is trusted.
+        hint = f"Import it first: `voiceguard models import {name} --name NAME`, then use NAME."
     if model == "default":
         hint = "`voiceguard models use NAME` chooses another, `models use default` the shipped one."
     raise EncoderError(
@@ -193,20 +198,21 @@ def load_encoder(
 def load_file(path: Path, *, device: str = "auto", num_threads: int = 1) -> Encoder:
     """Loads the encoder of a weights or program file with its card beside it.
 
+    Args:
+        path: Of ``find_model``. A file called ``*.safetensors``, which may be anywhere, is never
+            run as a program, whatever its card says.
+        device: As ``load_encoder``.
+        num_threads: As ``load_encoder``.
+
     Raises:
         EncoderError: See ``load_encoder``; or the file is a program that nobody trusted.
     """
     from voiceguard.encoder.checkpoints import native  # noqa: PLC0415 - imports torch, 2 s
 
-    card = native.read_card(native.card_path(path))
-    if card.is_program:
-        if card.architecture.TYPE in TRUST_NEEDED and not card.is_trusted:
-            raise EncoderError(
-                f"{path} is a program (TorchScript) that nobody has said may run here",
-                hint="If you trust where it comes from: `voiceguard models import --trust`.",
-            )
+    if path.suffix != WEIGHTS_SUFFIX:
         from voiceguard.encoder import programs  # noqa: PLC0415 - only where it is needed
 
+        card = native.read_card(native.card_path(path))
         return programs.load(path, card, device=device, num_threads=num_threads)
     from voiceguard.encoder.runtime import TorchEncoder  # noqa: PLC0415 - as above
 

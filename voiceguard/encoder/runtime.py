@@ -6,12 +6,14 @@ from window to window), the features an L2-normalised embedding.
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from voiceguard.encoder import golden
 from voiceguard.encoder.ecapa_tdnn import EcapaTdnn
 from voiceguard.encoder.frontends.rolling import RollingFeatures
 from voiceguard.encoder.fused import KEPT_FRAMES, FusedEcapaTdnn
@@ -51,8 +53,8 @@ class TorchEncoder:
         self._network = network
         self._lock = threading.Lock()
         # The first call initialises libraries and allocates buffers, 40 ms that no window waits
-        # for if it happens here; the longest window that keeps its buffers is what is needed.
-        self.embed(np.full(KEPT_FRAMES * FRAME_SAMPLES - FRAME_SAMPLES, 0.1, np.float32))
+        # for if it happens here.
+        self.embed(_warm_up(info))
 
     @classmethod
     def of(
@@ -113,6 +115,16 @@ class TorchEncoderStream:
     def embed(self, window: Window) -> Embedding:
         """See ``protocols.EncoderStream.embed``."""
         return self._encoder.embed_window(window, self._rolling)
+
+
+def _warm_up(info: EncoderInfo) -> Samples:
+    """What a new encoder embeds first, as long as the longest window that keeps its buffers.
+
+    Some voice: behind the subtraction of a mean a constant is nothing, of which a network without
+    biases makes zeros.
+    """
+    shortest = math.ceil(info.min_window_s * SAMPLE_RATE_HZ)
+    return np.resize(golden.signal(0.3), max((KEPT_FRAMES - 1) * FRAME_SAMPLES, shortest))
 
 
 def normalised(raw: Embedding) -> Embedding:

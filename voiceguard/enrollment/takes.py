@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from statistics import median_high
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -140,8 +141,8 @@ def compare_takes(
 ) -> tuple[TakeReport, ...]:
     """Judges takes by each other: which ones are the voice that most of them are?
 
-    By the median, so that one wrong take is told from two right ones whatever came first; where
-    no voice has a majority, none is believed.
+    By the upper median of its cosines to the others, so that one wrong take is told from two right
+    ones whatever came first; where no voice has a majority, none is believed.
     """
     alone = [tuple(p for p in r.problems if p is not Problem.DOES_NOT_MATCH) for r in reports]
     compared = []
@@ -153,7 +154,7 @@ def compare_takes(
                 for j, other in enumerate(reports)
                 if j != i and not alone[j] and other.embedding is not None
             ]
-            agreement = float(np.median(cosines)) if cosines else None
+            agreement = median_high(cosines) if cosines else None
         problems: tuple[Problem, ...] = alone[i]
         least = limits.min_agreement
         if agreement is not None and least is not None and agreement < least:

@@ -8,7 +8,7 @@ Pure. ``<base>`` is ``<prefix>/<node>``, by default ``voiceguard/<host name>``.
 decisions can be expected or the daemon is disarmed on purpose |
 | `<base>/status` | yes | JSON: `schema`; `state` (`starting`, `listening`, `disarmed`,
 `unavailable`); `reason`; `armed`; `streams` (name to state, detail and counters such as
-`samples_lost`); `encoder`; `speakers`; `refused` |
+`samples_lost`); `encoder` (`name`, `encoder_id`, `is_calibrated`); `speakers`; `refused` |
 | `<base>/decision` | never | JSON, the fields of voiceguard/wire.py: one final one per segment |
 | `<base>/provisional` | never | JSON, the same fields: accepts while the segment still grows; a
 final decision follows and may revoke them |

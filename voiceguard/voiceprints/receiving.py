@@ -61,8 +61,9 @@ def receive(
         if _is_foreign(parcel, encoder_id) and not _can_be_migrated(parcel):
             raise VoiceprintError(
                 f"the voiceprint of {speaker!r} was made by encoder "
-                f"{parcel.voiceprint.encoder_id}; the one in use here is {encoder_id}, and the two "
-                "can't be compared; nothing was imported",
+                f"{store.describe_encoder(parcel.voiceprint.encoder_id)}; the one in use here is "
+                f"{store.describe_encoder(encoder_id or '')}, and the two can't be compared; "
+                "nothing was imported",
                 hint="use the same encoder here (`voiceguard models use NAME`), or export it with "
                 "--with-audio, where audio was kept: `voiceguard voiceprints migrate` then makes "
                 "it anew",

@@ -26,7 +26,7 @@ from voiceguard.voiceprints.key import StoreKey, create_key, key_location, load_
 from voiceguard.voiceprints.names import check_speaker_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from voiceguard.types import Voiceprint
@@ -68,11 +68,14 @@ class VoiceprintStore:
         *,
         key_file: str | Path | None = None,
         environ: Mapping[str, str] = os.environ,
+        encoder_name: Callable[[str], str | None] = lambda _encoder_id: None,
     ) -> None:
+        """``encoder_name``: what an encoder of that id is called here; None: it is not here."""
         self.directory = voiceprints_dir(state)
         self._state = state
         self._key_file = key_file
         self._environ = environ
+        self._encoder_name = encoder_name
 
     @property
     def key_path(self) -> Path:
@@ -298,12 +301,24 @@ class VoiceprintStore:
             if self.audio_bytes(speaker) is not None
             else f"no audio was kept to make it anew from: `voiceguard enroll {speaker} --force`"
         )
-        return VoiceprintError(
-            f"the voiceprint of {speaker!r} was made by encoder {voiceprint.encoder_id}; "
-            f"the one in use is {encoder_id}, and the two can't be compared",
-            hint=f"{anew}; or go on with the older encoder's file, where you have it: "
-            'model = "/path/old.safetensors" under [encoder] in voiceguard.toml',
+        older = self._encoder_name(voiceprint.encoder_id)
+        back = (
+            f"`voiceguard models use {older}` goes back to the encoder that made it"
+            if older is not None
+            else "bring the encoder that made it, where you have it: `voiceguard models import` "
+            'and `use`, or model = "/path/old.safetensors" under [encoder] in voiceguard.toml'
         )
+        return VoiceprintError(
+            f"the voiceprint of {speaker!r} was made by encoder "
+            f"{self.describe_encoder(voiceprint.encoder_id)}; the one in use is "
+            f"{self.describe_encoder(encoder_id)}, and the two can't be compared",
+            hint=f"{anew}; or {back}",
+        )
+
+    def describe_encoder(self, encoder_id: str) -> str:
+        """The id, and the name that it has here: ``1dbf2fcd9cb8878e (ecapa-c256)``."""
+        name = self._encoder_name(encoder_id)
+        return encoder_id if name is None else f"{encoder_id} ({name})"
 
     def _existing_key(self) -> StoreKey:
         path = self.key_path

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.encoder.nemo_files import write_archive
+from voiceguard.encoder.checkpoints import archives
 from voiceguard.encoder.checkpoints.archives import (
     MOST_BYTES,
     MOST_HEADER_BYTES,
@@ -118,6 +119,18 @@ def test_a_huge_header_is_refused(tmp_path: Path) -> None:
         file.write(bytes(10 * MOST_HEADER_BYTES))
     with pytest.raises(EncoderError, match="a header asks for 10,48"):
         read_members(tmp_path / "x.nemo", WANTED)
+
+
+@pytest.mark.parametrize("is_gzip", [False, True])
+def test_more_than_an_archive_may_have_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_gzip: bool
+) -> None:
+    """Members that are small enough one by one; gzip makes a few bytes of them."""
+    monkeypatch.setattr(archives, "MOST_BYTES", 200_000)
+    zeros = {f"./{number}": bytes(90_000) for number in range(4)}
+    path = write_archive(tmp_path / "x.nemo", {**zeros, **CONTENT}, is_gzip=is_gzip)
+    with pytest.raises(EncoderError, match="unpacked it has more than 200,000 bytes"):
+        read_members(path, WANTED)
 
 
 def test_too_many_members_are_refused(tmp_path: Path) -> None:

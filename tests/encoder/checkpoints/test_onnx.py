@@ -242,6 +242,22 @@ def test_so_are_those_of_a_graph_inside_a_node(tmp_path: Path) -> None:
         reader.read(path, name="x")
 
 
+def test_so_are_those_of_a_function(tmp_path: Path) -> None:
+    """A model may define operators of its own, with constants inside."""
+    path = save_features_graph(tmp_path / "model.onnx")
+    tensor = numpy_helper.from_array(np.ones(3, np.float32), "w")
+    tensor.data_location = TensorProto.EXTERNAL
+    entry = tensor.external_data.add()
+    entry.key, entry.value = "location", "secret"
+    model = onnx.load(path)
+    constant = helper.make_node("Constant", [], ["w"], value=tensor)
+    opset = [helper.make_opsetid("", 13)]
+    model.functions.append(helper.make_function("own", "F", [], ["w"], [constant], opset))
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(EncoderError, match="keeps weights in other files"):
+        reader.read(path, name="x")
+
+
 def test_truncated_files_are_refused_wherever_they_end(tmp_path: Path) -> None:
     content = save_features_graph(tmp_path / "model.onnx").read_bytes()
     path = tmp_path / "cut.onnx"

@@ -210,3 +210,5 @@ def test_a_yaml_file_that_is_too_large_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"a: 1 #" + bytes(reading.MAX_YAML_BYTES))
     with pytest.raises(EncoderError, match=r"large\.yaml has more than"):
         reading.read_yaml(path)
+    with pytest.raises(EncoderError, match=r"model_config\.yaml has more than"):
+        reading.yaml_from(path.read_bytes(), where="model_config.yaml")

@@ -111,6 +111,11 @@ def test_the_shortest_input_is_rounded_down_to_frames(
         ({"embedding_dim": True}, "embedding_dim can't be True"),
         ({"min_seconds": 0}, "min_seconds must be between 0.01 and 30"),
         ({"min_seconds": float("nan")}, "min_seconds must be between"),
+        ({**KALDI, "min_seconds": 0.02}, r"min_seconds must be at least 0\.025, one frame"),
+        (
+            {**KALDI, "features": {"type": "log_mel"}, "min_seconds": 0.03},
+            r"min_seconds must be at least 0\.032, one frame",
+        ),
         ({"commercial_use": "no"}, "commercial_use can't be 'no'"),
     ],
 )

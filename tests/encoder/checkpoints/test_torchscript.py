@@ -13,6 +13,7 @@ from tests.encoder.made_programs import (
     DIM,
     Ecapa2Like,
     FeaturesModule,
+    LabelsInAList,
     TwoResults,
     WaveformModule,
     describe,
@@ -59,8 +60,17 @@ def test_a_program_that_is_only_called_ecapa2_is_refused(made: Path, tmp_path: P
     path = tmp_path / "ecapa2-copy.pt"
     shutil.copy(made / "other.pt", path)
     assert ecapa2.recognises(path)
-    with pytest.raises(EncoderError, match='not ECAPA2: its program nowhere says "gfe_1"'):
+    with pytest.raises(EncoderError, match="not ECAPA2: its program nowhere says gfe_1"):
         detecting.read(path, name="x")
+
+
+def test_labels_among_the_constants_are_found_too(tmp_path: Path) -> None:
+    """Where a program keeps a list of them, none is in its source."""
+    path = save_script(tmp_path / "model.bin", LabelsInAList())
+    with zipfile.ZipFile(path) as archive:
+        sources = b"".join(archive.read(name) for name in archive.namelist() if "/code/" in name)
+    assert b"gfe_1" not in sources
+    assert isinstance(detecting.read(path, name="x").card.architecture, Ecapa2Config)
 
 
 def test_with_a_sidecar_a_program_is_what_that_says(made: Path, tmp_path: Path) -> None:

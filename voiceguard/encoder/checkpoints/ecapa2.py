@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 
 NAME = "ECAPA2 (TorchScript)"
 
-_LABELS = tuple(f'"{label}"'.encode() for label in ECAPA2_DIMS if "_" in label)
-"""Those that no other program's source has by chance."""
+_LABELS = tuple(label.encode() for label in ECAPA2_DIMS if "_" in label)
+"""Those that no other program has by chance, in its source or among its constants."""
+_STEM = b"gfe"
+"""What is left of them where a program puts its labels together."""
 
 
 def recognises(path: Path) -> bool:
@@ -46,10 +48,10 @@ def read(path: Path, *, name: str) -> Imported:
     Raises:
         EncoderError: Truncated, damaged, or a program that lacks ECAPA2's labels.
     """
-    source = read_archive(path).source
-    if missing := [label.decode() for label in _LABELS if label not in source]:
+    if _STEM not in read_archive(path).source:
         raise EncoderError(
-            f"{path} is TorchScript, but not ECAPA2: its program nowhere says {', '.join(missing)}",
+            f"{path} is TorchScript, but not ECAPA2: its program nowhere says "
+            f"{' or '.join(label.decode() for label in _LABELS)}",
             hint=f"Another model needs a description in {sidecar_path(path).name} beside it.",
         )
     architecture = Ecapa2Config()

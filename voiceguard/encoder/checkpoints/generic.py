@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from voiceguard.encoder.checkpoints.card import ModelCard
 from voiceguard.encoder.checkpoints.imported import Imported
 from voiceguard.encoder.checkpoints.sidecar import read_sidecar, sidecar_path
 from voiceguard.encoder.checkpoints.torchscript import is_torchscript, read_archive
@@ -49,22 +48,10 @@ def read(path: Path, *, name: str) -> Imported:
             "and one output, without names",
             hint="Leave `input` and `output` out.",
         )
-    card = ModelCard(
-        name=name,
-        architecture=TorchScriptConfig(
-            layout=sidecar.layout,
-            embedding_dim=sidecar.embedding_dim,
-            min_frames=sidecar.min_frames,
-        ),
-        features=sidecar.features,
-        min_window_s=sidecar.min_seconds,
-        licence=sidecar.licence,
-        trained_on=sidecar.trained_on,
-        commercial_use=sidecar.commercial_use,
-        published=sidecar.published,
-        source=sidecar.source,
-        origin_format=NAME,
+    architecture = TorchScriptConfig(
+        layout=sidecar.layout, embedding_dim=sidecar.embedding_dim, min_frames=sidecar.min_frames
     )
+    card = sidecar.card(name, architecture, origin_format=NAME)
     found = (
         f"a TorchScript program, input {sidecar.layout.value}, {sidecar.embedding_dim} dimensions",
         f"front end {sidecar.features.version}, by {sidecar_path(path).name}",

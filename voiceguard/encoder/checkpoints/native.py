@@ -213,20 +213,8 @@ def build(
         )
     with torch.device("meta"):  # neither memory nor random numbers for weights to be replaced
         network = card.architecture.build()
-    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    if found != expected:
-        name = min(name for name, _ in expected.items() ^ found.items())
-        raise EncoderError(
-            f"{found_in} does not hold the architecture of its card: {name} is "
-            f"{found.get(name, 'missing')} there, {expected.get(name, 'unknown')} by the card",
-            hint=hint,
-        )
-    for name, tensor in network.state_dict().items():
-        if tensor.is_floating_point() and not tensors[name].is_floating_point():
-            raise EncoderError(
-                f"{found_in} holds whole numbers where {name} has weights", hint=hint
-            )
+    if fault := _mismatch(network.state_dict(), tensors):
+        raise EncoderError(f"{found_in} {fault}", hint=hint)
     # Weights may be stored in half precision; running means and everything else run in float32.
     state = {
         name: tensor.float() if tensor.is_floating_point() else tensor
@@ -234,6 +222,24 @@ def build(
     }
     network.load_state_dict(state, assign=True)
     return network.eval()
+
+
+def _mismatch(
+    network: Mapping[str, torch.Tensor], tensors: Mapping[str, torch.Tensor]
+) -> str | None:
+    """What a file of these tensors does wrong for a network with those; None: nothing."""
+    expected = {name: tuple(tensor.shape) for name, tensor in network.items()}
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if found != expected:
+        name = min(name for name, _ in expected.items() ^ found.items())
+        return (
+            f"does not hold the architecture of its card: {name} is "
+            f"{found.get(name, 'missing')} there, {expected.get(name, 'unknown')} by the card"
+        )
+    for name, tensor in network.items():
+        if tensor.is_floating_point() and not tensors[name].is_floating_point():
+            return f"holds whole numbers where {name} has weights"
+    return None
 
 
 def _read(path: Path) -> bytes:

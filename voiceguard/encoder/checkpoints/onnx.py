@@ -16,7 +16,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from voiceguard.encoder.checkpoints.card import ModelCard
 from voiceguard.encoder.checkpoints.imported import Imported
 from voiceguard.encoder.checkpoints.onnx_graph import Graph, read_graph
 from voiceguard.encoder.checkpoints.sidecar import Sidecar, read_sidecar, sidecar_path
@@ -105,16 +104,9 @@ def read(path: Path, *, name: str) -> Imported:
         min_frames=sidecar.min_frames,
     )
     graph.check(sidecar)
-    card = ModelCard(
-        name=name,
-        architecture=architecture,
-        features=sidecar.features,
-        min_window_s=sidecar.min_seconds,
-        licence=sidecar.licence,
-        trained_on=sidecar.trained_on,
-        commercial_use=sidecar.commercial_use,
-        published=sidecar.published,
-        source=sidecar.source,
+    card = sidecar.card(
+        name,
+        architecture,
         origin_format="ONNX" if family is None else f"ONNX, {family.name}",
         num_parameters=graph.num_parameters,
     )

@@ -162,20 +162,8 @@ def read_graph(
         EncoderError: The extra ``onnx`` is missing; the file is damaged, keeps weights elsewhere,
             or has no such input or output; their element type isn't float32.
     """
-    onnx = require("onnx", "reading an ONNX encoder")
     content = _read(path)
-    try:
-        model = onnx.load_model_from_string(content)
-    except Exception as error:  # the protobuf library's own class, which depends on its version
-        raise EncoderError(
-            f"{path} is not an ONNX model, or is damaged: {error}", hint=_RESTORE
-        ) from error
-    tensors = list(_tensors(model.graph))
-    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in tensors):
-        raise EncoderError(
-            f"{path} keeps weights in other files, which are not followed",
-            hint="Save it as one file: onnx.save(onnx.load(PATH), NEW_PATH).",
-        )
+    num_parameters = _num_parameters(content, path)
     session, _ = open_session(content, str(path))
     given = _choose(path, "input", session.get_inputs(), input_name, ())
     wanted = _choose(path, "output", session.get_outputs(), output_name, _OUTPUT_NAMES)
@@ -193,9 +181,28 @@ def read_graph(
         output=wanted.name,
         output_shape=output_shape,
         metadata=dict(session.get_modelmeta().custom_metadata_map),
-        num_parameters=sum(int(np.prod(tensor.dims)) for tensor in tensors if len(tensor.dims)),
+        num_parameters=num_parameters,
         session=session,
     )
+
+
+def _num_parameters(content: bytes, path: Path) -> int:
+    """How many numbers the file stores; read_graph says what is raised."""
+    onnx = require("onnx", "reading an ONNX encoder")
+    try:
+        model = onnx.load_model_from_string(content)
+    except Exception as error:  # the protobuf library's own class, which depends on its version
+        raise EncoderError(
+            f"{path} is not an ONNX model, or is damaged: {error}", hint=_RESTORE
+        ) from error
+    tensors = list(_tensors(model.graph))
+    tensors += [tensor for each in model.functions for tensor in _tensors_of_nodes(each.node)]
+    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in tensors):
+        raise EncoderError(
+            f"{path} keeps weights in other files, which are not followed",
+            hint="Save it as one file: onnx.save(onnx.load(PATH), NEW_PATH).",
+        )
+    return sum(int(np.prod(tensor.dims)) for tensor in tensors if len(tensor.dims))
 
 
 def _read(path: Path) -> bytes:
@@ -212,7 +219,11 @@ def _tensors(graph: Any) -> Iterator[Any]:  # noqa: ANN401 - a GraphProto
     yield from graph.initializer
     for sparse in graph.sparse_initializer:
         yield from (sparse.values, sparse.indices)
-    for node in graph.node:
+    yield from _tensors_of_nodes(graph.node)
+
+
+def _tensors_of_nodes(nodes: Any) -> Iterator[Any]:  # noqa: ANN401 - a list of NodeProto
+    for node in nodes:
         for attribute in node.attribute:
             if attribute.HasField("t"):
                 yield attribute.t

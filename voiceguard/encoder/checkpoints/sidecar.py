@@ -27,10 +27,17 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from voiceguard.encoder.checkpoints.kinds import FEATURES, Features, read_features, typed
+from voiceguard.encoder.checkpoints.card import ModelCard
+from voiceguard.encoder.checkpoints.kinds import (
+    FEATURES,
+    Architecture,
+    Features,
+    read_features,
+    typed,
+)
 from voiceguard.encoder.program_config import MAX_EMBEDDING_DIM, Layout
 from voiceguard.errors import EncoderError
-from voiceguard.types import FRAME_S
+from voiceguard.types import FRAME_S, SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,11 +104,40 @@ class Sidecar:
                 f"layout {self.layout.value!r} and features of type {self.features.TYPE!r} "
                 "contradict each other: a waveform goes with a waveform, bands with bands"
             )
+        needed_s = self.features.build().frame_samples / SAMPLE_RATE_HZ
+        if self.min_seconds < needed_s:
+            raise ValueError(
+                f"min_seconds must be at least {needed_s:g}, one frame of these features, not "
+                f"{self.min_seconds:g}"
+            )
 
     @property
     def min_frames(self) -> int:
         """``min_seconds`` in whole frames of 10 ms."""
         return max(1, int(self.min_seconds / FRAME_S + 1e-6))
+
+    def card(
+        self,
+        name: str,
+        architecture: Architecture,
+        *,
+        origin_format: str,
+        num_parameters: int | None = None,
+    ) -> ModelCard:
+        """The card of the program that it describes."""
+        return ModelCard(
+            name=name,
+            architecture=architecture,
+            features=self.features,
+            min_window_s=self.min_seconds,
+            licence=self.licence,
+            trained_on=self.trained_on,
+            commercial_use=self.commercial_use,
+            published=self.published,
+            source=self.source,
+            origin_format=origin_format,
+            num_parameters=num_parameters,
+        )
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Sidecar:

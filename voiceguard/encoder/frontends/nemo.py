@@ -14,13 +14,14 @@ Slaney, "Auditory Toolbox", Technical Report 1998-010, as librosa's ``filters.me
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from voiceguard.encoder.frontends.base import FrontEnd
+from voiceguard.encoder.frontends.reading import parameters
 from voiceguard.types import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
@@ -94,17 +95,7 @@ class NemoMelConfig:
                 this voiceguard computes from these parameters.
             TypeError: A parameter is of the wrong kind.
         """
-        parameters = {name: value for name, value in values.items() if name != "version"}
-        expected = {entry.name for entry in fields(cls)}
-        if set(parameters) != expected:
-            raise ValueError(f"features must be {sorted(expected)}, not {sorted(parameters)}")
-        config = cls(**parameters)
-        if values.get("version") != config.version:
-            raise ValueError(
-                f"features are version {values.get('version')!r}; this voiceguard computes "
-                f"{config.version!r}"
-            )
-        return config
+        return parameters(cls, values)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for a model's card."""

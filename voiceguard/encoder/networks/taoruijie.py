@@ -11,11 +11,13 @@ and its forks.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+
+from voiceguard.encoder.networks.plain import checked_fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,10 +57,7 @@ class TaoRuijieConfig:
         Raises:
             ValueError: A size is missing, unknown or impossible.
         """
-        expected = {entry.name for entry in fields(cls)}
-        if set(values) != expected:
-            raise ValueError(f"sizes must be {sorted(expected)}, not {sorted(values)}")
-        return cls(**values)
+        return cls(**checked_fields(cls, values))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for a model's card."""
