@@ -40,6 +40,7 @@ EVENTS: dict[str, str] = {
     "device_opened": "a microphone delivers, at this rate",
     "embedded_broker_abandoned": "it did not shut down in time and was left behind",
     "embedded_broker_started": "anonymous, on loopback: for first runs only",
+    "encoder_uncalibrated": "every decision will be inconclusive, and what makes a calibration",
     "file_truncated": "an audio file ends early; what there is was used",
     "health_changed": "listening, disarmed, unavailable, and why",
     "history_not_written": "a decision could not be remembered",
