@@ -49,10 +49,11 @@ def main() -> None:
         print(f"# {name}: {len({(row['corpus'], row['speaker']) for row in part})} speakers")
     out = options.out
     base, tuned = out / "base/base.safetensors", out / "tuned/tuned.safetensors"
-    print(f"voiceguard train {out}/elsewhere --out {out}/base {SMALL}")
+    elsewhere, home, others = (out / name / "manifest.csv" for name in parts)
     tuning = TUNING.format(base=base)
-    print(f"voiceguard train {out}/household --out {out}/tuned --init {base} {tuning}")
-    print(f"voiceguard evaluate {out}/others --no-decisions --model {tuned} --model {base}")
+    print(f"voiceguard train {elsewhere} --out {out}/base {SMALL}")
+    print(f"voiceguard train {home} --out {out}/tuned --init {base} {tuning}")
+    print(f"voiceguard evaluate {others} --no-decisions --model {tuned} --model {base}")
 
 
 def choose(rows: list[dict[str, str]], wanted_s: float) -> set[str]:

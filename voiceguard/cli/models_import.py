@@ -123,7 +123,7 @@ def pull_model(
     Its licence is shown first; one that does not allow everybody's use, or that is not known, must
     be accepted. HF_ENDPOINT names another hub. A pull that broke off goes on where it stopped.
     """
-    from voiceguard.encoder.pulling import pull
+    from voiceguard.encoder.pulling import check_package, pull
 
     known = _wanted(name, tuple(files or ()), revision)
     directory = _directory(config, state_dir)
@@ -135,6 +135,7 @@ def pull_model(
             hint="If you trust its publisher: --trust. Its hash is stored and checked.",
         )
     if known.hub is not None:
+        check_package()  # nobody wants to be asked about a licence first
         _show_licence(known, accepted=accept_licence)
     downloads = directory / DOWNLOADS / called
     with _progress() as on_progress:

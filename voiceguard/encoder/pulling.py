@@ -75,7 +75,7 @@ def pull(
             f"{known.name} is not on the hub: it is published at {known.elsewhere}",
             hint=f"Fetch it there, then `voiceguard models import FILE --name {known.name}`.",
         )
-    _check_package()
+    check_package()
     make_private_dir(directory)
     commit = known.revision
     hashes = {}
@@ -236,7 +236,12 @@ class _Told:
         )
 
 
-def _check_package() -> None:
+def check_package() -> None:
+    """Tells a person early that the extra is missing.
+
+    Raises:
+        EncoderError: huggingface_hub is not installed.
+    """
     try:
         import huggingface_hub  # noqa: F401, PLC0415 - an extra
     except ImportError as error:
