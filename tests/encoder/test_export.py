@@ -17,10 +17,10 @@ from voiceguard.encoder import installed
 from voiceguard.encoder.checkpoints import detecting
 from voiceguard.encoder.checkpoints.card import ModelCard
 from voiceguard.encoder.checkpoints.sidecar import read_sidecar
-from voiceguard.encoder.ecapa_tdnn import EcapaTdnn, EcapaTdnnConfig
 from voiceguard.encoder.export import MAX_RELATIVE_ERROR, Placement, export_onnx
 from voiceguard.encoder.features import LogMel, LogMelConfig
 from voiceguard.encoder.frontends.kaldi import KaldiFbankConfig
+from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn, EcapaTdnnConfig
 from voiceguard.encoder.program_config import Layout
 from voiceguard.encoder.registry import load_encoder
 from voiceguard.errors import EncoderError, UsageError

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from voiceguard.encoder.ecapa_tdnn import EcapaTdnn, EcapaTdnnConfig
+from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn, EcapaTdnnConfig
 from voiceguard.training.whitening import fold, within_voice_transform
 
 

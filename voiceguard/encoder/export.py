@@ -19,9 +19,9 @@ import torch
 
 from voiceguard.encoder import golden, onnx_ecapa
 from voiceguard.encoder.checkpoints.sidecar import Sidecar, sidecar_path
-from voiceguard.encoder.ecapa_tdnn import EcapaTdnn
 from voiceguard.encoder.features import LogMel, LogMelConfig
 from voiceguard.encoder.frontends.waveform import WaveformConfig
+from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn
 from voiceguard.encoder.onnx_session import open_session, require
 from voiceguard.encoder.program_config import Layout
 from voiceguard.errors import EncoderError, UsageError

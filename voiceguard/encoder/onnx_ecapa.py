@@ -14,17 +14,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from voiceguard.encoder.ecapa_tdnn import STD_FLOOR_VARIANCE, FrameLayer
+from voiceguard.encoder.networks.ecapa_tdnn import STD_FLOOR_VARIANCE, FrameLayer
 from voiceguard.encoder.onnx_session import require
 from voiceguard.types import FRAME_SAMPLES
 
 if TYPE_CHECKING:
-    from voiceguard.encoder.ecapa_tdnn import (
+    from voiceguard.encoder.features import LogMel
+    from voiceguard.encoder.networks.ecapa_tdnn import (
         AttentiveStatisticsPooling,
         EcapaTdnn,
         SERes2Block,
     )
-    from voiceguard.encoder.features import LogMel
 
 OPSET = 17
 IR_VERSION = 8

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 
 from voiceguard.encoder import golden
-from voiceguard.encoder.ecapa_tdnn import EcapaTdnn
 from voiceguard.encoder.frontends.rolling import RollingFeatures
-from voiceguard.encoder.fused import KEPT_FRAMES, FusedEcapaTdnn
+from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn
+from voiceguard.encoder.networks.fused import KEPT_FRAMES, FusedEcapaTdnn
 from voiceguard.errors import AudioError, EncoderError
 from voiceguard.types import FRAME_SAMPLES, SAMPLE_RATE_HZ, EncoderInfo
 

@@ -14,7 +14,7 @@ from voiceguard.training.config import NO_TEACHER
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from voiceguard.encoder.ecapa_tdnn import EcapaTdnn
+    from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn
     from voiceguard.training.config import TrainingConfig
     from voiceguard.training.material import CorpusCount
 

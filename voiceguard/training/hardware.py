@@ -15,7 +15,7 @@ from voiceguard.errors import ConfigError
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from voiceguard.encoder.ecapa_tdnn import EcapaTdnn
+    from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 

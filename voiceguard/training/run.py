@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from voiceguard.encoder.checkpoints import native
-from voiceguard.encoder.ecapa_tdnn import EcapaTdnn, EcapaTdnnConfig
+from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn, EcapaTdnnConfig
 from voiceguard.encoder.registry import load_encoder
 from voiceguard.errors import StateError, UsageError
 from voiceguard.evaluation.clips import seeded

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from voiceguard.encoder.ecapa_tdnn import EcapaTdnn, EcapaTdnnConfig
 from voiceguard.encoder.features import LogMel, LogMelConfig
+from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn, EcapaTdnnConfig
 from voiceguard.errors import VoiceguardError
 from voiceguard.evaluation.clips import seeded
 from voiceguard.training import schedule

@@ -18,7 +18,7 @@ import torch
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from voiceguard.encoder.ecapa_tdnn import EcapaTdnn
+    from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn
 
 _FLOOR = 1e-3
 """Of the variances, relative to their mean: a direction in which nothing varied is not trusted."""

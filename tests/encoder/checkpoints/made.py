@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from voiceguard.encoder.ecapa_tdnn import EcapaTdnnConfig
+    from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnnConfig
     from voiceguard.types import Embedding, Samples
 
 PARITY = SHARED / "parity"

@@ -14,15 +14,15 @@ import torch
 
 from tests.encoder.conftest import random_network, tiny_config
 from voiceguard.encoder.checkpoints import native
-from voiceguard.encoder.ecapa_tdnn import EcapaTdnn
 from voiceguard.encoder.features import LogMelConfig
+from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn
 from voiceguard.encoder.registry import load_encoder
 from voiceguard.errors import EncoderError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from voiceguard.encoder.ecapa_tdnn import EcapaTdnnConfig
+    from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnnConfig
 
 
 def make_card(config: EcapaTdnnConfig) -> native.ModelCard:

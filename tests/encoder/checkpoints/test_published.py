@@ -18,10 +18,10 @@ from voiceguard.encoder.checkpoints import detecting
 from voiceguard.encoder.checkpoints.kinds import Buildable
 from voiceguard.encoder.checkpoints.nemo_config import read_config
 from voiceguard.encoder.checkpoints.nemo_tensors import theirs_by_ours
-from voiceguard.encoder.ecapa_tdnn import EcapaTdnnConfig
 from voiceguard.encoder.frontends.nemo import NemoMelConfig, frame_window, slaney_bands
 from voiceguard.encoder.frontends.speechbrain import SpeechBrainFbankConfig
 from voiceguard.encoder.frontends.taoruijie import TaoRuijieMel, TaoRuijieMelConfig
+from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnnConfig
 from voiceguard.encoder.networks.taoruijie import TaoRuijieConfig
 
 if TYPE_CHECKING:

@@ -20,12 +20,12 @@ from tests.encoder.checkpoints.made import (
     speechbrain_yaml,
 )
 from tests.encoder.conftest import random_network, tiny_config
-from tests.encoder.test_ecapa_tdnn import SIZES
+from tests.encoder.networks.test_ecapa_tdnn import SIZES
 from tests.services import SHARED
 from voiceguard.encoder.checkpoints import native, speechbrain
 from voiceguard.encoder.checkpoints.speechbrain import to_native
-from voiceguard.encoder.ecapa_tdnn import EcapaTdnn, EcapaTdnnConfig
 from voiceguard.encoder.features import LogMel, LogMelConfig
+from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn, EcapaTdnnConfig
 from voiceguard.encoder.runtime import TorchEncoder
 from voiceguard.errors import EncoderError
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from voiceguard.encoder.frontends.base import FrontEnd
 
 ARCHITECTURES: dict[str, str] = {
-    "ecapa_tdnn": "voiceguard.encoder.ecapa_tdnn:EcapaTdnnConfig",
+    "ecapa_tdnn": "voiceguard.encoder.networks.ecapa_tdnn:EcapaTdnnConfig",
     "taoruijie_ecapa": "voiceguard.encoder.networks.taoruijie:TaoRuijieConfig",
     "nemo_conv": "voiceguard.encoder.networks.nemo_conv:NemoConvConfig",
     "nemo_ecapa": "voiceguard.encoder.networks.nemo_ecapa:NemoEcapaConfig",

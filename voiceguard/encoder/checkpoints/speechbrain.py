@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from voiceguard.encoder.checkpoints import native, reading
 from voiceguard.encoder.checkpoints.card import ModelCard
 from voiceguard.encoder.checkpoints.imported import Imported
-from voiceguard.encoder.ecapa_tdnn import EcapaTdnnConfig
 from voiceguard.encoder.frontends.speechbrain import SpeechBrainFbankConfig
+from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnnConfig
 from voiceguard.errors import EncoderError
 from voiceguard.types import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
 

@@ -1,1 +1,1 @@
-"""Networks of other projects, written anew: features in, embeddings out, for inference only."""
+"""Networks: features in, embeddings out. Ours, and those of other projects written anew."""

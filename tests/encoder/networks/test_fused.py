@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from tests.encoder.conftest import random_network, tiny_config
-from tests.encoder.test_ecapa_tdnn import SIZES
-from voiceguard.encoder.fused import KEPT_FRAMES, FusedEcapaTdnn
+from tests.encoder.networks.test_ecapa_tdnn import SIZES
+from voiceguard.encoder.networks.fused import KEPT_FRAMES, FusedEcapaTdnn
 
 if TYPE_CHECKING:
-    from voiceguard.encoder.ecapa_tdnn import EcapaTdnnConfig
+    from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnnConfig
 
 
 def relative_error(found: torch.Tensor, expected: torch.Tensor) -> float:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.encoder.conftest import random_network, tiny_config
-from voiceguard.encoder.ecapa_tdnn import EcapaTdnn, EcapaTdnnConfig
+from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn, EcapaTdnnConfig
 
 SIZES = {
     "tiny": tiny_config(),

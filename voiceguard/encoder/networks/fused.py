@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from voiceguard.encoder.ecapa_tdnn import STD_FLOOR_VARIANCE
+from voiceguard.encoder.networks.ecapa_tdnn import STD_FLOOR_VARIANCE
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from voiceguard.encoder.ecapa_tdnn import (
+    from voiceguard.encoder.networks.ecapa_tdnn import (
         AttentiveStatisticsPooling,
         EcapaTdnn,
         FrameLayer,
