@@ -6,18 +6,17 @@ one recording, and for the overlapping windows of a stream.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from voiceguard.encoder.frontends.config import FrontEndConfig
 from voiceguard.encoder.torchaudio_compat import import_torchaudio
 from voiceguard.types import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from voiceguard.encoder.frontends.base import FrontEnd
 
 REVISION = 1
@@ -25,7 +24,7 @@ REVISION = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LogMelConfig:
+class LogMelConfig(FrontEndConfig):
     """Parameters of the features; a model's card repeats those that it was trained with."""
 
     TYPE: ClassVar[str] = "log_mel"
@@ -38,30 +37,6 @@ class LogMelConfig:
     max_hz: float = 7600.0
     floor: float = 1e-6
     """Added to the mel power before the logarithm."""
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> LogMelConfig:
-        """Reads what ``to_json`` wrote.
-
-        Raises:
-            ValueError: A parameter is missing or unknown, or the version is not what this
-                voiceguard computes from these parameters.
-        """
-        parameters = {name: value for name, value in values.items() if name != "version"}
-        expected = {entry.name for entry in fields(cls)}
-        if set(parameters) != expected:
-            raise ValueError(f"features must be {sorted(expected)}, not {sorted(parameters)}")
-        config = cls(**parameters)
-        if values.get("version") != config.version:
-            raise ValueError(
-                f"features are version {values.get('version')!r}; this voiceguard computes "
-                f"{config.version!r}"
-            )
-        return config
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values for a model's card."""
-        return {**asdict(self), "version": self.version}
 
     @property
     def version(self) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from voiceguard.encoder.frontends.base import centred
 from voiceguard.encoder.networks.ecapa_tdnn import STD_FLOOR_VARIANCE, FrameLayer
 from voiceguard.encoder.onnx_session import require
 from voiceguard.types import FRAME_SAMPLES
@@ -149,10 +150,7 @@ def _log_mel(graph: _Graph, log_mel: LogMel, samples: str) -> str:
     config = log_mel.config
     spectrogram: Any = log_mel.mel_power.spectrogram
     mel_scale: Any = log_mel.mel_power.mel_scale
-    window: Tensor = spectrogram.window.double()
-    missing = config.fft_samples - len(window)
-    # As torch.stft does, the window is centred within the transform's samples.
-    window = nn.functional.pad(window, (missing // 2, missing - missing // 2))
+    window = centred(spectrogram.window.double(), config.fft_samples)
     time = torch.arange(config.fft_samples, dtype=torch.float64)
     bins = torch.arange(config.fft_samples // 2 + 1, dtype=torch.float64).unsqueeze(1)
     phase = 2 * math.pi * (bins * time % config.fft_samples) / config.fft_samples

@@ -23,9 +23,8 @@ from voiceguard.encoder.program_config import (
     OnnxConfig,
     TorchScriptConfig,
 )
-from voiceguard.encoder.runtime import TorchEncoder, checked, find_device
+from voiceguard.encoder.runtime import TorchEncoder, checked, describe, find_device
 from voiceguard.errors import AudioError, EncoderError, UsageError
-from voiceguard.types import EncoderInfo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,7 +92,7 @@ class OnnxEncoder(TorchEncoder):
             content, what, device=device, num_threads=num_threads
         )
         self._name = card.name
-        info = _info(card, card.num_parameters or 0)
+        info = describe(card, card.num_parameters or 0)
         super().__init__(info, card.features.build(), self._run, torch.device("cpu"))
 
     def _run(self, features: Tensor) -> Tensor:
@@ -139,7 +138,7 @@ class TorchScriptEncoder(TorchEncoder):
         if self.is_half_on_cuda and found.type == "cuda":
             self._module = self._module.half()
         num_parameters = sum(parameter.numel() for parameter in self._module.parameters())
-        super().__init__(_info(card, num_parameters), card.features.build(), self._run, found)
+        super().__init__(describe(card, num_parameters), card.features.build(), self._run, found)
 
     def _run(self, features: Tensor) -> Tensor:
         """``(num_bands, frames)``, or ``(1, num_samples)``, to ``(embedding_dim,)``."""
@@ -217,16 +216,6 @@ def check_labels(labels: Sequence[str]) -> tuple[str, ...]:
     if not labels or len(set(labels)) != len(labels):
         raise UsageError(f"each label once, not {'|'.join(labels)!r}")
     return tuple(labels)
-
-
-def _info(card: ModelCard, num_parameters: int) -> EncoderInfo:
-    return EncoderInfo(
-        encoder_id=card.encoder_id,
-        name=card.name,
-        embedding_dim=card.architecture.embedding_dim,
-        num_parameters=num_parameters,
-        min_window_s=card.min_window_s,
-    )
 
 
 def _load_module(content: bytes, name: str, device: torch.device) -> Any:  # noqa: ANN401 - a ScriptModule

@@ -73,13 +73,7 @@ class TorchEncoder:
         """
         torch.set_num_threads(num_threads)
         found = find_device(device)
-        info = EncoderInfo(
-            encoder_id=card.encoder_id,
-            name=card.name,
-            embedding_dim=card.architecture.embedding_dim,
-            num_parameters=sum(parameter.numel() for parameter in network.parameters()),
-            min_window_s=card.min_window_s,
-        )
+        info = describe(card, sum(parameter.numel() for parameter in network.parameters()))
         return cls(info, card.features.build(), _single(network.to(found)), found)
 
     def embed(self, samples: Samples) -> Embedding:
@@ -115,6 +109,17 @@ class TorchEncoderStream:
     def embed(self, window: Window) -> Embedding:
         """See ``protocols.EncoderStream.embed``."""
         return self._encoder.embed_window(window, self._rolling)
+
+
+def describe(card: ModelCard, num_parameters: int) -> EncoderInfo:
+    """What a card says of its encoder."""
+    return EncoderInfo(
+        encoder_id=card.encoder_id,
+        name=card.name,
+        embedding_dim=card.architecture.embedding_dim,
+        num_parameters=num_parameters,
+        min_window_s=card.min_window_s,
+    )
 
 
 def _warm_up(info: EncoderInfo) -> Samples:

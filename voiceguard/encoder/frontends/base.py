@@ -56,3 +56,9 @@ class FrontEnd(nn.Module):
     def forward(self, samples: Tensor) -> Tensor:
         """The features of a whole recording, ``(num_samples,)`` to ``(num_bands, num_frames')``."""
         return self.finish(self.bands(self.frames(samples)))
+
+
+def centred(window: Tensor, fft_samples: int) -> Tensor:
+    """A window in the middle of a transform's samples, as torch.stft puts it, zeros around it."""
+    missing = fft_samples - len(window)
+    return nn.functional.pad(window, (missing // 2, missing - missing // 2))

@@ -11,19 +11,16 @@ Source: Kaldi's ``compute-fbank-feats`` (src/feat/feature-window.cc, mel-computa
 from __future__ import annotations
 
 import importlib
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from voiceguard.encoder.frontends.base import FrontEnd
-from voiceguard.encoder.frontends.reading import parameters
+from voiceguard.encoder.frontends.config import FrontEndConfig
 from voiceguard.encoder.torchaudio_compat import import_torchaudio
 from voiceguard.types import FRAME_SAMPLES, SAMPLE_RATE_HZ
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 REVISION = 1
 """Raised when the code below changes its results for the same parameters."""
@@ -40,7 +37,7 @@ POVEY_EXPONENT = 0.85
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KaldiFbankConfig:
+class KaldiFbankConfig(FrontEndConfig):
     """What differs between the projects; everything else is Kaldi's default."""
 
     TYPE: ClassVar[str] = "kaldi_fbank"
@@ -67,19 +64,6 @@ class KaldiFbankConfig:
                 f"bands must lie between 0 and {SAMPLE_RATE_HZ // 2} Hz, not between "
                 f"{self.min_hz} and {self.max_hz}"
             )
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> KaldiFbankConfig:
-        """Reads what ``to_json`` wrote.
-
-        Raises:
-            ValueError: See ``reading.parameters``.
-        """
-        return parameters(cls, values)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values for a model's card."""
-        return {**asdict(self), "version": self.version}
 
     @property
     def version(self) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from voiceguard.encoder.frontends.base import FrontEnd
+from voiceguard.encoder.frontends.base import FrontEnd, centred
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,10 +29,8 @@ class LogMelFrontEnd(FrontEnd):
         self.floor = config.floor
         spectrogram: Any = log_mel.mel_power.spectrogram
         mel_scale: Any = log_mel.mel_power.mel_scale
-        missing = config.fft_samples - config.window_samples
-        # As torch.stft does, the window is centred within the transform's samples.
-        padded = nn.functional.pad(spectrogram.window, (missing // 2, missing - missing // 2))
-        self.register_buffer("window", padded)  # (fft_samples,)
+        window = centred(spectrogram.window, config.fft_samples)
+        self.register_buffer("window", window)  # (fft_samples,)
         self.register_buffer("mel_bands", mel_scale.fb)  # (fft_samples // 2 + 1, num_mels)
 
     def prepare(self, samples: Tensor) -> Tensor:

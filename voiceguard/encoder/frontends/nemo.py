@@ -14,14 +14,14 @@ Slaney, "Auditory Toolbox", Technical Report 1998-010, as librosa's ``filters.me
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from voiceguard.encoder.frontends.base import FrontEnd
-from voiceguard.encoder.frontends.reading import parameters
+from voiceguard.encoder.frontends.config import FrontEndConfig
 from voiceguard.types import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ _LOG_STEP = math.log(6.4) / 27
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NemoMelConfig:
+class NemoMelConfig(FrontEndConfig):
     """Parameters of the features."""
 
     TYPE: ClassVar[str] = "nemo_mel"
@@ -85,21 +85,6 @@ class NemoMelConfig:
                 "pre_emphasis must be between 0 and 1 and floor above 0 and below 1, not "
                 f"{self.pre_emphasis} and {self.floor}"
             )
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> NemoMelConfig:
-        """Reads what ``to_json`` wrote.
-
-        Raises:
-            ValueError: A parameter is missing, unknown or impossible, or the version is not what
-                this voiceguard computes from these parameters.
-            TypeError: A parameter is of the wrong kind.
-        """
-        return parameters(cls, values)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values for a model's card."""
-        return {**asdict(self), "version": self.version}
 
     @property
     def version(self) -> str:

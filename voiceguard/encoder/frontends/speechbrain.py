@@ -9,19 +9,17 @@ Filterbank; ``speechbrain.lobes.features.Fbank``), https://speechbrain.readthedo
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import nn
 
-from voiceguard.encoder.frontends.base import FrontEnd
-from voiceguard.encoder.frontends.reading import parameters
+from voiceguard.encoder.frontends.base import FrontEnd, centred
+from voiceguard.encoder.frontends.config import FrontEndConfig
 from voiceguard.types import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from torch import Tensor
 
 REVISION = 1
@@ -35,7 +33,7 @@ MAX_BANDS = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SpeechBrainFbankConfig:
+class SpeechBrainFbankConfig(FrontEndConfig):
     """Parameters of ``Fbank`` that change the features."""
 
     TYPE: ClassVar[str] = "speechbrain_fbank"
@@ -62,19 +60,6 @@ class SpeechBrainFbankConfig:
         if not 0 < self.top_db < float("inf"):
             raise ValueError(f"top_db must be positive, not {self.top_db}")
 
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> SpeechBrainFbankConfig:
-        """Reads what ``to_json`` wrote.
-
-        Raises:
-            ValueError: A parameter is missing, unknown or impossible, or of another version.
-        """
-        return parameters(cls, values)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values for a model's card."""
-        return {**asdict(self), "version": self.version}
-
     @property
     def version(self) -> str:
         """Names everything that the features depend on; part of the encoder's id."""
@@ -100,11 +85,8 @@ class SpeechBrainFbank(FrontEnd):
         self.config = config
         self.frame_samples = config.fft_samples
         self.offset_samples = config.fft_samples // 2
-        window = torch.hamming_window(config.window_samples)
-        missing = config.fft_samples - config.window_samples
-        # As torch.stft does, the window is centred within the transform's samples.
-        padded = nn.functional.pad(window, (missing // 2, missing - missing // 2))
-        self.register_buffer("window", padded)  # (fft_samples,)
+        window = centred(torch.hamming_window(config.window_samples), config.fft_samples)
+        self.register_buffer("window", window)  # (fft_samples,)
         self.register_buffer("mel_bands", mel_bands(config))  # (fft_samples // 2 + 1, num_mels)
 
     def prepare(self, samples: Tensor) -> Tensor:

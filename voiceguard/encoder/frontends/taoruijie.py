@@ -10,18 +10,16 @@ of 20 to 7600 Hz, windows of 25 ms, pre-emphasis 0.97.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import nn
 
 from voiceguard.encoder.features import LogMel, LogMelConfig
+from voiceguard.encoder.frontends.config import FrontEndConfig
 from voiceguard.encoder.frontends.log_mel import LogMelFrontEnd
-from voiceguard.encoder.frontends.reading import parameters
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from torch import Tensor
 
     from voiceguard.encoder.frontends.base import FrontEnd
@@ -31,7 +29,7 @@ REVISION = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TaoRuijieMelConfig:
+class TaoRuijieMelConfig(FrontEndConfig):
     """Parameters that a checkpoint's own tensors tell; the rest is fixed in that recipe."""
 
     TYPE: ClassVar[str] = "taoruijie_mel"
@@ -43,19 +41,6 @@ class TaoRuijieMelConfig:
     max_hz: float = 7600.0
     floor: float = 1e-6
     preemphasis: float = 0.97
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> TaoRuijieMelConfig:
-        """Reads what ``to_json`` wrote.
-
-        Raises:
-            ValueError: A parameter is missing or unknown, or of another version.
-        """
-        return parameters(cls, values)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values for a model's card."""
-        return {**asdict(self), "version": self.version}
 
     @property
     def log_mel(self) -> LogMelConfig:

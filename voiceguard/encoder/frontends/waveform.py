@@ -3,36 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from voiceguard.encoder.frontends.base import FrontEnd
-from voiceguard.encoder.frontends.reading import parameters
+from voiceguard.encoder.frontends.config import FrontEndConfig
 from voiceguard.types import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WaveformConfig:
+class WaveformConfig(FrontEndConfig):
     """There is nothing to choose."""
 
     TYPE: ClassVar[str] = "waveform"
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> WaveformConfig:
-        """Reads what ``to_json`` wrote.
-
-        Raises:
-            ValueError: There are parameters, or it is of another version.
-        """
-        return parameters(cls, values)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values for a model's card."""
-        return {"version": self.version}
 
     @property
     def version(self) -> str:

@@ -12,12 +12,14 @@ normalisation before its tanh.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+
+from voiceguard.encoder.networks.plain import checked_fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,14 +79,7 @@ class EcapaTdnnConfig:
         Raises:
             ValueError: A size is missing, unknown or impossible.
         """
-        expected = {entry.name for entry in fields(cls)}
-        if set(values) != expected:
-            raise ValueError(f"sizes must be {sorted(expected)}, not {sorted(values)}")
-        sizes: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in values.items()
-        }
-        return cls(**sizes)
+        return cls(**checked_fields(cls, values))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, tuples as lists, for a model's card."""
