@@ -21,6 +21,8 @@ class ExitCode(IntEnum):
     INCONCLUSIVE = 4
     DEVICE = 5
     BROKER = 6
+    INTERRUPTED = 130
+    """By Ctrl-C or a signal, as shells count it."""
 
 
 class VoiceguardError(Exception):
@@ -31,6 +33,12 @@ class VoiceguardError(Exception):
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+
+
+class InterruptedRunError(VoiceguardError):
+    """Stopped by a person before it was done, with something kept to go on from."""
+
+    exit_code = ExitCode.INTERRUPTED
 
 
 class UsageError(VoiceguardError):

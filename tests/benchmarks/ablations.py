@@ -15,10 +15,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from voiceguard.encoder.checkpoints import native
 from voiceguard.evaluation.clips import seeded
 from voiceguard.evaluation.corpus import Corpus, read_corpus
-from voiceguard.training.cards import make_card
+from voiceguard.training.cards import make_card, save_model
 from voiceguard.training.hardware import find_hardware
 from voiceguard.training.recipe import recipe
 from voiceguard.training.run import Inputs, Run, Schedule
@@ -124,7 +123,7 @@ def train(variant: Variant, options: argparse.Namespace, corpus: Corpus) -> None
         command="python -m tests.benchmarks.ablations",
         compute=compute,
     )
-    native.save(folder / f"{variant.name}.safetensors", card, network)
+    save_model(folder / f"{variant.name}.safetensors", card, network, half=False)
     for scratch in [*folder.glob("voices-*"), folder / "speech.i16"]:
         if variant.name != "full":
             scratch.unlink(missing_ok=True)

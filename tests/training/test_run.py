@@ -10,10 +10,11 @@ import torch
 
 from tests.fakes import tone
 from tests.training.tiny import TINY, tiny_run
+from voiceguard.encoder import golden
 from voiceguard.encoder.checkpoints import native
 from voiceguard.encoder.registry import load_encoder
 from voiceguard.errors import UsageError
-from voiceguard.training.cards import make_card
+from voiceguard.training.cards import make_card, save_model
 from voiceguard.training.run import Run, Schedule
 from voiceguard.training.trainer import Progress, TrainingError
 
@@ -93,7 +94,7 @@ def test_the_finished_model_is_what_the_program_loads(tmp_path: Path) -> None:
         "tiny", TINY, network, run.material.counts, eers=eers, command="train", compute="no time"
     )
     path = tmp_path / "tiny.safetensors"
-    native.save(path, card, network, half=True)
+    save_model(path, card, network, half=True)
 
     encoder = load_encoder(str(path), "cpu")
     embedding = encoder.embed(tone(440.0, 1.0))
@@ -103,7 +104,10 @@ def test_the_finished_model_is_what_the_program_loads(tmp_path: Path) -> None:
         expected = network(run.trainer.log_mel(samples))[0]
     expected = torch.nn.functional.normalize(expected, dim=0)
     assert float(torch.from_numpy(embedding) @ expected) > 0.999  # half precision
-    assert native.read_card(native.card_path(path)).recipe == TINY.to_json()
+    written = native.read_card(native.card_path(path))
+    assert written.recipe == TINY.to_json()
+    assert written.golden is not None
+    assert golden.deviation(encoder, written.golden) < golden.TOLERANCE
 
 
 def test_fine_tuning_begins_with_the_given_weights(tmp_path: Path) -> None:
@@ -113,7 +117,7 @@ def test_fine_tuning_begins_with_the_given_weights(tmp_path: Path) -> None:
     card = make_card(
         "tiny", TINY, network, run.material.counts, eers={}, command="train", compute="no time"
     )
-    native.save(tmp_path / "tiny.safetensors", card, network)
+    save_model(tmp_path / "tiny.safetensors", card, network, half=False)
 
     tuned = tiny_run(tmp_path / "corpus", tmp_path / "tuned", initial=tmp_path / "tiny.safetensors")
 

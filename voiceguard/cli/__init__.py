@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 import os
-import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -36,8 +35,6 @@ from voiceguard.cli import (
 )
 from voiceguard.cli.output import stderr
 from voiceguard.errors import ExitCode, VoiceguardError
-
-INTERRUPTED = 128 + signal.SIGINT
 
 LibraryUsageError: Any = typer.BadParameter.__base__
 """An unknown option, a missing argument. It is click's, or typer's own copy in newer versions."""
@@ -152,8 +149,8 @@ def _run() -> int:
         return int(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         _explain("interrupted", "")
-        return INTERRUPTED
-    if result == INTERRUPTED:  # what typer makes of Ctrl-C
+        return ExitCode.INTERRUPTED
+    if result == ExitCode.INTERRUPTED:  # what typer makes of Ctrl-C
         _explain("interrupted", "")
     return result if isinstance(result, int) else ExitCode.OK
 

@@ -10,7 +10,7 @@ import typer
 
 from voiceguard.cli.bench_encoders import bench_encoders
 from voiceguard.cli.options import ConfigOption, DeviceOption, JsonOption, ModelOption, overrides
-from voiceguard.cli.output import print_json, stderr, stdout
+from voiceguard.cli.output import print_json, print_table, stderr
 
 if TYPE_CHECKING:
     from voiceguard.bench import DaemonTiming, EncoderTiming
@@ -90,7 +90,7 @@ def _print(name: str, windows: list[EncoderTiming], daemon: DaemonTiming) -> Non
     table.add_column("fastest", justify="right")
     for timing in windows:
         table.add_row(f"{timing.window_s:g} s", f"{timing.median_ms} ms", f"{timing.min_ms} ms")
-    stdout.print(table)
+    print_table(table)
     table = Table(
         title=f"daemon, {daemon.seconds:g} s in real time, broker {daemon.broker}, "
         f"{os.cpu_count()} cores",
@@ -109,4 +109,4 @@ def _print(name: str, windows: list[EncoderTiming], daemon: DaemonTiming) -> Non
         ("resident memory, highest", f"{daemon.memory_mb} MB"),
     ):
         table.add_row(label, value)
-    stdout.print(table)
+    print_table(table)

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from voiceguard.cli.models_names import check_here
 from voiceguard.cli.options import ConfigOption, JsonOption, StateDirOption, overrides
-from voiceguard.cli.output import print_json, stderr, stdout
+from voiceguard.cli.output import print_json, print_table, stderr, stdout
 from voiceguard.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _print(found: Sequence[Measured]) -> None:
             about = {0: each.name, 1: sizes}.get(number, "")
             table.add_row(about, *_cells(run))
     if any(each.runs for each in found):
-        stdout.print(table)
+        print_table(table)
         stdout.print(
             "[dim]below a name: parameters, dimensions; RTF: seconds of work per second of speech, "
             "windows as the daemon cuts them; start: Python, torch and the first embedding[/]"

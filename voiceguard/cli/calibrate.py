@@ -23,7 +23,7 @@ from voiceguard.cli.options import (
     ModelOption,
     StateDirOption,
 )
-from voiceguard.cli.output import print_json, stdout
+from voiceguard.cli.output import print_json, print_table, stdout
 from voiceguard.errors import UsageError
 
 if TYPE_CHECKING:
@@ -225,7 +225,7 @@ def _tell(run: CalibrationRun, num_speakers: int) -> None:
 
     made = run.calibration
     kept = made.provenance.prior_speakers
-    stdout.print(score_table(run.figures))
+    print_table(score_table(run.figures))
     stdout.print(
         f"{len(run.experiment.enrolled)} of {num_speakers} speakers enrolled; "
         + (f"{kept} speakers' worth of the shipped calibration kept" if kept else "from scratch")

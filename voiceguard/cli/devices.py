@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from voiceguard.cli.options import JsonOption
-from voiceguard.cli.output import print_json, stdout
+from voiceguard.cli.output import print_json, print_table, stdout
 from voiceguard.errors import DeviceError
 
 
@@ -46,5 +46,5 @@ def devices(json_lines: JsonOption = False) -> None:
             str(device.num_channels),
             str(device.default_rate_hz),
         )
-    stdout.print(table)
+    print_table(table)
     stdout.print("[dim]* is the default; choose with `--source device:NAME` or device:#[/]")

@@ -25,7 +25,7 @@ from voiceguard.cli.corpora import (
     tell_skips,
 )
 from voiceguard.cli.options import ConfigOption, DeviceOption, JsonOption, StateDirOption
-from voiceguard.cli.output import print_json, stderr, stdout
+from voiceguard.cli.output import print_json, print_table, stderr, stdout
 from voiceguard.errors import UsageError
 
 if TYPE_CHECKING:
@@ -253,7 +253,7 @@ def _tell(
         return
     shown = [eer_table(encoders), *encoder_tables(encoders)]
     for table in [*shown, *(daemon_tables(daemon) if daemon else ())]:
-        stdout.print(table)
+        print_table(table)
         stdout.print()
     if daemon:
         stdout.print(

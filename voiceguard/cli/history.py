@@ -9,7 +9,14 @@ import typer
 from rich.table import Table
 
 from voiceguard.cli.options import ConfigOption, JsonOption, StateDirOption, overrides
-from voiceguard.cli.output import format_llr, print_json, stderr, stdout, styled_outcome
+from voiceguard.cli.output import (
+    format_llr,
+    print_json,
+    print_table,
+    stderr,
+    stdout,
+    styled_outcome,
+)
 from voiceguard.errors import UsageError
 from voiceguard.explain import explain
 from voiceguard.history import History
@@ -85,7 +92,7 @@ def _show(payloads: list[dict[str, Any]], *, json_lines: bool) -> None:
             payload["reason"],
             payload["decision_id"][:8],
         )
-    stdout.print(table)
+    print_table(table)
     stderr.print("`voiceguard history --why ID` explains one of them.", style="dim")
 
 

@@ -18,7 +18,7 @@ from voiceguard.cli.options import (
     VadOption,
     overrides,
 )
-from voiceguard.cli.output import print_json, stderr, stdout
+from voiceguard.cli.output import print_json, print_table, stderr, stdout
 from voiceguard.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def _print(migrations: Sequence[Migration], store: VoiceprintStore, encoder_id: 
             escape(store.describe_encoder(each.encoder_id)) if each.encoder_id else "-",
             escape(each.reason),
         )
-    stdout.print(table)
+    print_table(table)
     for each in migrations:
         if each.hint:
             stdout.print(f"{each.speaker}: {escape(each.hint)}", soft_wrap=True)

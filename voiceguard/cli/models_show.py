@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 from rich.table import Table
 
-from voiceguard.cli.output import stdout
+from voiceguard.cli.output import print_table, stdout
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,7 +60,7 @@ def _print_training(known: Mapping[str, Any]) -> None:
             str(sum(row["num_speakers"] for row in known["data"])),
             f"{sum(row['hours'] for row in known['data']):.1f}",
         )
-        stdout.print(table)
+        print_table(table)
     if teacher := known["teacher"]:
         _say(
             f"teacher {escape(teacher['name'])} ({escape(teacher['licence'])}), which learned from "

@@ -7,12 +7,19 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.measure import Measurement
+from rich.segment import Segments
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from voiceguard.types import Outcome
 
 WIDTH_ELSEWHERE = 140
 """Columns in a file or a pipe, where nobody can widen the window."""
+
+WIDEST = 1000
+"""Columns that any table fits in."""
 
 stdout = Console(highlight=False)
 if not stdout.is_terminal and "COLUMNS" not in os.environ:
@@ -30,6 +37,17 @@ OUTCOME_STYLES = {
 def print_json(value: Any) -> None:  # noqa: ANN401  # anything that JSON can say
     """One object, one line, on standard output."""
     print(json.dumps(value, ensure_ascii=False), flush=True)
+
+
+def print_table(table: Table) -> None:
+    """Prints every figure whole: in a window that is too narrow, lines go on in the next one.
+
+    rich would cut the cells, digits too.
+    """
+    options = stdout.options
+    needed = Measurement.get(stdout, options.update(max_width=WIDEST), table).minimum
+    whole = stdout.render(table, options.update_width(max(needed, options.max_width)))
+    stdout.print(Segments(whole), crop=False, soft_wrap=True, end="")
 
 
 def styled_outcome(outcome: Outcome | str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 from rich.table import Table
 
-from voiceguard.cli.output import stdout
+from voiceguard.cli.output import print_table, stdout
 from voiceguard.scoring.prediction import OTHER_OCCASION, RANGE_SHARE, SAME_OCCASION
 from voiceguard.wire import rounded
 
@@ -81,7 +81,7 @@ def show_prediction(
             f"{' and '.join(parts)} will be accepted (p_fa {policy.p_fa:g})",
             soft_wrap=True,
         )
-    stdout.print(_table(rates))
+    print_table(_table(rates))
     stdout.print(f"[dim]{_caveat(rates, num_takes)}[/]", soft_wrap=True)
 
 

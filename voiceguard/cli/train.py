@@ -15,14 +15,13 @@ import typer
 from voiceguard.cli.corpora import show_progress, tell_skips
 from voiceguard.cli.options import DeviceOption, JsonOption
 from voiceguard.cli.output import print_json, stderr, stdout
+from voiceguard.errors import InterruptedRunError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from voiceguard.training.run import Run
     from voiceguard.training.trainer import Progress
-
-_INTERRUPTED = 130
 
 
 def _print_recipe(is_wanted: bool) -> None:
@@ -134,8 +133,9 @@ def train(
             is_stopped=is_stopped,
         )
     if not is_done:
-        stderr.print(f"Stopped at step {run.trainer.step}; the same command goes on from there.")
-        raise typer.Exit(_INTERRUPTED)
+        raise InterruptedRunError(
+            f"stopped at step {run.trainer.step}", hint="the same command goes on from there"
+        )
     compute = f"{(time.monotonic() - begun) / 3600:.2f} h in the last sitting"
     _finish(run, compute, licence=licence, half=half, json_lines=json_lines)
 
@@ -212,8 +212,7 @@ def _stop_by_signal() -> Iterator[Callable[[], bool]]:
 
 
 def _finish(run: Run, compute: str, *, licence: str, half: bool, json_lines: bool) -> None:
-    from voiceguard.encoder.checkpoints import native
-    from voiceguard.training.cards import make_card
+    from voiceguard.training.cards import make_card, save_model
 
     network, before, eers = run.finish()
     command = "voiceguard " + shlex.join(sys.argv[1:])
@@ -228,7 +227,7 @@ def _finish(run: Run, compute: str, *, licence: str, half: bool, json_lines: boo
         licence=licence,
     )
     path = run.folder / f"{run.folder.name}.safetensors"
-    native.save(path, card, network, half=half)
+    save_model(path, card, network, half=half)
     if json_lines:
         print_json({"model": str(path), "eers_before_whitening": before, "eers": eers})
         return

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from voiceguard.cli.migrate import migrate
 from voiceguard.cli.options import ConfigOption, JsonOption, StateDirOption, overrides
-from voiceguard.cli.output import print_json, stderr, stdout
+from voiceguard.cli.output import print_json, print_table, stderr, stdout
 from voiceguard.cli.transfer import export_voiceprints, import_voiceprints
 from voiceguard.errors import StateError, UsageError, VoiceguardError
 from voiceguard.wire import iso_utc, rounded
@@ -74,7 +74,7 @@ def list_voiceprints(
             encoder_name(settings, voiceprint.encoder_id) or voiceprint.encoder_id,
             _local(voiceprint.updated_at),
         )
-    stdout.print(table)
+    print_table(table)
     for voiceprint in others:
         error = store.of_another_encoder(voiceprint, str(encoder_id))
         _print_unusable(str(error), error.hint)
@@ -117,7 +117,7 @@ def show(
             "-" if agreement is None else f"{agreement:.2f}",
             _local(template.created_at),
         )
-    stdout.print(table)
+    print_table(table)
 
 
 @app.command()

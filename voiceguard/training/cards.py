@@ -1,18 +1,23 @@
 """What a trained model says of itself.
 
-In: a finished run. Out: the card that is written beside the weights.
+In: a finished run. Out: the weights, and the card that is written beside them.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from voiceguard.encoder import golden
+from voiceguard.encoder.checkpoints import native
 from voiceguard.encoder.checkpoints.native import DataSource, Figure, ModelCard, Teacher
 from voiceguard.encoder.features import LogMelConfig
+from voiceguard.encoder.registry import load_file
 from voiceguard.training.config import NO_TEACHER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn
     from voiceguard.training.config import TrainingConfig
@@ -80,6 +85,24 @@ def make_card(
         ),
         compute=compute,
     )
+
+
+def save_model(path: Path, card: ModelCard, network: EcapaTdnn, *, half: bool) -> None:
+    """Writes both files, with the golden embedding that ``models verify`` compares later.
+
+    Args:
+        path: Of the weights, ``*.safetensors``.
+        card: As ``make_card`` made it.
+        network: As finished.
+        half: Weights in half precision.
+
+    Raises:
+        ValueError: ``half``, and a weight is too large for it.
+        OSError: The files cannot be written.
+    """
+    written = native.save(path, card, network, half=half)
+    expected = golden.embedding(load_file(path, device="cpu"))
+    native.save_card(native.card_path(path), replace(written, golden=expected))
 
 
 def _teacher(name: str) -> Teacher | None:
