@@ -173,6 +173,18 @@ def test_removing_needs_a_model_that_is_not_in_use(models: Path, imported: Impor
         find_model("tiny", models)
 
 
+def test_a_model_that_lost_its_card_can_be_removed(models: Path, imported: Imported) -> None:
+    installed.install(imported, models)
+    (models / "tiny" / installed.CARD_NAME).unlink()
+    with pytest.raises(UsageError, match="installed already") as caught:
+        installed.install(imported, models)
+    assert "models remove tiny" in caught.value.hint
+    installed.remove("tiny", models)
+    installed.install(imported, models)
+    with pytest.raises(UsageError, match=r"'\.\.' is not installed"):
+        installed.remove("..", models)
+
+
 def test_what_a_killed_import_left_behind_is_deleted_by_the_next(
     models: Path, imported: Imported
 ) -> None:

@@ -131,13 +131,14 @@ def use(name: str, models_dir: Path) -> None:
 
 
 def remove(name: str, models_dir: Path) -> None:
-    """Deletes an installed model with its cohort and calibration.
+    """Deletes an installed model with its cohort and calibration; what is left of one, too.
 
     Raises:
         UsageError: It is not installed, or it is the one in use.
         StateError: It cannot be deleted.
     """
-    if name not in installed_models(models_dir):
+    # Not by its card alone: a directory that has lost it would block the name for ever.
+    if not _NAME.fullmatch(name) or not (models_dir / name).is_dir():
         known = ", ".join(installed_models(models_dir)) or "none"
         raise UsageError(
             f"the model {name!r} is not installed here; installed: {known}",
