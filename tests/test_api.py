@@ -11,8 +11,11 @@ import pytest
 
 import voiceguard
 from tests.recordings import STRANGERS, TAKES
+from voiceguard.audio.files import load_audio
 from voiceguard.errors import EnrollmentError, VoiceprintError
 from voiceguard.settings import load_settings
+from voiceguard.types import SAMPLE_RATE_HZ
+from voiceguard.voiceprints.store import VoiceprintStore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,6 +52,18 @@ def test_enrolling_needs_consent_and_never_overwrites_unasked(guard: voiceguard.
         guard.enroll("someone", TAKES, consent=False)
     with pytest.raises(VoiceprintError, match="already enrolled"):
         guard.enroll("robin", TAKES, consent=True)
+
+
+def test_audio_is_kept_only_where_the_speaker_agreed(tmp_path: Path) -> None:
+    guard = voiceguard.open_guard(state_dir=str(tmp_path))
+    store = VoiceprintStore(tmp_path)
+    assert store.load_audio(guard.enroll("robin", TAKES[:3], consent=True)) is None
+    kept = store.load_audio(
+        guard.enroll("robin", TAKES[:3], consent=True, overwrite=True, keep_audio=True)
+    )
+    assert kept is not None
+    seconds = [len(load_audio(take, 0)) / SAMPLE_RATE_HZ for take in TAKES[:3]]
+    assert [take.seconds for take in kept.takes] == seconds
 
 
 def test_a_speaker_who_is_not_enrolled_is_named(guard: voiceguard.Guard) -> None:

@@ -13,6 +13,7 @@ from voiceguard.errors import EnrollmentError
 from voiceguard.settings import Settings, load_settings
 from voiceguard.sinks import CallbackSink
 from voiceguard.utterance import judge_recording
+from voiceguard.voiceprints import audio_to_keep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,6 +45,7 @@ class Guard:
         consent: bool,
         display_name: str = "",
         overwrite: bool = False,
+        keep_audio: bool = False,
     ) -> Voiceprint:
         """Makes and stores a voiceprint; unusable recordings are left out.
 
@@ -53,6 +55,8 @@ class Guard:
             consent: That the speaker has agreed to it; the time is stored with the voiceprint.
             display_name: For people.
             overwrite: Replace a voiceprint that is there.
+            keep_audio: That the speaker has agreed to this as well: the recordings are kept,
+                encrypted, so that another encoder need not hear the speaker again.
 
         Raises:
             EnrollmentError: No consent, or too little usable speech (says what was wrong with
@@ -66,11 +70,15 @@ class Guard:
         now = datetime.now(UTC)
         enrollment = self._kit.new_enrollment()
         for recording in recordings:
-            enrollment.add(self._load(recording), recorded_at=now)
+            # A time of its own: it tells the takes that are kept apart.
+            enrollment.add(self._load(recording), recorded_at=datetime.now(UTC))
         voiceprint = enrollment.voiceprint(
             speaker, display_name=display_name, consent_at=now, now=now
         )
-        self._store.save(voiceprint, overwrite=overwrite)
+        audio = (
+            audio_to_keep(voiceprint, enrollment.usable_audio, now, None) if keep_audio else None
+        )
+        self._store.save(voiceprint, overwrite=overwrite, audio=audio)
         return voiceprint
 
     def predict(self, speaker: str) -> tuple[PredictedRate, ...]:

@@ -1,8 +1,9 @@
 """What does each part of the recipe bring, how wide should the network be, would more voices help?
 
 Run by hand: ``python -m tests.benchmarks.ablations DATA --noise N --rir R --out OUT``. Trains the
-recipe small and short, then without each of its parts in turn, at other widths, and on fewer
-speakers; a run that is there already is not trained again. Then measure all of them on other
+recipe small and short, then without each of its parts in turn, at other widths, on fewer speakers,
+and with those of ``--synthetic DIR`` (``python -m voiceguard.training.synthetic DIR``) beside the
+real ones; a run that is there already is not trained again. Then measure all of them on other
 corpora, the full recipe against each of the others, with the command that it prints at the end.
 """
 
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voiceguard.evaluation.clips import seeded
-from voiceguard.evaluation.corpus import Corpus, read_corpus
+from voiceguard.evaluation.corpus import Corpus, read_corpus, together
 from voiceguard.training.cards import make_card, save_model
 from voiceguard.training.hardware import find_hardware
 from voiceguard.training.recipe import recipe
@@ -36,6 +37,8 @@ class Variant:
     changes: tuple[str, ...] = ()
     speakers: float = 1.0
     """Share of the speakers that it learns from."""
+    synthetic: bool = False
+    """Learns from synthetic speakers as well."""
 
 
 VARIANTS = (
@@ -62,6 +65,7 @@ VARIANTS = (
     Variant("half-of-speakers", ("heldout_share=0",), speakers=0.5),
     Variant("quarter-of-speakers", ("heldout_share=0",), speakers=0.25),
     Variant("eighth-of-speakers", ("heldout_share=0",), speakers=0.125),
+    Variant("with-synthetic", synthetic=True),
 )
 
 
@@ -71,6 +75,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--noise", type=Path)
     parser.add_argument("--rir", type=Path)
+    parser.add_argument("--synthetic", type=Path)
     parser.add_argument("--split")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=600)
@@ -81,7 +86,8 @@ def main() -> None:
     models = []
     for variant in VARIANTS:
         path = options.out / variant.name / f"{variant.name}.safetensors"
-        if variant.name in options.only and not path.exists():
+        can_be_made = not variant.synthetic or options.synthetic is not None
+        if variant.name in options.only and can_be_made and not path.exists():
             train(variant, options, corpus)
         if path.exists():
             models.append(path)
@@ -94,11 +100,15 @@ def train(variant: Variant, options: argparse.Namespace, corpus: Corpus) -> None
     config = recipe([*BASE, *variant.changes], num_steps=options.steps)
     folder = options.out / variant.name
     folder.mkdir(parents=True, exist_ok=True)
-    for kept in made_before(options.out, folder) if variant.speakers == 1 else ():
+    is_full = variant.speakers == 1 and not variant.synthetic
+    for kept in made_before(options.out, folder) if is_full else ():
         # Made again if this variant's voices are others: their key says so.
         os.link(kept, folder / kept.name)
+    corpus = fewer(corpus, variant.speakers)
+    if variant.synthetic:
+        corpus = together((corpus, read_corpus(options.synthetic)))
     inputs = Inputs(
-        corpus=fewer(corpus, variant.speakers),
+        corpus=corpus,
         out=folder,
         noise=options.noise,
         rooms=options.rir,

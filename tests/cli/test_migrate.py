@@ -12,11 +12,10 @@ from tests.cli.command import voiceguard
 from tests.older_encoder import put_by
 from tests.recordings import TAKES
 from voiceguard.audio.files import load_audio
-from voiceguard.cli.consent import audio_to_keep
 from voiceguard.encoder.registry import load_encoder, stated_encoder_id
 from voiceguard.enrollment import Enrollment
 from voiceguard.vad import make_vad
-from voiceguard.voiceprints import VoiceprintStore
+from voiceguard.voiceprints import VoiceprintStore, audio_to_keep
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,6 @@ from tests.encoder.checkpoints.made import make_speechbrain
 from tests.evaluation.voices import people, write_corpus
 from tests.recordings import TAKES
 from voiceguard.audio.files import load_audio
-from voiceguard.cli.consent import audio_to_keep
 from voiceguard.cli.decide import verify
 from voiceguard.cli.migrate import migrate
 from voiceguard.cli.models_import import import_model
@@ -24,7 +23,7 @@ from voiceguard.enrollment import Enrollment
 from voiceguard.errors import VoiceprintError
 from voiceguard.paths import models_dir
 from voiceguard.vad import make_vad
-from voiceguard.voiceprints import VoiceprintStore
+from voiceguard.voiceprints import VoiceprintStore, audio_to_keep
 
 if TYPE_CHECKING:
     from pathlib import Path

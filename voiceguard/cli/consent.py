@@ -5,19 +5,12 @@ from __future__ import annotations
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
 from rich.markup import escape
 
 from voiceguard.cli.output import stderr
 from voiceguard.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from voiceguard.types import Samples, Voiceprint
-    from voiceguard.voiceprints.kept_audio import KeptAudio
 
 
 def ask_consent(name: str, directory: Path, *, agreed: bool) -> datetime:
@@ -58,30 +51,3 @@ def ask_to_keep_audio(name: str, *, wanted: bool | None, agreed: bool) -> dateti
         )
         wanted = typer.confirm(f"Does {name} agree to that as well?", default=False, err=True)
     return datetime.now(UTC) if wanted else None
-
-
-def audio_to_keep(
-    voiceprint: Voiceprint,
-    takes: Sequence[tuple[datetime, Samples]],
-    consent_at: datetime,
-    earlier: KeptAudio | None,
-) -> KeptAudio:
-    """What is kept of a speaker from now on.
-
-    Args:
-        voiceprint: With the new templates.
-        takes: When each new take was recorded, and its audio.
-        consent_at: To keeping these.
-        earlier: What was kept of this enrollment before.
-    """
-    from voiceguard.voiceprints.kept_audio import KeptAudio, KeptTake
-
-    new = tuple(
-        KeptTake(recorded_at=recorded_at, consent_at=consent_at, samples=samples)
-        for recorded_at, samples in takes
-    )
-    return KeptAudio(
-        speaker=voiceprint.speaker,
-        enrolled_at=voiceprint.created_at,
-        takes=(*(() if earlier is None else earlier.takes), *new),
-    )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from voiceguard.cli.consent import ask_consent, ask_to_keep_audio, audio_to_keep
+from voiceguard.cli.consent import ask_consent, ask_to_keep_audio
 from voiceguard.cli.options import (
     ConfigOption,
     DeviceOption,
@@ -84,7 +84,7 @@ def enroll(
     from voiceguard.enrollment import latest_takes
     from voiceguard.logs import configure_logging
     from voiceguard.settings import load_settings
-    from voiceguard.voiceprints import check_speaker_name
+    from voiceguard.voiceprints import audio_to_keep, check_speaker_name
 
     check_speaker_name(name)
     paths = _paths(first_files, files, source=source, add=add, force=force)

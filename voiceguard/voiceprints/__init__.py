@@ -5,6 +5,7 @@ A voiceprint and, where the speaker agreed, the audio that it was made from, bot
 Blocking (files, fsync): the daemon calls all of it on its I/O executor.
 """
 
+from voiceguard.voiceprints.kept_audio import audio_to_keep
 from voiceguard.voiceprints.lock import DaemonLock
 from voiceguard.voiceprints.names import check_speaker_name
 from voiceguard.voiceprints.store import Generation, LoadedVoiceprints, Refusal, VoiceprintStore
@@ -15,5 +16,6 @@ __all__ = [
     "LoadedVoiceprints",
     "Refusal",
     "VoiceprintStore",
+    "audio_to_keep",
     "check_speaker_name",
 ]

@@ -29,6 +29,8 @@ from voiceguard.voiceprints import envelope
 from voiceguard.voiceprints.envelope import LENGTH
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from voiceguard.types import Samples, Template, Voiceprint
     from voiceguard.voiceprints.key import StoreKey
 
@@ -98,6 +100,31 @@ class KeptAudio:
                 "the voiceprint",
                 hint="restore both files from the same backup, or enroll again",
             )
+
+
+def audio_to_keep(
+    voiceprint: Voiceprint,
+    takes: Sequence[tuple[datetime, Samples]],
+    consent_at: datetime,
+    earlier: KeptAudio | None,
+) -> KeptAudio:
+    """What is kept of a speaker from now on.
+
+    Args:
+        voiceprint: With the new templates.
+        takes: When each new take was recorded, and its audio.
+        consent_at: To keeping these.
+        earlier: What was kept of this enrollment before.
+    """
+    new = tuple(
+        KeptTake(recorded_at=recorded_at, consent_at=consent_at, samples=samples)
+        for recorded_at, samples in takes
+    )
+    return KeptAudio(
+        speaker=voiceprint.speaker,
+        enrolled_at=voiceprint.created_at,
+        takes=(*(() if earlier is None else earlier.takes), *new),
+    )
 
 
 def check_length(speaker: str, seconds: float) -> None:
