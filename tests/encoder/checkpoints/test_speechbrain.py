@@ -148,9 +148,14 @@ NORMALISED = "!new:speechbrain.processing.features.InputNormalization\n    "
         ("embedding_model", "3", "embedding_model is 3, expected SpeechBrain's ECAPA_TDNN"),
         ("embedding_model", "!new:a.ECAPA_TDNN {input_size: many}", "input_size must be a whole"),
         ("embedding_model", "!new:a.ECAPA_TDNN {input_size: 12, groups: [2]}", "in groups"),
-        ("embedding_model", "!new:a.ECAPA_TDNN {input_size: 12, channels: 9}", "must be a list"),
+        ("embedding_model", "!new:a.ECAPA_TDNN {input_size: 12, channels: many}", "must be a list"),
+        (
+            "embedding_model",
+            f"!new:a.ECAPA_TDNN {{input_size: 12, channels: {[8] * 17}}}",
+            "at most 16, not 17",
+        ),
         ("embedding_model", "!new:a.ECAPA_TDNN {input_size: 12, activation: 1}", "activation"),
-        ("embedding_model", "!new:a.ECAPA_TDNN {input_size: 999999}", "up to 32768"),
+        ("embedding_model", "!new:a.ECAPA_TDNN {input_size: 999999}", "from 1 to 65536"),
         ("embedding_model", "!new:a.ECAPA_TDNN {input_size: 12, res2net_scale: 512}", "at most 64"),
         ("embedding_model", "!new:a.ECAPA_TDNN {input_size: 12}", "does not hold the arch"),
         ("compute_features", "!new:a.MFCC {n_mels: 12}", "expected SpeechBrain's Fbank"),
@@ -161,6 +166,11 @@ NORMALISED = "!new:speechbrain.processing.features.InputNormalization\n    "
         ("compute_features", "!new:a.Fbank {n_mels: 12, f_max: 9000}", "not possible"),
         ("mean_var_norm", NORMALISED + "norm_type: global", "only the sentence's mean"),
         ("mean_var_norm", NORMALISED + "norm_type: sentence", "only the sentence's mean"),
+        (
+            "mean_var_norm",
+            NORMALISED + "norm_type: sentence\n    std_norm: False\n    mean_norm: False",
+            "mean_norm is False",
+        ),
     ],
 )
 def test_what_would_give_other_embeddings_is_refused(

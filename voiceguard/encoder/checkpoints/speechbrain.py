@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from voiceguard.encoder.checkpoints import native, reading
 from voiceguard.encoder.checkpoints.card import ModelCard
 from voiceguard.encoder.checkpoints.imported import Imported
+from voiceguard.encoder.checkpoints.options import Options
 from voiceguard.encoder.frontends.speechbrain import SpeechBrainFbankConfig
 from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnnConfig
 from voiceguard.errors import EncoderError
@@ -32,44 +33,15 @@ SIZES = "hyperparams.yaml"
 MIN_WINDOW_S = 0.5
 """Ours: the project itself states none, and pads batches."""
 
-# What an entry of the YAML is where it is not named, by SpeechBrain's own signatures.
-_NETWORK: dict[str, Any] = {
-    "input_size": None,
-    "lin_neurons": 192,
-    "channels": [512, 512, 512, 512, 1536],
-    "kernel_sizes": [5, 3, 3, 3, 1],
-    "dilations": [1, 2, 3, 4, 1],
-    "attention_channels": 128,
-    "res2net_scale": 8,
-    "se_channels": 128,
-    "global_context": True,
-    "groups": [1, 1, 1, 1, 1],
-}
-_FBANK: dict[str, Any] = {
-    "n_mels": 40,
-    "n_fft": 400,
-    "win_length": 25,
-    "hop_length": 10,
-    "sample_rate": SAMPLE_RATE_HZ,
-    "f_min": 0,
-    "f_max": None,
-    "deltas": False,
-    "context": False,
-    "filter_shape": "triangular",
-}
-_NORMALISATION: dict[str, Any] = {"norm_type": "global", "mean_norm": True, "std_norm": True}
-_WITHOUT_EFFECT = frozenset(
-    {
-        *("device", "dropout", "requires_grad", "left_frames", "right_frames"),
-        *("param_change_factor", "param_rand_factor", "avg_factor", "update_until_epoch"),
-    }
+_WITHOUT_EFFECT = (
+    *("device", "dropout", "requires_grad", "left_frames", "right_frames"),
+    *("param_change_factor", "param_rand_factor", "avg_factor", "update_until_epoch"),
 )
 """In evaluation, and where what they belong to is off."""
 
-_MAX_SIZE = 2**15
-_MAX_LAYERS = 16
+_MAX_BLOCKS = 16
 _MAX_SCALE = 64
-"""Every group is a layer of its own: a description may not ask for a million."""
+"""Every block and every group has layers of its own: a description may not ask for a million."""
 
 _OURS_BY_SPEECHBRAIN = (
     # SpeechBrain wraps each layer in a class of its own and so says .conv.conv., .norm.norm.
@@ -138,57 +110,63 @@ def read(path: Path, *, name: str) -> Imported:
 
 
 def _architecture(table: Mapping[str, Any], where: str) -> EcapaTdnnConfig:
-    sizes = _entry(table, "embedding_model", "ECAPA_TDNN", _NETWORK, where)
-    if set(sizes["groups"]) != {1}:
-        raise ValueError(f"convolutions in groups ({sizes['groups']}) are not supported")
-    if (scale := _whole(sizes, "res2net_scale")) > _MAX_SCALE:
+    """The network; what is not named is what SpeechBrain's own signature has."""
+    sizes = _entry(table, "embedding_model", "ECAPA_TDNN", where)
+    if set(groups := sizes.wholes("groups", (1,))) != {1}:
+        raise ValueError(f"convolutions in groups {groups} are not supported")
+    if (scale := sizes.whole("res2net_scale", 8)) > _MAX_SCALE:
         raise ValueError(f"res2net_scale must be at most {_MAX_SCALE}, not {scale}")
-    return EcapaTdnnConfig(
-        num_mels=_whole(sizes, "input_size"),
-        channels=_wholes(sizes, "channels"),
-        kernel_sizes=_wholes(sizes, "kernel_sizes"),
-        dilations=_wholes(sizes, "dilations"),
+    channels = sizes.wholes("channels", (512, 512, 512, 512, 1536))
+    if len(channels) > _MAX_BLOCKS:
+        raise ValueError(f"channels must be a list of at most {_MAX_BLOCKS}, not {len(channels)}")
+    architecture = EcapaTdnnConfig(
+        num_mels=sizes.whole("input_size"),
+        channels=channels,
+        kernel_sizes=sizes.wholes("kernel_sizes", (5, 3, 3, 3, 1)),
+        dilations=sizes.wholes("dilations", (1, 2, 3, 4, 1)),
         res2net_scale=scale,
-        se_channels=_whole(sizes, "se_channels"),
-        attention_channels=_whole(sizes, "attention_channels"),
-        global_context=bool(sizes["global_context"]),
-        embedding_dim=_whole(sizes, "lin_neurons"),
+        se_channels=sizes.whole("se_channels", 128),
+        attention_channels=sizes.whole("attention_channels", 128),
+        global_context=sizes.flag("global_context", default=True),
+        embedding_dim=sizes.whole("lin_neurons", 192),
     )
+    sizes.finish()
+    return architecture
 
 
 def _features(table: Mapping[str, Any], where: str, num_mels: int) -> SpeechBrainFbankConfig:
-    fbank = _entry(table, "compute_features", "Fbank", _FBANK, where)
-    fixed = ("hop_length", "sample_rate", "deltas", "context", "filter_shape")
-    for name in fixed:
-        wanted = FRAME_SAMPLES * 1000 // SAMPLE_RATE_HZ if name == "hop_length" else _FBANK[name]
-        if fbank[name] != wanted:
-            raise ValueError(f"compute_features.{name} is {fbank[name]!r}; only {wanted!r} is read")
-    norm = _entry(table, "mean_var_norm", "InputNormalization", _NORMALISATION, where)
-    if norm != {"norm_type": "sentence", "mean_norm": True, "std_norm": False}:
-        raise ValueError(
-            f"mean_var_norm is {norm}; only the sentence's mean (norm_type: sentence, std_norm: "
-            "False) is read"
-        )
-    if _whole(fbank, "n_mels") != num_mels:
-        raise ValueError(f"{fbank['n_mels']} bands for a network of {num_mels}")
-    max_hz = SAMPLE_RATE_HZ / 2 if fbank["f_max"] is None else fbank["f_max"]
-    return SpeechBrainFbankConfig(
+    """The bands, and the mean that is taken from them."""
+    fbank = _entry(table, "compute_features", "Fbank", where)
+    fbank.only("hop_length", FRAME_SAMPLES * 1000 // SAMPLE_RATE_HZ)
+    fbank.only("sample_rate", SAMPLE_RATE_HZ)
+    fbank.only("filter_shape", "triangular")
+    for name in ("deltas", "context"):
+        fbank.only(name, supported=False)
+    norm = _entry(table, "mean_var_norm", "InputNormalization", where)
+    if (kind := norm.text("norm_type", "global")) != "sentence":
+        raise ValueError(f"mean_var_norm is over the {kind}; only the sentence's mean is read")
+    norm.only("mean_norm", supported=True)
+    if norm.flag("std_norm", default=True):
+        raise ValueError("mean_var_norm divides by a deviation; only the sentence's mean is read")
+    norm.finish()
+    if (num_bands := fbank.whole("n_mels", 40)) != num_mels:
+        raise ValueError(f"{num_bands} bands for a network of {num_mels}")
+    features = SpeechBrainFbankConfig(
         num_mels=num_mels,
-        fft_samples=_whole(fbank, "n_fft"),
-        window_samples=round(float(fbank["win_length"]) * SAMPLE_RATE_HZ / 1000),
-        min_hz=float(fbank["f_min"]),
-        max_hz=float(max_hz),
+        fft_samples=fbank.whole("n_fft", 400),
+        window_samples=round(fbank.number("win_length", 25) * SAMPLE_RATE_HZ / 1000),
+        min_hz=fbank.number("f_min", 0),
+        max_hz=fbank.number("f_max", SAMPLE_RATE_HZ / 2),
     )
+    fbank.finish()
+    return features
 
 
-def _entry(
-    table: Mapping[str, Any], name: str, kind: str, defaults: Mapping[str, Any], where: str
-) -> dict[str, Any]:
+def _entry(table: Mapping[str, Any], name: str, kind: str, where: str) -> Options:
     """An object's arguments, after seeing that it is of the expected class.
 
     Raises:
         EncoderError: It is missing, or of another class.
-        ValueError: It has arguments that would change something that is not read.
     """
     given = table.get(name)
     tag = given.get(reading.TAG, "") if isinstance(given, dict) else ""
@@ -197,22 +175,9 @@ def _entry(
             f"{where}: {name} is {tag or given!r}, expected SpeechBrain's {kind}",
             hint="Only ECAPA-TDNN models of spkrec-ecapa-voxceleb's layout are read.",
         )
-    arguments = {key: value for key, value in given.items() if key != reading.TAG}
-    if unknown := set(arguments) - set(defaults) - _WITHOUT_EFFECT:
-        raise ValueError(f"{name} has {', '.join(sorted(unknown))}, which is not supported")
-    return {key: arguments.get(key, default) for key, default in defaults.items()}
-
-
-def _whole(values: Mapping[str, Any], name: str) -> int:
-    if not isinstance(value := values[name], int) or isinstance(value, bool) or value > _MAX_SIZE:
-        raise ValueError(f"{name} must be a whole number up to {_MAX_SIZE}, not {value!r}")
-    return value
-
-
-def _wholes(values: Mapping[str, Any], name: str) -> tuple[int, ...]:
-    if not isinstance(given := values[name], list) or len(given) > _MAX_LAYERS:
-        raise ValueError(f"{name} must be a list of at most {_MAX_LAYERS}, not {given!r}")
-    return tuple(_whole({name: value}, name) for value in given)
+    options = Options(name, given)
+    options.ignore(reading.TAG, *_WITHOUT_EFFECT)
+    return options
 
 
 def to_native(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
