@@ -51,6 +51,7 @@ VARIANTS = (
     Variant("no-noise", ("augment.p_noise=0",)),
     Variant("no-babble", ("augment.p_babble=0",)),
     Variant("no-rooms", ("augment.p_room=0",)),
+    Variant("no-halls", ("augment.hall_share=0",)),
     Variant("no-channels", ("augment.p_band_limit=0", "augment.p_codec=0")),
     Variant("no-corruption", ("augment.p_clean=1",)),
     Variant("no-spec-augment", ("spec_augment=0",)),

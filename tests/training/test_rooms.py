@@ -59,6 +59,27 @@ def test_simulated_rooms_are_aligned_varied_and_of_unit_energy() -> None:
     assert decays_s[-1] > 2 * decays_s[0]
 
 
+def test_halls_sound_longer_than_rooms_and_far_voices_are_in_them() -> None:
+    pytest.importorskip("pyroomacoustics")
+    rooms = simulate_rooms(8, np.random.default_rng(1), hall_share=0.5).numpy()
+    decays_s = [rt60_s(taps) for taps in rooms]
+    assert min(decays_s[:4]) > 0.6
+    assert max(decays_s[:4]) > 2.0
+    assert max(decays_s[4:]) < 1.0
+    near = rooms[:, : DIRECT_TAP + 40]
+    assert np.sum(near**2, axis=1).min() < 0.2  # the rest of the energy is reflections
+
+
+def test_of_a_long_response_a_short_crop_hears_its_beginning() -> None:
+    crop = torch.zeros(1, 800)
+    crop[0, 10] = 0.5
+    taps = torch.zeros(1, ROOM_TAPS)
+    taps[0, DIRECT_TAP] = taps[0, DIRECT_TAP + 500] = taps[0, DIRECT_TAP + 800] = 0.5
+    heard = reverberated(crop, taps)
+    assert heard.shape == crop.shape
+    assert torch.nonzero(heard[0].abs() > 0.01).flatten().tolist() == [10, 510]
+
+
 def test_simulated_rooms_are_the_same_for_the_same_seed() -> None:
     pytest.importorskip("pyroomacoustics")
     first, again, other = (simulate_rooms(2, np.random.default_rng(n)) for n in (1, 1, 2))

@@ -47,6 +47,8 @@ class AugmentConfig:
     p_clean: float = 0.15
     """Nothing but the level changes. The other probabilities are of the rest of the crops."""
     p_room: float = 0.5
+    hall_share: float = 0.6
+    """Of the simulated rooms: they sound for 0.8 to 4 s, others for 0.15 to 0.9 s."""
     p_noise: float = 0.7
     snr_db: tuple[float, float] = (0.0, 20.0)
     p_babble: float = 0.25
@@ -78,6 +80,8 @@ class AugmentConfig:
                 f"p_babble + p_music + p_coloured must not exceed 1, not {kinds:.3g}",
                 hint="they are parts of the noisy crops; recorded noise has what remains",
             )
+        if not 0 <= self.hall_share <= 1:
+            raise ConfigError(f"hall_share must be between 0 and 1, not {self.hall_share}")
         if self.babble_voices[0] < 1:
             raise ConfigError("babble_voices must begin at 1 or more")
         if self.peak_dbfs[1] > 0:

@@ -6,6 +6,7 @@ energy, and lists of recordings, with what could not be read and why.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,13 +30,25 @@ if TYPE_CHECKING:
 DIRECT_TAP = 48
 """Where a response has its direct path: 3 ms, room for what a band-limited pulse rings before."""
 
-ROOM_S = 0.6
+ROOM_S = 2.0
 ROOM_TAPS = round(ROOM_S * SAMPLE_RATE_HZ)
 
-RT60_S = (0.15, 0.9)
-DISTANCE_M = (0.3, 4.0)
-_SIDES_M = ((2.0, 8.0), (2.0, 7.0), (2.2, 3.5))
-"""Length, width, height: from a bathroom to a living room."""
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """Of rooms: each of their dimensions is drawn evenly from a range."""
+
+    sides_m: tuple[tuple[float, float], ...]
+    """Length, width, height."""
+    rt60_s: tuple[float, float]
+    distance_m: tuple[float, float]
+    """From the speaker to the microphone."""
+
+
+_ROOM = _Kind(((2.0, 8.0), (2.0, 7.0), (2.2, 3.5)), rt60_s=(0.15, 0.9), distance_m=(0.3, 4.0))
+"""From a bathroom to a living room."""
+_HALL = _Kind(((6.0, 30.0), (4.0, 20.0), (2.5, 10.0)), rt60_s=(0.8, 4.0), distance_m=(0.5, 12.0))
+"""From a stairwell to a church; the tail of such a response is louder than its direct path."""
 _WALL_M = 0.2
 """Nobody and nothing is nearer to a wall."""
 _SABINE_S_PER_M = 0.161
@@ -57,18 +70,25 @@ def reverberated(crops: Tensor, responses: Tensor) -> Tensor:
         crops: ``(batch, num_samples)`` float32.
         responses: ``(batch, taps)`` float32, direct path at ``DIRECT_TAP``.
     """
-    heard = convolve(crops, responses, zero_tap=DIRECT_TAP)
+    # What a crop's beginning would make sound after its end need not be computed.
+    reached = responses[:, : DIRECT_TAP + crops.shape[1]]
+    heard = convolve(crops, reached, zero_tap=DIRECT_TAP)
     before = crops.square().sum(dim=1, keepdim=True)
     after = heard.square().sum(dim=1, keepdim=True)
     return heard * torch.sqrt(before / after.clamp_min(1e-12))
 
 
-def simulate_rooms(num_rooms: int, rng: np.random.Generator) -> Tensor:
+def simulate_rooms(num_rooms: int, rng: np.random.Generator, *, hall_share: float = 0.0) -> Tensor:
     """Responses of random shoebox rooms, by image sources first and a diffuse tail later.
 
     The image source method alone needs orders of 50 and more to last an RT60 of 0.8 s. Here it
     gives the direct path and the early reflections; from where its orders end, Gaussian noise goes
     on, decaying at the room's RT60, treble faster than bass as air and walls have it.
+
+    Args:
+        num_rooms: How many.
+        rng: Draws them.
+        hall_share: How many of them are halls (RT60 0.8 to 4 s) and not living rooms (to 0.9 s).
 
     Returns:
         ``(num_rooms, ROOM_TAPS)`` float32, direct path at ``DIRECT_TAP``, unit energy.
@@ -85,7 +105,9 @@ def simulate_rooms(num_rooms: int, rng: np.random.Generator) -> Tensor:
             "simulating rooms needs pyroomacoustics, which is not installed",
             hint="pip install 'voiceguard[train]', or train with measured rooms only",
         ) from error
-    responses = [_simulate_room(pyroomacoustics, rng) for _ in range(num_rooms)]
+    num_halls = round(hall_share * num_rooms)
+    kinds = [_HALL] * num_halls + [_ROOM] * (num_rooms - num_halls)
+    responses = [_simulate_room(pyroomacoustics, kind, rng) for kind in kinds]
     return torch.from_numpy(np.stack(responses))
 
 
@@ -179,11 +201,11 @@ def _unit_energy(taps: NDArray[np.float64]) -> Samples:
     return (taps / float(np.linalg.norm(taps))).astype(np.float32)
 
 
-def _draw_room(rng: np.random.Generator) -> tuple[NDArray[np.float64], float, float]:
+def _draw_room(kind: _Kind, rng: np.random.Generator) -> tuple[NDArray[np.float64], float, float]:
     """A shoebox's sides in metres, its RT60 in seconds and the absorption that gives it."""
     while True:
-        sides_m = np.array([rng.uniform(*limits) for limits in _SIDES_M])
-        rt60_s = float(rng.uniform(*RT60_S))
+        sides_m = np.array([rng.uniform(*limits) for limits in kind.sides_m])
+        rt60_s = float(rng.uniform(*kind.rt60_s))
         length, width, height = sides_m
         surface_m2 = 2 * (length * width + length * height + width * height)
         absorption = float(_SABINE_S_PER_M * sides_m.prod() / (surface_m2 * rt60_s))
@@ -192,23 +214,23 @@ def _draw_room(rng: np.random.Generator) -> tuple[NDArray[np.float64], float, fl
 
 
 def _draw_places(
-    sides_m: NDArray[np.float64], rng: np.random.Generator
+    sides_m: NDArray[np.float64], distance_m: tuple[float, float], rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Where the speaker and the microphone are, not at a wall, at a distance that is asked for."""
     low, high = np.full(3, _WALL_M), sides_m - _WALL_M
     while True:
         speaker = rng.uniform(low, high)
         direction = rng.standard_normal(3)
-        direction *= rng.uniform(*DISTANCE_M) / np.linalg.norm(direction)
+        direction *= rng.uniform(*distance_m) / np.linalg.norm(direction)
         microphone = speaker + direction
         if np.all((low <= microphone) & (microphone <= high)):
             return speaker, microphone
 
 
-def _simulate_room(pyroomacoustics: Any, rng: np.random.Generator) -> Samples:  # noqa: ANN401
+def _simulate_room(pyroomacoustics: Any, kind: _Kind, rng: np.random.Generator) -> Samples:  # noqa: ANN401
     """One response; the module comes as an argument because it is an extra and has no types."""
-    sides_m, rt60_s, absorption = _draw_room(rng)
-    speaker, microphone = _draw_places(sides_m, rng)
+    sides_m, rt60_s, absorption = _draw_room(kind, rng)
+    speaker, microphone = _draw_places(sides_m, kind.distance_m, rng)
     room = pyroomacoustics.ShoeBox(
         sides_m,
         fs=SAMPLE_RATE_HZ,

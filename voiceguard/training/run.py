@@ -285,7 +285,9 @@ def _augmenters(
         noises, music, found = load_noises(inputs.noise, split=inputs.split)
         skips += found
     if config.augment.p_room:
-        rooms.append(simulate_rooms(NUM_SIMULATED_ROOMS, seeded(config.seed, "rooms")))
+        rng = seeded(config.seed, "rooms")
+        hall_share = config.augment.hall_share
+        rooms.append(simulate_rooms(NUM_SIMULATED_ROOMS, rng, hall_share=hall_share))
         if inputs.rooms is not None:
             measured, found = load_rooms(inputs.rooms, split=inputs.split)
             rooms.append(measured)

@@ -316,7 +316,7 @@ class VoiceprintStore:
         )
 
     def describe_encoder(self, encoder_id: str) -> str:
-        """The id, and the name that it has here: ``1dbf2fcd9cb8878e (ecapa-c256)``."""
+        """The id, and the name that it has here: ``fb1d7a9bfaf3d568 (ecapa-c256)``."""
         name = self._encoder_name(encoder_id)
         return encoder_id if name is None else f"{encoder_id} ({name})"
 
