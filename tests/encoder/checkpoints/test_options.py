@@ -74,6 +74,20 @@ def test_sizes_have_limits(value: int) -> None:
         Options("part", {"size": value}).whole("size")
 
 
+def test_read_literally_a_null_is_no_default_and_a_number_no_list() -> None:
+    options = Options("part", VALUES, largest=6, literal=True)
+    with pytest.raises(ValueError, match="not None"):
+        options.whole("none", 3)
+    assert options.number("none", 1.0, null=0.0) == 0.0
+    with pytest.raises(ValueError, match="must be a list of 1 to 1000"):
+        options.wholes("size")
+    with pytest.raises(ValueError, match="must be a list of 1 to 1 "):
+        options.wholes("sizes", most=1)
+    with pytest.raises(ValueError, match="from 1 to 6, not 7"):
+        options.whole("size")
+    assert options.wholes("absent", (1, 2)) == (1, 2)
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_numbers_are_finite(value: float) -> None:
     with pytest.raises(ValueError, match="must be a number"):

@@ -22,30 +22,40 @@ class Options:
     Args:
         name: The section's, for messages.
         values: Its content.
+        largest: Of its whole numbers.
+        literal: Whether a null is no default and a number no list of one.
 
     Raises:
         ValueError: It is no section.
     """
 
-    def __init__(self, name: str, values: object) -> None:
+    def __init__(
+        self, name: str, values: object, *, largest: int = LARGEST, literal: bool = False
+    ) -> None:
         if not isinstance(values, Mapping):
             raise ValueError(f"the configuration has no section {name}")  # noqa: TRY004 - all alike
         self.name = name
         self.target = ""
         """Of which class it holds the parameters, where sections say so."""
         self._values = values
+        self._largest = largest
+        self._literal = literal
         self._asked: set[str] = set()
 
     def whole(self, name: str, default: int = _MISSING, *, least: int = 1) -> int:
-        """A whole number from ``least`` to LARGEST; a null is the default."""
+        """A whole number from ``least`` to the largest; a null is the default."""
         return self._whole(name, self._get(name, default), least)
 
-    def wholes(self, name: str, default: tuple[int, ...] = _MISSING) -> tuple[int, ...]:
-        """Whole numbers from 1 to LARGEST, at least one and at most 1000."""
+    def wholes(
+        self, name: str, default: tuple[int, ...] = _MISSING, *, most: int = 1000
+    ) -> tuple[int, ...]:
+        """Whole numbers from 1 to the largest, at least one and at most ``most``."""
         value = self._get(name, default)
-        values = [value] if isinstance(value, int) else value
-        if not isinstance(values, list | tuple) or not 1 <= len(values) <= 1000:  # noqa: PLR2004
-            raise ValueError(f"{self.name}.{name} must be a list of whole numbers, not {value!r}")
+        values = [value] if isinstance(value, int) and not self._literal else value
+        if not isinstance(values, list | tuple) or not 1 <= len(values) <= most:
+            raise ValueError(
+                f"{self.name}.{name} must be a list of 1 to {most} whole numbers, not {value!r}"
+            )
         return tuple(self._whole(name, entry, 1) for entry in values)
 
     def number(self, name: str, default: float, *, null: float = _MISSING) -> float:
@@ -75,7 +85,10 @@ class Options:
         values = self._get(name, _MISSING)
         if not isinstance(values, list):
             raise ValueError(f"{self.name}.{name} must be a list, not {values!r}")  # noqa: TRY004
-        return [Options(f"{self.name}.{name}[{i}]", value) for i, value in enumerate(values)]
+        limits: Any = {"largest": self._largest, "literal": self._literal}
+        return [
+            Options(f"{self.name}.{name}[{i}]", value, **limits) for i, value in enumerate(values)
+        ]
 
     def only(self, name: str, supported: object) -> None:
         """An option of which voiceguard follows one value, or its absence."""
@@ -98,16 +111,19 @@ class Options:
     def _get(self, name: str, default: Any, null: Any = _MISSING) -> Any:  # noqa: ANN401
         self._asked.add(name)
         value = self._values.get(name, default)
-        if value is None:
-            value = default if null is _MISSING else null
+        if value is None and null is not _MISSING:
+            value = null
+        elif value is None and not self._literal:
+            value = default
         if value is _MISSING:
             raise ValueError(f"the configuration has no {self.name}.{name}")
         return value
 
     def _whole(self, name: str, value: object, least: int) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= LARGEST:
+        largest = self._largest
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= largest:
             raise ValueError(
-                f"{self.name}.{name} must be a whole number from {least} to {LARGEST}, not "
+                f"{self.name}.{name} must be a whole number from {least} to {largest}, not "
                 f"{value!r}"
             )
         return value

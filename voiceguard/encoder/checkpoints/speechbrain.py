@@ -39,9 +39,10 @@ _WITHOUT_EFFECT = (
 )
 """In evaluation, and where what they belong to is off."""
 
-_MAX_BLOCKS = 16
+_MAX_SIZE = 2**15
+_MAX_LAYERS = 16
 _MAX_SCALE = 64
-"""Every block and every group has layers of its own: a description may not ask for a million."""
+"""Every group is a layer of its own: a description may not ask for a million."""
 
 _OURS_BY_SPEECHBRAIN = (
     # SpeechBrain wraps each layer in a class of its own and so says .conv.conv., .norm.norm.
@@ -112,18 +113,15 @@ def read(path: Path, *, name: str) -> Imported:
 def _architecture(table: Mapping[str, Any], where: str) -> EcapaTdnnConfig:
     """The network; what is not named is what SpeechBrain's own signature has."""
     sizes = _entry(table, "embedding_model", "ECAPA_TDNN", where)
-    if set(groups := sizes.wholes("groups", (1,))) != {1}:
+    if set(groups := sizes.wholes("groups", (1,), most=_MAX_LAYERS)) != {1}:
         raise ValueError(f"convolutions in groups {groups} are not supported")
     if (scale := sizes.whole("res2net_scale", 8)) > _MAX_SCALE:
         raise ValueError(f"res2net_scale must be at most {_MAX_SCALE}, not {scale}")
-    channels = sizes.wholes("channels", (512, 512, 512, 512, 1536))
-    if len(channels) > _MAX_BLOCKS:
-        raise ValueError(f"channels must be a list of at most {_MAX_BLOCKS}, not {len(channels)}")
     architecture = EcapaTdnnConfig(
         num_mels=sizes.whole("input_size"),
-        channels=channels,
-        kernel_sizes=sizes.wholes("kernel_sizes", (5, 3, 3, 3, 1)),
-        dilations=sizes.wholes("dilations", (1, 2, 3, 4, 1)),
+        channels=sizes.wholes("channels", (512, 512, 512, 512, 1536), most=_MAX_LAYERS),
+        kernel_sizes=sizes.wholes("kernel_sizes", (5, 3, 3, 3, 1), most=_MAX_LAYERS),
+        dilations=sizes.wholes("dilations", (1, 2, 3, 4, 1), most=_MAX_LAYERS),
         res2net_scale=scale,
         se_channels=sizes.whole("se_channels", 128),
         attention_channels=sizes.whole("attention_channels", 128),
@@ -156,7 +154,7 @@ def _features(table: Mapping[str, Any], where: str, num_mels: int) -> SpeechBrai
         fft_samples=fbank.whole("n_fft", 400),
         window_samples=round(fbank.number("win_length", 25) * SAMPLE_RATE_HZ / 1000),
         min_hz=fbank.number("f_min", 0),
-        max_hz=fbank.number("f_max", SAMPLE_RATE_HZ / 2),
+        max_hz=fbank.number("f_max", SAMPLE_RATE_HZ / 2, null=SAMPLE_RATE_HZ / 2),
     )
     fbank.finish()
     return features
@@ -175,7 +173,7 @@ def _entry(table: Mapping[str, Any], name: str, kind: str, where: str) -> Option
             f"{where}: {name} is {tag or given!r}, expected SpeechBrain's {kind}",
             hint="Only ECAPA-TDNN models of spkrec-ecapa-voxceleb's layout are read.",
         )
-    options = Options(name, given)
+    options = Options(name, given, largest=_MAX_SIZE, literal=True)
     options.ignore(reading.TAG, *_WITHOUT_EFFECT)
     return options
 
