@@ -211,6 +211,7 @@ def test_peaks_are_brought_to_the_level_and_never_beyond_full_scale() -> None:
     ("setting", "message"),
     [
         ({"p_room": 1.5}, "p_room must be a probability"),
+        ({"hall_share": -0.1}, "hall_share must be a probability"),
         ({"snr_db": (20.0, 0.0)}, "snr_db must be a range"),
         ({"p_babble": 0.6, "p_music": 0.5}, "must not exceed 1"),
         ({"babble_voices": (0, 3)}, "babble_voices"),

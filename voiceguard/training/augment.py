@@ -71,7 +71,8 @@ class AugmentConfig:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name.startswith("p_") and not 0 <= value <= 1:
+            is_share = field.name.startswith("p_") or field.name.endswith("_share")
+            if is_share and not 0 <= value <= 1:
                 raise ConfigError(f"{field.name} must be a probability from 0 to 1, not {value}")
             if isinstance(value, tuple) and not value[0] <= value[1]:
                 raise ConfigError(f"{field.name} must be a range (low, high), not {value}")
@@ -80,8 +81,6 @@ class AugmentConfig:
                 f"p_babble + p_music + p_coloured must not exceed 1, not {kinds:.3g}",
                 hint="they are parts of the noisy crops; recorded noise has what remains",
             )
-        if not 0 <= self.hall_share <= 1:
-            raise ConfigError(f"hall_share must be between 0 and 1, not {self.hall_share}")
         if self.babble_voices[0] < 1:
             raise ConfigError("babble_voices must begin at 1 or more")
         if self.peak_dbfs[1] > 0:

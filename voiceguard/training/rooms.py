@@ -48,7 +48,7 @@ class _Kind:
 _ROOM = _Kind(((2.0, 8.0), (2.0, 7.0), (2.2, 3.5)), rt60_s=(0.15, 0.9), distance_m=(0.3, 4.0))
 """From a bathroom to a living room."""
 _HALL = _Kind(((6.0, 30.0), (4.0, 20.0), (2.5, 10.0)), rt60_s=(0.8, 4.0), distance_m=(0.5, 12.0))
-"""From a stairwell to a church; the tail of such a response is louder than its direct path."""
+"""From a stairwell to a church; the tail of most responses is louder than their direct path."""
 _WALL_M = 0.2
 """Nobody and nothing is nearer to a wall."""
 _SABINE_S_PER_M = 0.161
