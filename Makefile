@@ -51,7 +51,7 @@ services:
 	apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing
 
 demo-audio: $(VENV)/.installed-demo
-	$(BIN)/python -m voiceguard.demo_audio.make
+	$(BIN)/python -m voiceguard.demo.make_audio
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis \

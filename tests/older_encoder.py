@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from voiceguard.encoder.checkpoints import native
-from voiceguard.encoder.registry import calibration_path, cohort_path, find_model
+from voiceguard.encoder.card import native
+from voiceguard.encoder.library import calibration_path, cohort_path, find_model
 from voiceguard.scoring.calibration import calibration_from_json, save_calibration
 from voiceguard.scoring.snorm import load_cohort, save_cohort
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import voiceguard
 
-FOLDER = Path(voiceguard.__file__).parent / "demo_audio"
+FOLDER = Path(voiceguard.__file__).parent / "demo" / "audio"
 
 _SCENE = json.loads((FOLDER / "scene.json").read_text(encoding="utf-8"))
 _VOICE = _SCENE["enrolled"]["voice"]

@@ -9,7 +9,7 @@ The importable API is small and loads torch only when it is used::
     decision = guard.verify("anna", "test.wav")
     print(decision.outcome, decision.scores[0].llr)
 
-How the parts hang together is told in :mod:`voiceguard.pipeline`.
+How the parts hang together is told in :mod:`voiceguard.pipeline.stream`.
 """
 
 from __future__ import annotations

@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from voiceguard.audio.files import load_audio
-from voiceguard.compose import Kit, assemble, open_store
-from voiceguard.daemon import Daemon
+from voiceguard.decisions.sinks import CallbackSink
 from voiceguard.errors import EnrollmentError
+from voiceguard.service.daemon import Daemon
+from voiceguard.service.kit import Kit, assemble, open_store
+from voiceguard.service.utterance import judge_recording
 from voiceguard.settings import Settings, load_settings
-from voiceguard.sinks import CallbackSink
-from voiceguard.utterance import judge_recording
 from voiceguard.voiceprints import audio_to_keep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from voiceguard.judge import Judgement
+    from voiceguard.pipeline.judge import Judgement
     from voiceguard.scoring.prediction import PredictedRate
     from voiceguard.types import Decision, Embedding, Samples, Voiceprint
 

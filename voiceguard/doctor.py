@@ -118,7 +118,7 @@ def check_config(config_file: Path | None, overrides: Mapping[str, Any]) -> tupl
 
 def check_model(settings: Settings) -> tuple[Check, str | None]:
     """Loads the encoder as the daemon does; gives its id, or None where it does not load."""
-    from voiceguard.compose import assemble  # noqa: PLC0415  # loads torch
+    from voiceguard.service.kit import assemble  # noqa: PLC0415  # loads torch
 
     try:
         kit = assemble(settings)
@@ -198,7 +198,7 @@ def check_state_dir(settings: Settings) -> Check:
 
 def check_voiceprints(settings: Settings, encoder_id: str | None) -> Iterator[Check]:
     """The key, and every voiceprint opened with it."""
-    from voiceguard.compose import open_store  # noqa: PLC0415
+    from voiceguard.service.kit import open_store  # noqa: PLC0415
 
     store = open_store(settings)
     try:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import platformdirs
 from pydantic import Field, ValidationError
@@ -23,21 +24,41 @@ from pydantic_settings import (
 )
 
 from voiceguard.audio.config import AudioConfig
-from voiceguard.encoder.registry import EncoderConfig
+from voiceguard.decisions.history import HistoryConfig
+from voiceguard.encoder.config import EncoderConfig
 from voiceguard.errors import ConfigError
-from voiceguard.gate import GateConfig
-from voiceguard.history import HistoryConfig
 from voiceguard.logs import LogConfig
 from voiceguard.mqtt.config import MqttConfig
 from voiceguard.scoring.policy import PolicyConfig
-from voiceguard.service import ServiceConfig
-from voiceguard.vad import VadConfig
-from voiceguard.windows import WindowConfig
+from voiceguard.speech.gate import GateConfig
+from voiceguard.speech.vad import VadConfig
+from voiceguard.speech.windows import WindowConfig
 
 ENVIRONMENT_PREFIX = "VOICEGUARD_"
 
 OTHER_VARIABLES = {"VOICEGUARD_CONFIG", "VOICEGUARD_REQUIRE_SERVICES"}
 """Variables of this prefix that are not settings."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceConfig:
+    """The [service] table of voiceguard.toml."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    start: Literal["armed", "disarmed", "as_before"] = "as_before"
+    """Whether it listens after a start; ``as_before``: as it was left, armed the first time."""
+    inference_timeout_s: float = 10.0
+    """An inference that takes longer makes the daemon unavailable, and systemd restart it."""
+    voiceprint_poll_s: float = 1.0
+    """How often the store is looked at for speakers added, changed or removed."""
+    status_interval_s: float = 30.0
+    """How often the published counters are refreshed; changes of state are published at once."""
+
+    def __post_init__(self) -> None:
+        for name in ("inference_timeout_s", "voiceprint_poll_s", "status_interval_s"):
+            if not 0.1 <= (value := getattr(self, name)) <= 3600:  # noqa: PLR2004
+                raise ValueError(f"{name} must be between 0.1 and 3600, not {value}")
 
 
 class Settings(BaseSettings):

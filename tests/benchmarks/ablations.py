@@ -2,9 +2,10 @@
 
 Run by hand: ``python -m tests.benchmarks.ablations DATA --noise N --rir R --out OUT``. Trains the
 recipe small and short, then without each of its parts in turn, at other widths, on fewer speakers,
-and with those of ``--synthetic DIR`` (``python -m voiceguard.training.synthetic DIR``) beside the
-real ones; a run that is there already is not trained again. Then measure all of them on other
-corpora, the full recipe against each of the others, with the command that it prints at the end.
+and with those of ``--synthetic DIR`` (``python -m voiceguard.lab.training.speech.synthetic DIR``)
+beside the real ones; a run that is there already is not trained again. Then measure all of them on
+other corpora, the full recipe against each of the others, with the command that it prints at the
+end.
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from voiceguard.evaluation.clips import seeded
-from voiceguard.evaluation.corpus import Corpus, read_corpus, together
-from voiceguard.training.cards import make_card, save_model
-from voiceguard.training.hardware import find_hardware
-from voiceguard.training.recipe import recipe
-from voiceguard.training.run import Inputs, Run, Schedule
+from voiceguard.lab.corpora.clips import seeded
+from voiceguard.lab.corpora.corpus import Corpus, read_corpus, together
+from voiceguard.lab.training.cards import make_card, save_model
+from voiceguard.lab.training.hardware import find_hardware
+from voiceguard.lab.training.recipe import recipe
+from voiceguard.lab.training.run import Inputs, Run, Schedule
 
 if TYPE_CHECKING:
-    from voiceguard.training.trainer import Progress
+    from voiceguard.lab.training.trainer import Progress
 
 BASE = ("channels=128", "num_voices=10", "batch_s=64", "learning_rate=2e-3", "average_decay=0.99")
 

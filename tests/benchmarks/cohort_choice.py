@@ -16,20 +16,20 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from voiceguard.cli.corpora import measuring_kit
-from voiceguard.evaluation.cohorts import make_cohort
-from voiceguard.evaluation.corpus import HALVES, Corpus, read_corpus
-from voiceguard.evaluation.experiment import Plan, run_experiment
-from voiceguard.evaluation.pairing import score_trials
-from voiceguard.scoring.metrics import eer, min_dcf
+from voiceguard.cli.measuring.corpora import measuring_kit
+from voiceguard.lab.corpora.corpus import HALVES, Corpus, read_corpus
+from voiceguard.lab.evaluation.daemon.cohort import make_cohort
+from voiceguard.lab.evaluation.daemon.experiment import Plan, run_experiment
+from voiceguard.lab.evaluation.daemon.pairing import score_trials
+from voiceguard.lab.fitting.metrics import eer, min_dcf
 from voiceguard.scoring.snorm import Cohort
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from voiceguard.compose import Kit
-    from voiceguard.evaluation.experiment import Experiment
-    from voiceguard.scoring.trials import Trials
+    from voiceguard.lab.evaluation.daemon.experiment import Experiment
+    from voiceguard.lab.fitting.trials import Trials
+    from voiceguard.service.kit import Kit
 
 TOP_KS = (20, 50, 100, 200, 400)
 

@@ -12,7 +12,7 @@ import argparse
 import csv
 from pathlib import Path
 
-from voiceguard.evaluation.clips import seeded
+from voiceguard.lab.corpora.clips import seeded
 
 SMALL = (
     "--set channels=128 --set num_voices=4 --set batch_s=64 --set learning_rate=2e-3 "

@@ -21,7 +21,7 @@ from tests.integration.daemon import running_daemon
 from tests.integration.mosquitto import consumer, mosquitto
 from tests.integration.pulse import PulseServer
 from voiceguard.audio.files import load_audio
-from voiceguard.demo_audio import load_scene
+from voiceguard.demo.scene import load_scene
 
 PHASE_S = 60.0
 

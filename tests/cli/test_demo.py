@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from tests.test_demo import FAN, ROBIN, SCENE, STRANGER, heard
+from tests.demo.test_household import FAN, ROBIN, SCENE, STRANGER, heard
 from voiceguard.cli.demo import conclusion, decision_table
-from voiceguard.demo import Heard, summarise
+from voiceguard.demo.household import Heard, summarise
 
 if TYPE_CHECKING:
-    from voiceguard.demo_audio import Scene
+    from voiceguard.demo.scene import Scene
 
 
 def shown(scene: Scene, decisions: list[Heard], *, is_over: bool = False, width: int = 80) -> str:

@@ -10,9 +10,9 @@ import pytest
 
 from tests.cli.command import voiceguard
 from tests.fakes import make_decision
-from voiceguard.history import History
+from voiceguard.decisions.history import History
+from voiceguard.decisions.wire import decision_payload
 from voiceguard.types import Outcome, Reason
-from voiceguard.wire import decision_payload
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from voiceguard.encoder.loading import load_encoder
 from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn, EcapaTdnnConfig
-from voiceguard.encoder.registry import load_encoder
 from voiceguard.types import SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:

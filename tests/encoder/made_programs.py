@@ -12,9 +12,9 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from tests.encoder.conftest import synthetic_voice
-from voiceguard.encoder import installed
-from voiceguard.encoder.checkpoints import detecting
-from voiceguard.encoder.registry import load_encoder
+from voiceguard.encoder import installing
+from voiceguard.encoder.foreign import detecting
+from voiceguard.encoder.loading import load_encoder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -215,5 +215,5 @@ def bring(
     num_threads: int = 1,
 ) -> Any:  # noqa: ANN401 - one of programs' encoders, each test knows which
     """Imported as "mine", and loaded again."""
-    installed.install(detecting.read(program, name="mine"), models_dir, trust=trust)
+    installing.install(detecting.read(program, name="mine"), models_dir, trust=trust)
     return load_encoder("mine", device, num_threads, models_dir=models_dir)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 import yaml
 
-from voiceguard.encoder.checkpoints.nemo_config import read_config
-from voiceguard.encoder.checkpoints.nemo_tensors import theirs_by_ours
+from voiceguard.encoder.foreign.nemo.config import read_config
+from voiceguard.encoder.foreign.nemo.tensors import theirs_by_ours
 from voiceguard.encoder.frontends.nemo import frame_window, slaney_bands
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ import torch
 from tests.encoder.conftest import synthetic_voice
 from voiceguard.encoder import golden as golden_signal
 from voiceguard.encoder.frontends.log_mel import LogMelFrontEnd
-from voiceguard.encoder.registry import load_encoder
-from voiceguard.encoder.runtime import TorchEncoder
+from voiceguard.encoder.loading import load_encoder
+from voiceguard.encoder.running.torch_encoder import TorchEncoder
 
 if TYPE_CHECKING:
     from voiceguard.protocols import Encoder

@@ -10,7 +10,7 @@ import numpy as np
 from tests.fakes import PitchEncoder, quiet, tone
 from voiceguard.enrollment import Enrollment
 from voiceguard.scoring.limits import EnrollmentLimits
-from voiceguard.vad import make_vad
+from voiceguard.speech.vad import make_vad
 
 if TYPE_CHECKING:
     from voiceguard.types import Samples

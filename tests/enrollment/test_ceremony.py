@@ -12,11 +12,11 @@ from tests.enrollment.speaking import ANNA_HZ, BOB_HZ, NOW, new_enrollment, voic
 from tests.fakes import ENCODER_ID, PitchEncoder
 from tests.recordings import STRANGERS, TAKES
 from voiceguard.audio.files import load_audio
-from voiceguard.compose import assemble
 from voiceguard.enrollment import MIN_TOTAL_SPEECH_S, Problem, enroll_recordings
 from voiceguard.errors import EnrollmentError, VoiceprintError
+from voiceguard.service.kit import assemble
 from voiceguard.settings import Settings
-from voiceguard.vad import make_vad
+from voiceguard.speech.vad import make_vad
 
 
 def test_the_voiceprint_has_one_template_per_usable_take() -> None:

@@ -14,8 +14,8 @@ from tests.recordings import TAKES
 from voiceguard.audio.files import load_audio
 from voiceguard.enrollment import Enrollment, Problem, assess_take, describe
 from voiceguard.enrollment.music import REACH_FRAMES, ConfirmedVad
+from voiceguard.speech.vad import VadConfig, is_music_heard_as_speech, make_confirming_vad, make_vad
 from voiceguard.types import FRAME_SAMPLES, SAMPLE_RATE_HZ, Samples
-from voiceguard.vad import VadConfig, is_music_heard_as_speech, make_confirming_vad, make_vad
 
 needs_silero = pytest.mark.skipif(
     importlib.util.find_spec("silero_vad") is None, reason="the extra silero is not installed"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.enrollment.speaking import ANNA_HZ, BOB_HZ, LIMITS, NOW, new_enrollment, voice
 from tests.fakes import PitchEncoder, quiet
 from voiceguard.enrollment import Problem, TakeReport, assess_take, compare_takes, describe
-from voiceguard.vad import make_vad
+from voiceguard.speech.vad import make_vad
 
 if TYPE_CHECKING:
     from voiceguard.types import Samples

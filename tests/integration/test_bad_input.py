@@ -29,8 +29,8 @@ from tests.integration.pulse import PulseServer
 from tests.recordings import TAKES
 from tests.services import free_port, require_program
 from voiceguard.audio.files import load_audio
-from voiceguard.encoder.registry import find_model
-from voiceguard.history import History
+from voiceguard.decisions.history import History
+from voiceguard.encoder.library import find_model
 from voiceguard.voiceprints.store import VoiceprintStore
 
 if TYPE_CHECKING:

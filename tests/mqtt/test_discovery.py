@@ -9,10 +9,10 @@ import jinja2
 import pytest
 
 from tests.mqtt.decisions import make_decision
+from voiceguard.decisions.wire import decision_payload
 from voiceguard.mqtt.discovery import announced_speakers, device_config
 from voiceguard.mqtt.topics import Command, Topics
 from voiceguard.types import Outcome
-from voiceguard.wire import decision_payload
 
 TOPICS = Topics("voiceguard", "den", "homeassistant")
 CONFIG = device_config(TOPICS, {"alice": "Alice", "bo-b": ""}, occupancy_hold_s=30.0)

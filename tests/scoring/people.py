@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from voiceguard.lab.fitting.trials import Trials
 from voiceguard.scoring.calibration import Calibration, Provenance
 from voiceguard.scoring.cosine import normalised
 from voiceguard.scoring.snorm import Cohort
 from voiceguard.scoring.tail import fit_tail
-from voiceguard.scoring.trials import Trials
 from voiceguard.types import Template, Voiceprint
 
 if TYPE_CHECKING:

@@ -10,21 +10,16 @@ import numpy as np
 import pytest
 
 from tests.scoring.people import make_calibration
+from voiceguard.lab.fitting.prediction import MIN_SPEAKERS, Observed, fit_prediction
 from voiceguard.scoring.calibration import calibration_from_json
 from voiceguard.scoring.limits import EnrollmentLimits
+from voiceguard.scoring.outlook import OTHER_OCCASION, SAME_OCCASION, Outlook, PredictionModel
 from voiceguard.scoring.policy import PolicyConfig
 from voiceguard.scoring.prediction import (
-    MIN_SPEAKERS,
-    OTHER_OCCASION,
     RANGE_SHARE,
-    SAME_OCCASION,
-    Observed,
-    Outlook,
     PredictedRate,
-    PredictionModel,
     accept_score,
     count_distribution,
-    fit_prediction,
     levels,
     predict,
 )

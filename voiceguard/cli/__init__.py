@@ -16,24 +16,11 @@ from typing import Any, NoReturn
 import typer
 
 from voiceguard import __version__
-from voiceguard.cli import (
-    bench,
-    calibrate,
-    config,
-    decide,
-    demo,
-    devices,
-    doctor,
-    embed,
-    enroll,
-    evaluate,
-    history,
-    models,
-    run,
-    train,
-    voiceprints,
-)
+from voiceguard.cli import config, decide, demo, devices, doctor, history, run
+from voiceguard.cli.measuring import bench, calibrate, embed, evaluate, train
+from voiceguard.cli.models import commands as models
 from voiceguard.cli.output import stderr
+from voiceguard.cli.people import enroll, voiceprints
 from voiceguard.errors import ExitCode, VoiceguardError
 
 LibraryUsageError: Any = typer.BadParameter.__base__

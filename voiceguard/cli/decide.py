@@ -17,12 +17,12 @@ from voiceguard.cli.options import (
     overrides,
 )
 from voiceguard.cli.output import format_llr, print_json, stdout, styled_outcome
+from voiceguard.decisions.explain import explain
 from voiceguard.errors import ExitCode
-from voiceguard.explain import explain
 from voiceguard.types import Reason
 
 if TYPE_CHECKING:
-    from voiceguard.judge import Judgement
+    from voiceguard.pipeline.judge import Judgement
 
 EXIT_CODES = {
     "accepted": ExitCode.OK,
@@ -76,8 +76,8 @@ def _decide(
     json_lines: bool,
 ) -> int:
     from voiceguard.api import Guard
-    from voiceguard.compose import assemble
     from voiceguard.logs import configure_logging
+    from voiceguard.service.kit import assemble
     from voiceguard.settings import load_settings
 
     settings = load_settings(config, **shared)
@@ -93,7 +93,7 @@ def _decide(
 
 def judgement_payload(judgement: Judgement) -> dict[str, Any]:
     """A judgement as JSON, field names as in the published decision."""
-    from voiceguard.wire import score_payload
+    from voiceguard.decisions.wire import score_payload
 
     return {
         "outcome": judgement.outcome,

@@ -20,8 +20,8 @@ from voiceguard.errors import ExitCode
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from voiceguard.demo import Heard, Summary
-    from voiceguard.demo_audio import Scene
+    from voiceguard.demo.household import Heard, Summary
+    from voiceguard.demo.scene import Scene
 
 
 def demo(
@@ -36,7 +36,7 @@ def demo(
     scene in real time, and shows what was said and what an MQTT client was told. Leaves nothing
     behind. Exits with 1 if the enrolled voice was never accepted, or anybody else ever was.
     """
-    from voiceguard.demo_audio import load_scene
+    from voiceguard.demo.scene import load_scene
     from voiceguard.logs import LogConfig, configure_logging
 
     configure_logging(LogConfig(level="error"))
@@ -47,7 +47,7 @@ def demo(
 
 
 def _show_table(scene: Scene, *, is_paced: bool) -> Summary:
-    from voiceguard.demo import summarise
+    from voiceguard.demo.household import summarise
 
     stdout.print(
         f"Enrolling the synthetic voice [bold]{scene.display_name}[/] and starting the daemon; "
@@ -70,7 +70,7 @@ def _show_table(scene: Scene, *, is_paced: bool) -> Summary:
 
 def _show_json(scene: Scene, *, is_paced: bool) -> Summary:
     """One line per decision as it is received, and a last one that sums up."""
-    from voiceguard.demo import match, summarise
+    from voiceguard.demo.household import match, summarise
 
     heard: list[Heard] = []
 
@@ -102,7 +102,7 @@ def _show_json(scene: Scene, *, is_paced: bool) -> Summary:
 
 
 def _run(scene: Scene, on_heard: Callable[[Heard], None], *, is_paced: bool) -> None:
-    from voiceguard.demo import run_demo
+    from voiceguard.demo.household import run_demo
 
     with tempfile.TemporaryDirectory(prefix="voiceguard-demo-") as folder:
         running = run_demo(scene, Path(folder), is_paced=is_paced, on_heard=on_heard)
@@ -113,7 +113,7 @@ def _run(scene: Scene, on_heard: Callable[[Heard], None], *, is_paced: bool) -> 
 
 def decision_table(scene: Scene, heard: Sequence[Heard], *, is_over: bool = False) -> Table:
     """What was said, beside what was decided about it; fits a terminal of 80 columns."""
-    from voiceguard.demo import match
+    from voiceguard.demo.household import match
 
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
     table.add_column("s", justify="right")

@@ -17,9 +17,9 @@ from voiceguard.cli.output import (
     stdout,
     styled_outcome,
 )
+from voiceguard.decisions.explain import explain
+from voiceguard.decisions.history import History
 from voiceguard.errors import UsageError
-from voiceguard.explain import explain
-from voiceguard.history import History
 from voiceguard.types import Outcome
 
 

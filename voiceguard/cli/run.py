@@ -59,10 +59,10 @@ def run(
     Runs until stopped; with nothing but files, until they have ended and their decisions are
     delivered.
     """
-    from voiceguard.daemon import Daemon
+    from voiceguard.decisions.sinks import CallbackSink, LineSink
     from voiceguard.logs import configure_logging
+    from voiceguard.service.daemon import Daemon
     from voiceguard.settings import load_settings
-    from voiceguard.sinks import CallbackSink, LineSink
 
     settings = load_settings(
         config,

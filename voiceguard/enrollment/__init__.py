@@ -2,7 +2,7 @@
 
 ``takes`` judges each take and compares them, ``voices`` looks for a second voice in one, ``music``
 leaves out what is no speech, ``wording`` says it to people, ``ceremony`` makes the voiceprint and
-``foretelling`` says how well it will do. Blocking (embeds); no clock, no files.
+``prediction`` says how well it will do. Blocking (embeds); no clock, no files.
 """
 
 from voiceguard.enrollment.ceremony import (
@@ -11,7 +11,7 @@ from voiceguard.enrollment.ceremony import (
     Enrollment,
     enroll_recordings,
 )
-from voiceguard.enrollment.foretelling import foretell, latest_takes
+from voiceguard.enrollment.prediction import foretell, latest_takes
 from voiceguard.enrollment.takes import (
     MIN_TAKE_SPEECH_S,
     Problem,

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from voiceguard.enrollment.takes import TakeReport
-    from voiceguard.gate import GateConfig
     from voiceguard.protocols import Encoder, VoiceActivityDetector
     from voiceguard.scoring.limits import EnrollmentLimits
+    from voiceguard.speech.gate import GateConfig
     from voiceguard.types import Samples
 
 MIN_TOTAL_SPEECH_S = 2.0

@@ -20,16 +20,16 @@ import numpy as np
 
 from voiceguard.enrollment.music import ConfirmedVad
 from voiceguard.enrollment.voices import voice_break
-from voiceguard.gate import trim_to_speech
 from voiceguard.scoring.limits import NO_LIMITS
+from voiceguard.speech.gate import trim_to_speech
 from voiceguard.types import SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from voiceguard.gate import GateConfig
     from voiceguard.protocols import Encoder, VoiceActivityDetector
     from voiceguard.scoring.limits import EnrollmentLimits
+    from voiceguard.speech.gate import GateConfig
     from voiceguard.types import Embedding, Samples
 
 MIN_TAKE_SPEECH_S = 0.8

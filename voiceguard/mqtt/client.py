@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import aiomqtt
 import structlog
 
+from voiceguard.decisions.wire import decision_payload, to_json
 from voiceguard.errors import ConfigError
 from voiceguard.mqtt.connection import Connection, Protocol, connect, load_secrets
 from voiceguard.mqtt.discovery import announced_speakers, device_config
@@ -27,7 +28,6 @@ from voiceguard.mqtt.outbox import Outbox
 from voiceguard.mqtt.states import States
 from voiceguard.mqtt.topics import ONLINE, Command
 from voiceguard.types import Outcome
-from voiceguard.wire import decision_payload, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

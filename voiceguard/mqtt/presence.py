@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from voiceguard.decisions.wire import SCHEMA, iso_utc
 from voiceguard.types import Outcome
-from voiceguard.wire import SCHEMA, iso_utc
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta

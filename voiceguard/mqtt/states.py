@@ -10,11 +10,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from voiceguard.decisions.wire import SCHEMA, to_json
 from voiceguard.mqtt.presence import Presence
 from voiceguard.mqtt.retained import RetainedTopics
 from voiceguard.mqtt.topics import EMPTY, OCCUPIED, OFFLINE, ONLINE
 from voiceguard.types import Outcome
-from voiceguard.wire import SCHEMA, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -2,6 +2,6 @@
 
 Pure numpy. ``cosine`` and ``snorm`` compare, ``calibration`` turns a score into a log-likelihood
 ratio, ``scorer`` (hop 4) does both for every voiceprint, ``policy`` (hop 5) decides. ``pooling``
-makes one test embedding of a segment's windows. ``trials``, ``fitting``, ``tail`` and ``metrics``
-are used when a calibration is made or judged.
+makes one test embedding of a segment's windows. What fits and judges calibrations is in
+``lab.fitting``.
 """

@@ -1,7 +1,7 @@
 """Calibration: from a normalised score to a natural log-likelihood ratio, and rates to thresholds.
 
 Part of hop 4 (``Calibration.llr``) and hop 5 (the thresholds). The file lives beside the weights
-and is bound to one encoder and one cohort; ``fitting`` makes it.
+and is bound to one encoder and one cohort; ``lab.fitting`` makes it.
 
 Source: N. Bruemmer, J. du Preez, "Application-independent evaluation of speaker detection",
 Computer Speech and Language 20, 2006; quality terms after L. Ferrer et al., "A unified approach
@@ -19,7 +19,7 @@ import numpy as np
 
 from voiceguard.errors import EncoderError
 from voiceguard.scoring.limits import NO_LIMITS, EnrollmentLimits
-from voiceguard.scoring.prediction import PredictionModel
+from voiceguard.scoring.outlook import PredictionModel
 from voiceguard.scoring.tail import Tail, Threshold
 
 if TYPE_CHECKING:

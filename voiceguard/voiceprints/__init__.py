@@ -1,4 +1,4 @@
-"""Enrolled speakers on disk: names, key, file formats, store and the daemon's lock.
+"""Enrolled speakers on disk: names, key, file formats and store.
 
 A voiceprint and, where the speaker agreed, the audio that it was made from, both encrypted.
 
@@ -6,12 +6,10 @@ Blocking (files, fsync): the daemon calls all of it on its I/O executor.
 """
 
 from voiceguard.voiceprints.kept_audio import audio_to_keep
-from voiceguard.voiceprints.lock import DaemonLock
 from voiceguard.voiceprints.names import check_speaker_name
 from voiceguard.voiceprints.store import Generation, LoadedVoiceprints, Refusal, VoiceprintStore
 
 __all__ = [
-    "DaemonLock",
     "Generation",
     "LoadedVoiceprints",
     "Refusal",

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.encoder.conftest import synthetic_voice
-from voiceguard.encoder.features import LogMel, LogMelConfig
+from voiceguard.encoder.frontends.log_mel import LogMel, LogMelConfig
 from voiceguard.encoder.frontends.taoruijie import TaoRuijieMelConfig
 
 

@@ -1,6 +1,6 @@
 """NeMo's networks against the same steps written out, by NeMo's names, with padding and masks.
 
-That the reading of its options is NeMo's own is what the parity tests of ``checkpoints`` show.
+That the reading of its options is NeMo's own is what the parity tests of ``foreign`` show.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import torch
 
 from tests.encoder.nemo_files import changed, conv_config, ecapa_config, random_tensors
 from tests.encoder.networks.nemo_steps import Config, as_nemo_saves, expected
-from voiceguard.encoder.checkpoints.nemo_config import read_config
-from voiceguard.encoder.checkpoints.nemo_tensors import to_native
+from voiceguard.encoder.foreign.nemo.config import read_config
+from voiceguard.encoder.foreign.nemo.tensors import to_native
 from voiceguard.encoder.networks.nemo_conv import JasperBlockConfig, NemoConvConfig
 from voiceguard.encoder.networks.nemo_decoder import SpeakerDecoderConfig, padded_frames
 from voiceguard.encoder.networks.nemo_ecapa import NemoEcapaConfig

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.encoder.checkpoints.made import taoruijie_state
+from tests.encoder.foreign.made import taoruijie_state
 from voiceguard.encoder.networks.taoruijie import TaoRuijieConfig, TaoRuijieEcapa
 
 TINY = TaoRuijieConfig(

@@ -1,18 +1,82 @@
-"""voiceguard's own features as a front end: the numbers of ``features.LogMel``."""
+"""voiceguard's own log-mel features: batched for training, and as the front end of a stream.
+
+Part of hop 3: samples in, what the network sees out. ``LogMel`` computes whole recordings,
+``LogMelFrontEnd`` the same numbers for the overlapping windows of a stream.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from voiceguard.encoder.frontends.base import FrontEnd, centred
+from voiceguard.encoder.frontends.config import FrontEndConfig
+from voiceguard.encoder.torchaudio_compat import import_torchaudio
+from voiceguard.types import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
-if TYPE_CHECKING:
-    from torch import Tensor
+REVISION = 1
+"""Raised when the code below changes its results for the same parameters."""
 
-    from voiceguard.encoder.features import LogMel
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogMelConfig(FrontEndConfig):
+    """Parameters of the features; a model's card repeats those that it was trained with."""
+
+    TYPE: ClassVar[str] = "log_mel"
+
+    num_mels: int = 80
+    fft_samples: int = 512
+    window_samples: int = 400
+    """25 ms, a Hamming window; every FRAME_SAMPLES there is one."""
+    min_hz: float = 20.0
+    max_hz: float = 7600.0
+    floor: float = 1e-6
+    """Added to the mel power before the logarithm."""
+
+    @property
+    def version(self) -> str:
+        """Names everything that the features depend on; part of the encoder's id."""
+        return (
+            f"log-mel-{REVISION}/{SAMPLE_RATE_HZ}hz/hamming-{self.window_samples}-"
+            f"{self.fft_samples}-{FRAME_SAMPLES}/mel-{self.num_mels}-{self.min_hz:g}-"
+            f"{self.max_hz:g}/log-{self.floor:g}/mean"
+        )
+
+    def build(self) -> FrontEnd:
+        """The features of one recording, or of a stream's windows."""
+        return LogMelFrontEnd(LogMel(self))
+
+
+class LogMel(nn.Module):
+    """The features of whole recordings, batched."""
+
+    def __init__(self, config: LogMelConfig) -> None:
+        super().__init__()
+        self.config = config
+        transforms = import_torchaudio().transforms
+        self.mel_power: nn.Module = transforms.MelSpectrogram(
+            SAMPLE_RATE_HZ,
+            n_fft=config.fft_samples,
+            win_length=config.window_samples,
+            hop_length=FRAME_SAMPLES,
+            f_min=config.min_hz,
+            f_max=config.max_hz,
+            n_mels=config.num_mels,
+            window_fn=torch.hamming_window,
+        )
+
+    def forward(self, samples: Tensor) -> Tensor:
+        """``(..., num_samples)`` to ``(..., num_mels, num_samples // 160 + 1)``.
+
+        Frames are centred on multiples of 160 samples, the edges padded by reflection; each
+        mel band's mean over the frames is removed.
+        """
+        log_power = torch.log(self.mel_power(samples) + self.config.floor)
+        normalised: Tensor = log_power - log_power.mean(dim=-1, keepdim=True)
+        return normalised
 
 
 class LogMelFrontEnd(FrontEnd):

@@ -1,7 +1,7 @@
 """Features of the unofficial ECAPA-TDNN implementations: pre-emphasis, then log-mel.
 
 In: one recording at 16 kHz. Out: what those networks see. Beside the pre-emphasis it is the
-transform of ``features.LogMel``: torchaudio's mel spectrogram, a logarithm, the mean removed.
+transform of ``log_mel.LogMel``: torchaudio's mel spectrogram, a logarithm, the mean removed.
 
 Source: the recipe of "ECAPA-TDNN (unofficial)", https://github.com/TaoRuijie/ECAPA-TDNN: 80 bands
 of 20 to 7600 Hz, windows of 25 ms, pre-emphasis 0.97.
@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import nn
 
-from voiceguard.encoder.features import LogMel, LogMelConfig
 from voiceguard.encoder.frontends.config import FrontEndConfig
-from voiceguard.encoder.frontends.log_mel import LogMelFrontEnd
+from voiceguard.encoder.frontends.log_mel import LogMel, LogMelConfig, LogMelFrontEnd
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -1,0 +1,47 @@
+"""The catalogue is data that people rely on: its entries are whole and pinned by what is pinned."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from voiceguard.encoder.foreign.catalogue import CATALOGUE, KnownEncoder, find_known, of_hub_id
+from voiceguard.encoder.library import check_name
+
+
+@pytest.mark.parametrize("known", CATALOGUE, ids=lambda known: known.name)
+def test_every_entry_can_be_installed_under_its_name(known: KnownEncoder) -> None:
+    assert check_name(known.name) == known.name
+    assert find_known(known.name) is known
+    assert known.revision is None or re.fullmatch("[0-9a-f]{40}", known.revision)
+    for file in known.files:
+        assert file.sha256 is None or re.fullmatch("[0-9a-f]{64}", file.sha256)
+    if known.revision is not None:
+        assert all(file.sha256 for file in known.files), "a pinned commit has pinned files"
+
+
+def test_names_are_unique() -> None:
+    assert len({known.name for known in CATALOGUE}) == len(CATALOGUE)
+
+
+def test_only_a_licence_that_allows_everybodys_use_needs_no_consent() -> None:
+    ecapa2 = find_known("ecapa2")
+    assert ecapa2 is not None
+    assert (ecapa2.licence, ecapa2.commercial_use) == ("CC-BY-NC-4.0", False)
+    assert ecapa2.asks_for_consent
+    assert of_hub_id("someone/something").asks_for_consent, "nobody knows its licence"
+    titanet = find_known("titanet-large")
+    assert titanet is not None
+    assert not titanet.asks_for_consent
+
+
+def test_a_repository_somebody_names_is_taken_for_speechbrains_layout() -> None:
+    named = of_hub_id("Someone/My-ECAPA")
+    assert (named.name, named.hub) == ("my-ecapa", "Someone/My-ECAPA")
+    assert [file.name for file in named.files] == ["embedding_model.ckpt", "hyperparams.yaml"]
+
+
+def test_an_entry_is_on_the_hub_or_elsewhere() -> None:
+    with pytest.raises(ValueError, match="either a hub repository with files, or elsewhere"):
+        KnownEncoder(name="x", family="y")

@@ -1,0 +1,68 @@
+"""Recipes: the defaults, and what may be set from the command line."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from voiceguard.errors import ConfigError
+from voiceguard.lab.training.config import TrainingConfig
+from voiceguard.lab.training.recipe import recipe
+
+
+def test_nothing_set_is_the_default_recipe() -> None:
+    assert recipe([]) == TrainingConfig()
+
+
+def test_values_are_set_by_name_and_keep_their_kind() -> None:
+    changed = recipe(
+        ["aam_weight=0.5", "crop_s=[1, 3]", "teacher=none", "augment.p_room=0.25", "aam_weight=1"],
+        num_steps=7,
+    )
+
+    assert changed.aam_weight == 1.0
+    assert isinstance(changed.aam_weight, float)
+    assert changed.crop_s == (1.0, 3.0)
+    assert changed.teacher == "none"
+    assert changed.augment.p_room == 0.25
+    assert changed.num_steps == 7
+    assert changed.augment.p_noise == TrainingConfig().augment.p_noise
+
+
+@pytest.mark.parametrize(
+    ("assignment", "named"),
+    [
+        ("aam_weight", "NAME=VALUE"),
+        ("loudness=3", "loudness"),
+        ("augment.loudness=3", "augment.loudness"),
+        ("augment=3", "augment"),
+        ("noise.p_room=3", "noise.p_room"),
+        ("num_steps=many", "num_steps"),
+        ("num_steps=1.5", "num_steps"),
+        ("num_steps=true", "num_steps"),
+        ("aam_scale=NaN", "aam_scale"),
+        ("crop_s=[1, 2, 3]", "crop_s"),
+        ("crop_s=2", "crop_s"),
+        ("crop_s=[3, 1]", "crop_s"),
+        ("num_steps=0", "num_steps"),
+        ("channels=12", "channels"),
+        ("whitening=1.5", "whitening"),
+        ("augment.p_room=2", "p_room"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_by_name(assignment: str, named: str) -> None:
+    with pytest.raises(ConfigError, match=named.replace("[", r"\[")):
+        recipe([assignment])
+
+
+def test_a_recipe_with_nothing_to_learn_is_refused() -> None:
+    with pytest.raises(ConfigError, match="nothing to learn"):
+        recipe(["teacher=none", "aam_weight=0"])
+
+
+def test_the_recipe_is_plain_values() -> None:
+    values = recipe([]).to_json()
+
+    assert json.loads(json.dumps(values)) == values
+    assert values["augment"]["snr_db"] == [0.0, 20.0]

@@ -1,0 +1,155 @@
+"""A whole run: it learns, stops, goes on exactly, and ends in a model that the program loads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+
+from tests.fakes import tone
+from tests.lab.training.tiny import TINY, tiny_run
+from voiceguard.encoder import golden
+from voiceguard.encoder.card import native
+from voiceguard.encoder.loading import load_encoder
+from voiceguard.errors import UsageError
+from voiceguard.lab.training.cards import make_card, save_model
+from voiceguard.lab.training.run import Run, Schedule
+from voiceguard.lab.training.trainer import Progress, TrainingError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Tensor
+
+PLAIN: dict[str, Any] = {"aam_margin": 0.0, "large_margin_share": 0.0, "spec_augment": 0.0}
+"""A loss whose values at the beginning and at the end can be compared."""
+
+EVERY_STEP = Schedule(report_every=1, heldout_every=2, save_every=1)
+
+
+def train(run: Run, *, until: int | None = None) -> list[Progress]:
+    """To the end, or to a step."""
+    reports: list[Progress] = []
+    run.train(
+        EVERY_STEP,
+        on_report=reports.append,
+        is_stopped=lambda: run.trainer.step == until,
+    )
+    return reports
+
+
+def weights(run: Run) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in run.trainer.average.state_dict().items()}
+
+
+def test_a_stopped_run_goes_on_as_if_it_had_not_been_stopped(tmp_path: Path) -> None:
+    whole = tiny_run(tmp_path / "corpus", tmp_path / "whole")
+    reports = train(whole)
+
+    stopped = tiny_run(tmp_path / "corpus", tmp_path / "parts")
+    train(stopped, until=3)
+    resumed = tiny_run(tmp_path / "corpus", tmp_path / "parts")
+    assert resumed.trainer.step == 3
+    later = train(resumed)
+
+    assert [report.step for report in reports] == [1, 2, 3, 4, 5, 6]
+    assert [report.losses for report in later] == [report.losses for report in reports[3:]]
+    for name, tensor in weights(whole).items():
+        torch.testing.assert_close(weights(resumed)[name], tensor, rtol=0, atol=0, msg=name)
+    assert len(resumed.trainer.history) == 6
+
+
+def test_it_learns_and_says_how_it_does_on_others(tmp_path: Path) -> None:
+    run = tiny_run(tmp_path / "corpus", tmp_path / "out", num_steps=30, learning_rate=3e-3, **PLAIN)
+
+    reports = train(run)
+
+    first = np.mean([report.losses["aam"] for report in reports[:3]])
+    last = np.mean([report.losses["aam"] for report in reports[-3:]])
+    assert last < first - 0.5
+    assert set(reports[1].eers) == {
+        f"{length} s {how}" for length in (1, 2, 3) for how in ("clean", "corrupted")
+    }
+    assert not reports[0].eers
+    assert run.num_heldout == 5
+    assert reports[-1].remaining_s == 0
+
+
+def test_with_a_teacher_it_is_matched(tmp_path: Path) -> None:
+    run = tiny_run(tmp_path / "corpus", tmp_path / "out", teacher="default", num_steps=2)
+
+    reports = train(run)
+
+    assert {"distillation", "similarity", "aam"} <= set(reports[0].losses)
+    assert run.bank.teacher_dim == 192
+
+
+def test_the_finished_model_is_what_the_program_loads(tmp_path: Path) -> None:
+    run = tiny_run(tmp_path / "corpus", tmp_path / "out")
+    train(run)
+    network, _, eers = run.finish()
+    card = make_card(
+        "tiny", TINY, network, run.material.counts, eers=eers, command="train", compute="no time"
+    )
+    path = tmp_path / "tiny.safetensors"
+    save_model(path, card, network, half=True)
+
+    encoder = load_encoder(str(path), "cpu")
+    embedding = encoder.embed(tone(440.0, 1.0))
+
+    with torch.no_grad():
+        samples = torch.from_numpy(tone(440.0, 1.0)).unsqueeze(0)
+        expected = network(run.trainer.log_mel(samples))[0]
+    expected = torch.nn.functional.normalize(expected, dim=0)
+    assert float(torch.from_numpy(embedding) @ expected) > 0.999  # half precision
+    written = native.read_card(native.card_path(path))
+    assert written.recipe == TINY.to_json()
+    assert written.golden is not None
+    assert golden.deviation(encoder, written.golden) < golden.TOLERANCE
+
+
+def test_fine_tuning_begins_with_the_given_weights(tmp_path: Path) -> None:
+    run = tiny_run(tmp_path / "corpus", tmp_path / "out", whitening=0.0)
+    train(run)
+    network, *_ = run.finish()
+    card = make_card(
+        "tiny", TINY, network, run.material.counts, eers={}, command="train", compute="no time"
+    )
+    save_model(tmp_path / "tiny.safetensors", card, network, half=False)
+
+    tuned = tiny_run(tmp_path / "corpus", tmp_path / "tuned", initial=tmp_path / "tiny.safetensors")
+
+    assert not tuned.trainer.step
+    for name, tensor in network.state_dict().items():
+        torch.testing.assert_close(tuned.trainer.network.state_dict()[name], tensor)
+    with pytest.raises(UsageError, match="8 channels, the run 16"):
+        tiny_run(
+            tmp_path / "corpus",
+            tmp_path / "wider",
+            initial=tmp_path / "tiny.safetensors",
+            channels=16,
+        )
+
+
+def test_a_folder_of_another_recipe_is_refused(tmp_path: Path) -> None:
+    train(tiny_run(tmp_path / "corpus", tmp_path / "out"))
+
+    with pytest.raises(UsageError, match=r"aam_margin was 0.2, now 0.3"):
+        tiny_run(tmp_path / "corpus", tmp_path / "out", aam_margin=0.3)
+
+
+def test_a_diverged_run_ends_with_the_last_checkpoint_whole(tmp_path: Path) -> None:
+    run = tiny_run(tmp_path / "corpus", tmp_path / "out")
+    train(run, until=2)
+    with torch.no_grad():
+        run.trainer.network.projection.weight.fill_(float("nan"))
+
+    with pytest.raises(TrainingError, match=r"nan at step 2") as caught:
+        train(run)
+
+    assert "learning_rate" in caught.value.hint
+    resumed = tiny_run(tmp_path / "corpus", tmp_path / "out")
+    assert resumed.trainer.step == 2
+    assert all(torch.isfinite(tensor).all() for tensor in weights(resumed).values())

@@ -1,0 +1,42 @@
+"""A recipe and a corpus that train in a second."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from tests.lab.evaluation.voices import people, write_corpus
+from voiceguard.lab.corpora.corpus import read_corpus
+from voiceguard.lab.training.config import TrainingConfig
+from voiceguard.lab.training.corruption.augment import AugmentConfig
+from voiceguard.lab.training.hardware import find_hardware
+from voiceguard.lab.training.run import Inputs, Run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TINY = TrainingConfig(
+    channels=8,
+    num_steps=6,
+    batch_s=6.0,
+    crop_s=(0.5, 1.0),
+    num_voices=2,
+    teacher="none",
+    heldout_share=0.4,
+    # Simulating rooms takes most of a minute; they have tests of their own.
+    augment=AugmentConfig(p_room=0.0),
+)
+
+
+def tiny_inputs(folder: Path, out: Path, *, num_speakers: int = 12) -> Inputs:
+    """A corpus of tones, written anew."""
+    folder.mkdir(exist_ok=True)
+    manifest = write_corpus(folder, people(num_speakers, utterances=4, second_session=0))
+    return Inputs(corpus=read_corpus(manifest), out=out)
+
+
+def tiny_run(folder: Path, out: Path, *, initial: Path | None = None, **changes: Any) -> Run:  # noqa: ANN401 - fields of the recipe
+    """A run of the tiny recipe, with changes."""
+    config = replace(TINY, **changes)
+    inputs = replace(tiny_inputs(folder, out), initial=initial)
+    return Run(config, inputs, find_hardware("cpu", "float32", num_threads=1))

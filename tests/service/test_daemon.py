@@ -1,0 +1,214 @@
+"""The composition root: starting, ending, faults, commands; the real encoder, no broker."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from structlog.testing import capture_logs
+
+from tests.fakes import NOON, CollectingSink, FakeSource, chunks, ended, listening, quiet, tone
+from tests.older_encoder import put_by
+from voiceguard.encoder.config import EncoderConfig
+from voiceguard.encoder.library import DEFAULT_MODEL, calibration_path, stated_encoder_id
+from voiceguard.errors import StateError, VoiceprintError
+from voiceguard.mqtt.topics import Command
+from voiceguard.service.daemon import Daemon
+from voiceguard.service.health import DaemonState
+from voiceguard.service.kit import assemble, open_store
+from voiceguard.settings import Settings, load_settings
+from voiceguard.types import AudioChunk, Reason, SourceState, SourceStatus, Template, Voiceprint
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    return load_settings(
+        state_dir=str(tmp_path / "state"),
+        mqtt={"broker": "none"},
+        service={"voiceprint_poll_s": 0.1},
+    )
+
+
+@asynccontextmanager
+async def running(daemon: Daemon) -> AsyncIterator[asyncio.Task[None]]:
+    """The daemon in the background; stopped at the end."""
+    task = asyncio.create_task(daemon.run())
+    try:
+        yield task
+    finally:
+        daemon.stop()
+        await asyncio.wait_for(task, 5)
+
+
+async def until(condition: Callable[[], bool], *, task: asyncio.Task[None]) -> None:
+    """Waits for something that the daemon does in its own time."""
+    async with asyncio.timeout(20):
+        while not condition():
+            if task.done():
+                await task
+                raise AssertionError("the daemon has ended")
+            await asyncio.sleep(0.02)
+
+
+def holding() -> FakeSource:
+    """A microphone in a quiet room."""
+    return FakeSource([listening(), *chunks(quiet(1.0))], is_live=True, hold=True)
+
+
+def enrol(settings: Settings, speaker: str) -> None:
+    """Stores a voiceprint as another process would."""
+    kit = assemble(settings)
+    template = Template(
+        embedding=kit.encoder.embed(tone(220, 3.0)), net_speech_s=3.0, snr_db=20.0, created_at=NOON
+    )
+    voiceprint = Voiceprint(
+        speaker=speaker,
+        display_name=speaker.title(),
+        encoder_id=kit.encoder.info.encoder_id,
+        templates=(template,),
+        consent_at=NOON,
+        created_at=NOON,
+        updated_at=NOON,
+    )
+    open_store(settings).save(voiceprint)
+
+
+async def test_it_ends_by_itself_when_all_files_have_ended(settings: Settings) -> None:
+    sink = CollectingSink()
+    audio = np.concatenate([tone(220, 2.0), quiet(1.0)])
+    script: list[AudioChunk | SourceStatus] = [listening(), *chunks(audio), ended()]
+    sources = [FakeSource(script, name="a"), FakeSource(script, name="b")]
+    await asyncio.wait_for(Daemon(settings, sinks=[sink], sources=sources).run(), 20)
+    assert {decision.stream for decision in sink.finals} == {"a", "b"}
+
+
+async def test_it_says_ready_once_it_listens_and_stops_when_told(settings: Settings) -> None:
+    ready = asyncio.Event()
+    source = holding()
+    daemon = Daemon(settings, sources=[source], on_ready=ready.set)
+    async with running(daemon) as task:
+        await until(ready.is_set, task=task)
+        assert daemon.health.state is DaemonState.LISTENING
+    assert source.closed.is_set()
+
+
+async def test_its_status_names_the_encoder_and_whether_it_is_calibrated(
+    settings: Settings, tmp_path: Path
+) -> None:
+    daemon = Daemon(settings, sources=[holding()])
+    async with running(daemon) as task:
+        await until(lambda: daemon.health.state is DaemonState.LISTENING, task=task)
+        encoder = daemon.status()["encoder"]
+    assert encoder == {
+        "name": DEFAULT_MODEL,
+        "encoder_id": stated_encoder_id("default"),
+        "is_calibrated": True,
+    }
+    path = put_by(tmp_path)
+    calibration_path(str(path)).unlink()
+    bare = settings.model_copy(
+        update={"encoder": EncoderConfig(model=str(path)), "state_dir": str(tmp_path / "other")}
+    )
+    daemon = Daemon(bare, sources=[holding()])
+    with capture_logs() as logged:
+        async with running(daemon) as task:
+            await until(lambda: daemon.health.state is DaemonState.LISTENING, task=task)
+            assert daemon.status()["encoder"]["is_calibrated"] is False
+    (warning,) = (each for each in logged if each["event"] == "encoder_uncalibrated")
+    assert "`voiceguard calibrate DIR`" in warning["hint"]
+
+
+async def test_a_second_daemon_on_the_same_state_is_refused(settings: Settings) -> None:
+    daemon = Daemon(settings, sources=[holding()])
+    async with running(daemon) as task:
+        await until(lambda: daemon.health.state is DaemonState.LISTENING, task=task)
+        with pytest.raises(StateError, match="another voiceguard"):
+            await Daemon(settings, sources=[holding()]).run()
+
+
+async def test_a_speaker_enrolled_meanwhile_is_known_without_a_restart(settings: Settings) -> None:
+    daemon = Daemon(settings, sources=[holding()])
+    async with running(daemon) as task:
+        await until(lambda: daemon.health.state is DaemonState.LISTENING, task=task)
+        assert daemon.status()["speakers"] == []
+        await asyncio.to_thread(enrol, settings, "anna")
+        await until(lambda: daemon.status()["speakers"] == ["anna"], task=task)
+        open_store(settings).remove("anna")
+        await until(lambda: daemon.status()["speakers"] == [], task=task)
+
+
+async def test_a_missing_key_makes_it_unavailable_until_it_is_back(settings: Settings) -> None:
+    """Not an accept, not an exit: unavailable, with the reason, and well again by itself."""
+    enrol(settings, "anna")
+    key = open_store(settings).key_path
+    secret = key.read_bytes()
+    key.unlink()
+    daemon = Daemon(settings, sources=[holding()])
+    async with running(daemon) as task:
+        await until(lambda: daemon.health.state is DaemonState.UNAVAILABLE, task=task)
+        assert str(key) in daemon.health.reason
+        key.touch(mode=0o600)
+        key.write_bytes(secret)
+        await until(lambda: daemon.health.state is DaemonState.LISTENING, task=task)
+
+
+async def test_files_that_nobody_could_be_recognised_in_end_with_an_error(
+    settings: Settings,
+) -> None:
+    """A script must not take "unavailable all along" for "it was a stranger"."""
+    enrol(settings, "anna")
+    open_store(settings).key_path.unlink()
+    sink = CollectingSink()
+    audio = np.concatenate([tone(220, 2.0), quiet(1.0)])
+    source = FakeSource([listening(), *chunks(audio), ended()])
+    with pytest.raises(VoiceprintError, match="nobody could be recognised: the key file"):
+        await asyncio.wait_for(Daemon(settings, sinks=[sink], sources=[source]).run(), 20)
+    assert {decision.reason for decision in sink.finals} == {Reason.NO_VOICEPRINTS}
+
+
+async def test_a_lost_microphone_makes_it_unavailable(settings: Settings) -> None:
+    lost = SourceStatus(state=SourceState.LOST, detail="unplugged")
+    source = FakeSource([listening(), lost], is_live=True, hold=True)
+    daemon = Daemon(settings, sources=[source])
+    async with running(daemon) as task:
+        await until(lambda: daemon.health.state is DaemonState.UNAVAILABLE, task=task)
+        assert daemon.health.reason == "kitchen: unplugged"
+
+
+async def test_disarming_closes_the_device_and_lasts_over_a_restart(settings: Settings) -> None:
+    source = holding()
+    daemon = Daemon(settings, sources=[source])
+    async with running(daemon) as task:
+        await until(lambda: daemon.health.state is DaemonState.LISTENING, task=task)
+        daemon.obey(Command.DISARM)
+        await until(lambda: daemon.health.state is DaemonState.DISARMED, task=task)
+        assert source.closed.is_set()
+    again = holding()
+    daemon = Daemon(settings, sources=[again])
+    async with running(daemon) as task:
+        await until(lambda: daemon.health.state is DaemonState.DISARMED, task=task)
+        daemon.obey(Command.ARM)
+        await until(lambda: daemon.health.state is DaemonState.LISTENING, task=task)
+
+
+async def test_a_fault_in_one_stream_ends_the_daemon_with_that_error(settings: Settings) -> None:
+    """Nothing goes on half alive: the first error ends all tasks and is the one reported."""
+
+    class Broken(FakeSource):
+        def __init__(self) -> None:
+            super().__init__([self.fail], name="other")
+
+        def fail(self) -> None:
+            raise StateError("the source is broken")
+
+    sources = [holding(), Broken()]
+    with pytest.raises(StateError, match="the source is broken"):
+        await asyncio.wait_for(Daemon(settings, sources=sources).run(), 20)

@@ -1,0 +1,56 @@
+"""One daemon per state directory."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from voiceguard.errors import StateError
+from voiceguard.service.lock import DaemonLock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from voiceguard.service.lock import DaemonLock
+with DaemonLock(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_second_daemon_is_refused_and_told_who_the_first_is(tmp_path: Path) -> None:
+    with DaemonLock(tmp_path):
+        with pytest.raises(StateError, match=f"process {os.getpid()}") as caught:
+            DaemonLock(tmp_path).acquire()
+        assert "--state-dir" in caught.value.hint
+    with DaemonLock(tmp_path):
+        pass
+
+
+def test_releasing_twice_is_safe_and_makes_the_directory_if_missing(tmp_path: Path) -> None:
+    lock = DaemonLock(tmp_path / "state")
+    lock.acquire()
+    lock.acquire()
+    lock.release()
+    lock.release()
+
+
+def test_a_killed_daemon_leaves_no_lock_behind(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HOLD, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(StateError, match=f"process {holder.pid}"):
+            DaemonLock(tmp_path).acquire()
+        holder.send_signal(signal.SIGKILL)
+        holder.wait(timeout=10)
+    with DaemonLock(tmp_path):
+        pass

@@ -1,0 +1,125 @@
+"""What ``evaluate``, ``calibrate`` and ``cohort`` share: labelled speech, a kit, progress."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from voiceguard.cli.options import overrides
+from voiceguard.cli.output import stderr
+from voiceguard.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from voiceguard.lab.corpora.corpus import Skip
+    from voiceguard.service.kit import Kit
+
+DirArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="DIR",
+        help="A folder per speaker, a manifest CSV, or a folder with one in or above it.",
+    ),
+]
+SplitOption = Annotated[
+    str | None, typer.Option(help="Only this split of the manifest.", show_default=False)
+]
+EnrollOption = Annotated[
+    int, typer.Option("--enroll-utterances", min=1, help="Utterances per voiceprint.")
+]
+
+_T = TypeVar("_T")
+_NAMED_SKIPS = 5
+
+
+def load_kit(
+    config: Path | None,
+    model: str | None,
+    device: str | None,
+    *,
+    state_dir: Path | None = None,
+    with_cohort: bool = True,
+    with_calibration: bool = True,
+) -> Kit:
+    """The parts, without the data that is to be made anew."""
+    from voiceguard.encoder.library import cohort_path
+    from voiceguard.logs import configure_logging
+    from voiceguard.scoring.snorm import load_cohort
+    from voiceguard.service.kit import Kit, assemble, installed_in, open_encoder
+    from voiceguard.settings import load_settings
+
+    settings = load_settings(config, **overrides(state_dir=state_dir, model=model, device=device))
+    configure_logging(settings.log)
+    with stderr.status("loading the encoder"):
+        if with_calibration:
+            return assemble(settings)
+        encoder = open_encoder(settings)
+        kit = Kit(settings=settings, encoder=encoder, cohort=None, calibration=None)
+        path = cohort_path(settings.encoder.model, installed_in(settings))
+        if with_cohort and path.exists():
+            kit = replace(kit, cohort=load_cohort(path, encoder_id=encoder.info.encoder_id))
+        return kit
+
+
+@contextmanager
+def measuring_kit(
+    config: Path | None,
+    model: str | None,
+    device: str | None,
+    *,
+    state_dir: Path | None = None,
+    with_cohort: bool = True,
+    with_calibration: bool = True,
+) -> Iterator[Kit]:
+    """The same with an encoder that remembers."""
+    from voiceguard.lab.corpora.embedding_cache import RememberingEncoder, cache_dir
+
+    kit = load_kit(
+        config,
+        model,
+        device,
+        state_dir=state_dir,
+        with_cohort=with_cohort,
+        with_calibration=with_calibration,
+    )
+    with RememberingEncoder(kit.encoder, cache_dir()) as remembering:
+        yield replace(kit, encoder=remembering)
+
+
+def check_distinct(models: Sequence[str | None], kit: Kit) -> None:
+    """Refuses one encoder under two names: "default" is the one in use, not the shipped one."""
+    from voiceguard.encoder.library import DEFAULT_MODEL, resolve_name
+    from voiceguard.service.kit import installed_in
+
+    directory = installed_in(kit.settings)
+    meant = [resolve_name(each, directory) for each in models if each is not None]
+    if twice := {each for each in meant if meant.count(each) > 1}:
+        raise UsageError(
+            f"--model {twice.pop()} and --model default are one encoder: it is the one in use",
+            hint=f"the shipped one is --model {DEFAULT_MODEL}",
+        )
+
+
+def show_progress(items: Sequence[_T], description: str) -> Iterable[_T]:
+    """A ``Track`` on standard error, where somebody looks at it."""
+    from rich.progress import track
+
+    if not stderr.is_terminal:
+        return items
+    return track(items, description, console=stderr, transient=True)
+
+
+def tell_skips(skips: Sequence[Skip]) -> None:
+    """Names the first few files that take no part, and counts the others by reason."""
+    for skip in skips[:_NAMED_SKIPS]:
+        stderr.print(f"left out: {skip.path}: {skip.reason}", markup=False)
+    if len(skips) > _NAMED_SKIPS:
+        reasons = Counter(skip.reason for skip in skips[_NAMED_SKIPS:]).most_common(3)
+        counted = ", ".join(f"{count} x {reason}" for reason, count in reasons)
+        stderr.print(f"left out as well: {counted}", markup=False)

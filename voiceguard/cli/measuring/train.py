@@ -1,0 +1,241 @@
+"""``voiceguard train``: speech in, an encoder out."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from voiceguard.cli.measuring.corpora import show_progress, tell_skips
+from voiceguard.cli.options import DeviceOption, JsonOption
+from voiceguard.cli.output import print_json, stderr, stdout
+from voiceguard.errors import InterruptedRunError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from voiceguard.lab.training.run import Run
+    from voiceguard.lab.training.trainer import Progress
+
+
+def _print_recipe(is_wanted: bool) -> None:
+    from voiceguard.lab.training.recipe import recipe
+
+    if is_wanted:
+        print_json(recipe([]).to_json())
+        raise typer.Exit
+
+
+def train(
+    directories: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="DIR...",
+            help="A folder per speaker, a manifest CSV, or a folder with one in or above it; "
+            "several are taken together.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="The run's folder; the model gets its name.")],
+    noise: Annotated[
+        Path | None,
+        typer.Option(help="Noise to train with: a folder or a manifest.", show_default=False),
+    ] = None,
+    rir: Annotated[
+        Path | None,
+        typer.Option(
+            help="Measured room responses, beside the simulated ones.", show_default=False
+        ),
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(help="Only this split of the manifests.", show_default=False),
+    ] = None,
+    init: Annotated[
+        Path | None,
+        typer.Option(
+            help="A model to begin with instead of random weights: fine-tuning.",
+            show_default=False,
+        ),
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Of the optimiser.", show_default=False)
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="Anything else of the recipe (--show-recipe lists it), e.g. aam_weight=0 or "
+            "augment.p_room=0. Repeatable.",
+        ),
+    ] = None,
+    _show_recipe: Annotated[
+        bool,
+        typer.Option(
+            "--show-recipe",
+            callback=_print_recipe,
+            is_eager=True,
+            help="Print the default recipe and leave.",
+        ),
+    ] = False,
+    device: DeviceOption = None,
+    precision: Annotated[
+        str, typer.Option(help="auto, float32 or bfloat16 (where the processor has it).")
+    ] = "auto",
+    compile_network: Annotated[
+        bool,
+        typer.Option("--compile", help="Compile the network: minutes first, faster steps then."),
+    ] = False,
+    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 for all cores.")] = 0,
+    heldout_every: Annotated[
+        int, typer.Option(min=1, help="Steps between measurements and checkpoints.")
+    ] = 500,
+    half: Annotated[
+        bool, typer.Option("--half/--full", help="Store the weights in half precision.")
+    ] = True,
+    licence: Annotated[
+        str, typer.Option(help="Of the weights, for the model's card.")
+    ] = "not stated",
+    json_lines: JsonOption = False,
+) -> None:
+    """Train an encoder on labelled speech; stopped, it goes on with the same command."""
+    from voiceguard.lab.corpora.corpus import read_corpus, together
+    from voiceguard.lab.training.hardware import find_hardware
+    from voiceguard.lab.training.recipe import recipe
+    from voiceguard.lab.training.run import Inputs, Run, Schedule
+
+    config = recipe(set_ or [], num_steps=steps)
+    hardware = find_hardware(
+        device or "auto", precision, num_threads=threads, compile_network=compile_network
+    )
+    inputs = Inputs(
+        corpus=together([read_corpus(directory, split=split) for directory in directories]),
+        out=out,
+        noise=noise,
+        rooms=rir,
+        split=split,
+        initial=init,
+        on_skips=tell_skips,
+    )
+    run = Run(config, inputs, hardware, track=show_progress)
+    _tell_start(run, hardware.device.type)
+    begun, report = time.monotonic(), _Report(run, json_lines=json_lines)
+    with _stop_by_signal() as is_stopped:
+        is_done = run.train(
+            Schedule(heldout_every=heldout_every, save_every=heldout_every),
+            on_report=report,
+            is_stopped=is_stopped,
+        )
+    if not is_done:
+        raise InterruptedRunError(
+            f"stopped at step {run.trainer.step}", hint="the same command goes on from there"
+        )
+    compute = f"{(time.monotonic() - begun) / 3600:.2f} h in the last sitting"
+    _finish(run, compute, licence=licence, half=half, json_lines=json_lines)
+
+
+def _tell_start(run: Run, device: str) -> None:
+    material = run.material
+    for count in material.counts:
+        stderr.print(
+            f"  {count.corpus}: {count.num_speakers} speakers, {count.speech_s / 60:.1f} min of "
+            f"speech ({', '.join(count.licences)})"
+        )
+    where = "begins" if run.trainer.step == 0 else f"goes on at step {run.trainer.step}"
+    stderr.print(
+        f"{len(material.speakers)} speakers, {run.num_heldout} of them held out, "
+        f"{run.bank.num_classes} voices; training {where} on {device}"
+    )
+
+
+class _Report:
+    """Prints every report and redraws the plot at every measurement."""
+
+    def __init__(self, run: Run, *, json_lines: bool) -> None:
+        self._run = run
+        self._json_lines = json_lines
+
+    def __call__(self, progress: Progress) -> None:
+        from voiceguard.lab.training.plots import plot_progress
+
+        if self._json_lines:
+            print_json(
+                {
+                    "step": progress.step,
+                    "losses": progress.losses,
+                    "eers": progress.eers,
+                    "crops_per_s": round(progress.crops_per_s, 1),
+                    "remaining_s": round(progress.remaining_s),
+                }
+            )
+        else:
+            stdout.print(_line(progress))
+        if progress.eers:
+            folder = self._run.folder
+            title = f"{folder.name}: {progress.step} of {progress.num_steps} steps"
+            plot_progress(self._run.trainer.history, folder / "progress.png", title=title)
+
+
+def _line(progress: Progress) -> str:
+    losses = "  ".join(f"{name} {value:.3f}" for name, value in progress.losses.items())
+    minutes = progress.remaining_s / 60
+    line = (
+        f"step {progress.step}/{progress.num_steps}  {losses}  "
+        f"{progress.crops_per_s:.0f} crops/s  {minutes:.0f} min left"
+    )
+    if progress.eers:
+        eers = ", ".join(f"{name} {100 * value:.1f} %" for name, value in progress.eers.items())
+        line += f"\n  EER on held-out speakers: {eers}"
+    return line
+
+
+@contextmanager
+def _stop_by_signal() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C and SIGTERM end the run after the step that it is in."""
+    caught: list[int] = []
+
+    def note(number: int, frame: Any) -> None:  # noqa: ARG001, ANN401 - signal's signature
+        caught.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(caught)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _finish(run: Run, compute: str, *, licence: str, half: bool, json_lines: bool) -> None:
+    from voiceguard.lab.training.cards import make_card, save_model
+
+    network, before, eers = run.finish()
+    command = "voiceguard " + shlex.join(sys.argv[1:])
+    card = make_card(
+        run.folder.name,
+        run.config,
+        network,
+        run.material.counts,
+        eers=eers,
+        command=command,
+        compute=compute,
+        licence=licence,
+    )
+    path = run.folder / f"{run.folder.name}.safetensors"
+    save_model(path, card, network, half=half)
+    if json_lines:
+        print_json({"model": str(path), "eers_before_whitening": before, "eers": eers})
+        return
+    if run.config.whitening:
+        for name, value in eers.items():
+            turned = f"{100 * before[name]:.1f} % before the last turn, {100 * value:.1f} % after"
+            stdout.print(f"  {name}: EER {turned}")
+    stdout.print(
+        f"[bold]{path}[/] is ready. Next: voiceguard cohort, calibrate and evaluate, each with "
+        f"--model {path}"
+    )

@@ -1,0 +1,1 @@
+"""Commands about encoders: ``voiceguard models``."""

@@ -1,0 +1,286 @@
+"""``voiceguard models import`` and ``pull``: other people's encoders, brought here."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+import tempfile
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from voiceguard.cli.models.names import check_path, free_name, name_of
+from voiceguard.cli.options import ConfigOption, JsonOption, StateDirOption, overrides
+from voiceguard.cli.output import print_json, stderr, stdout
+from voiceguard.errors import StateError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from voiceguard.encoder.card.model_card import ModelCard
+    from voiceguard.encoder.foreign.catalogue import KnownEncoder
+    from voiceguard.encoder.foreign.imported import Imported
+    from voiceguard.encoder.foreign.pulling import Pulled
+
+DOWNLOADS = ".downloads"
+"""Inside the models' directory: what a broken-off pull goes on from. No model is called that."""
+
+TrustOption = Annotated[
+    bool,
+    typer.Option(
+        "--trust",
+        help="Let a TorchScript file run: it is a program, and can do anything that you can do. "
+        "Its hash is stored, and another file in its place is refused.",
+    ),
+]
+NameOption = Annotated[
+    str | None,
+    typer.Option(
+        "--name", help="What to call it; without: as the file or the list does.", show_default=False
+    ),
+]
+
+
+def import_model(
+    path: Annotated[
+        Path, typer.Argument(help="A file or directory, in the format of its own project.")
+    ],
+    name: NameOption = None,
+    trust: TrustOption = False,
+    sidecar: Annotated[
+        Path | None,
+        typer.Option(
+            "--sidecar",
+            help="Describes an .onnx or TorchScript file: front end, input, output. Without: the "
+            "file beside it, or what the file says of itself.",
+            show_default=False,
+        ),
+    ] = None,
+    config: ConfigOption = None,
+    state_dir: StateDirOption = None,
+    json_lines: JsonOption = False,
+) -> None:
+    """Bring an encoder of SpeechBrain, NeMo, ECAPA2, WeSpeaker, 3D-Speaker or the unofficial ECAPA.
+
+    The format is found out; the checkpoint is read as data, once, and written in voiceguard's own
+    form. `voiceguard models use NAME` then chooses it.
+    """
+    from voiceguard.encoder.foreign.detecting import reader_of
+    from voiceguard.encoder.installing import install
+
+    directory = _directory(config, state_dir)
+    check_path(path)
+    chosen = free_name(name or name_of(path), directory)
+    with _beside(path, sidecar) as readable, stderr.status(f"reading {path.name}"):
+        reader = reader_of(readable)
+        imported = reader.read(readable, name=chosen)
+        _say_found(reader.NAME, imported)
+        source = imported.card.source
+        if not source or str(readable) in source:
+            source = str(path.resolve())
+        imported = replace(imported, card=replace(imported.card, source=source))
+        card = install(imported, directory, trust=trust)
+    _say_installed(card, json_lines=json_lines)
+
+
+def pull_model(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME|OWNER/REPOSITORY",
+            help="Of `voiceguard models list`, or a repository of the hub.",
+        ),
+    ],
+    own_name: NameOption = None,
+    accept_licence: Annotated[
+        bool, typer.Option("--accept-licence", help="You have read it; don't ask.")
+    ] = False,
+    trust: TrustOption = False,
+    files: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--file",
+            help="Of a repository that is not in the list: what to fetch; may be given again. "
+            "Without: SpeechBrain's two files.",
+            show_default=False,
+        ),
+    ] = None,
+    revision: Annotated[
+        str | None,
+        typer.Option(help="Another commit, tag or branch than the list's.", show_default=False),
+    ] = None,
+    config: ConfigOption = None,
+    state_dir: StateDirOption = None,
+    json_lines: JsonOption = False,
+) -> None:
+    """Fetch a published encoder from the hub (extra hub), check it, and install it.
+
+    Its licence is shown first; one that does not allow everybody's use, or that is not known, must
+    be accepted. HF_ENDPOINT names another hub. A pull that broke off goes on where it stopped.
+    """
+    from voiceguard.encoder.foreign.pulling import check_package, pull
+
+    known = _wanted(name, tuple(files or ()), revision)
+    directory = _directory(config, state_dir)
+    called = free_name(own_name or known.name, directory)
+    if known.needs_trust and not trust:
+        raise UsageError(
+            f"{known.name} is a program (TorchScript): it can do anything that you can do when it "
+            "runs",
+            hint="If you trust its publisher: --trust. Its hash is stored and checked.",
+        )
+    if known.hub is not None:
+        check_package()  # nobody wants to be asked about a licence first
+        _show_licence(known, accepted=accept_licence)
+    downloads = directory / DOWNLOADS / called
+    with _progress() as on_progress:
+        pulled = pull(known, downloads, on_progress=on_progress)
+    card = _install_pulled(known, pulled, called, directory, trust=trust)
+    shutil.rmtree(downloads, ignore_errors=True)
+    _say_installed(card, json_lines=json_lines)
+
+
+def _install_pulled(
+    known: KnownEncoder, pulled: Pulled, called: str, directory: Path, *, trust: bool
+) -> ModelCard:
+    """Reads what was downloaded; the card says what the catalogue knows of it."""
+    from voiceguard.encoder.foreign.detecting import reader_of
+    from voiceguard.encoder.installing import install
+
+    with stderr.status(f"reading {pulled.path.name}"):
+        reader = reader_of(pulled.path)
+        imported = reader.read(pulled.path, name=called)
+        _say_found(reader.NAME, imported)
+        card = replace(imported.card, source=pulled.source(known))
+        if known.licence is not None:
+            card = replace(card, licence=known.licence, commercial_use=known.commercial_use)
+        if known.published is not None:
+            card = replace(card, published=known.published)
+        return install(replace(imported, card=card), directory, trust=trust)
+
+
+def _wanted(name: str, files: tuple[str, ...], revision: str | None) -> KnownEncoder:
+    """The catalogue's entry, or a repository that it does not know.
+
+    Raises:
+        UsageError: Neither.
+    """
+    from voiceguard.encoder.foreign.catalogue import CATALOGUE, HubFile, find_known, of_hub_id
+
+    known = find_known(name)
+    if known is None and re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+        return of_hub_id(name, files, revision)
+    if known is None:
+        names = ", ".join(each.name for each in CATALOGUE if each.hub is not None)
+        raise UsageError(
+            f"no published encoder is called {name!r}",
+            hint=f"known: {names}; or OWNER/REPOSITORY of the hub",
+        )
+    if files:
+        raise UsageError(f"the files of {name} are known", hint="Leave --file out.")
+    if revision is None or revision == known.revision:
+        return known
+    unpinned = tuple(HubFile(name=file.name) for file in known.files)
+    return replace(known, revision=revision, files=unpinned)
+
+
+def _show_licence(known: KnownEncoder, *, accepted: bool) -> None:
+    """Says what may be done with it, before anything is fetched.
+
+    Raises:
+        UsageError: It must be accepted, and nobody is there to ask.
+        typer.Abort: It is not accepted.
+    """
+    stderr.print(
+        f"[bold]{escape(known.name)}[/] from {escape(known.source)}: licence "
+        f"[bold]{escape(known.licence or 'not known')}[/]",
+        soft_wrap=True,
+    )
+    if known.commercial_use is False:
+        stderr.print("[yellow]Its licence does not allow commercial use.[/]")
+    if accepted or not known.asks_for_consent:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError(
+            f"the licence of {known.name} ({known.licence or 'not known'}) must be accepted, and "
+            "standard input is no terminal to ask on",
+            hint="read it at its publisher's, then say so with --accept-licence",
+        )
+    typer.confirm("Have you read it, and will you keep to it?", abort=True, err=True)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int, int | None], None]]:
+    """A bar per file, on a terminal."""
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+    bars: dict[str, Any] = {}
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    with Progress(*columns, console=stderr, disable=not stderr.is_terminal) as progress:
+
+        def update(name: str, done: int, total: int | None) -> None:
+            if name not in bars:
+                bars[name] = progress.add_task(name, total=total)
+            progress.update(bars[name], completed=done)
+
+        yield update
+
+
+@contextmanager
+def _beside(path: Path, sidecar: Path | None) -> Iterator[Path]:
+    """The file with its sidecar where a reader looks for it: beside it.
+
+    Raises:
+        StateError: The sidecar can't be read.
+    """
+    if sidecar is None:
+        yield path
+        return
+    from voiceguard.encoder.foreign.programs.sidecar import sidecar_path
+
+    with tempfile.TemporaryDirectory(prefix="voiceguard-") as directory:
+        linked = Path(directory) / path.name
+        linked.symlink_to(path.resolve())
+        try:
+            shutil.copyfile(sidecar, sidecar_path(linked))
+        except OSError as error:
+            raise StateError(f"cannot read the sidecar {sidecar}: {error.strerror}") from error
+        yield linked
+
+
+def _say_found(format_name: str, imported: Imported) -> None:
+    stderr.print(f"format: {escape(format_name)}", soft_wrap=True)
+    for sentence in imported.found:
+        stderr.print(f"  {escape(sentence)}", soft_wrap=True)
+
+
+def _say_installed(card: ModelCard, *, json_lines: bool) -> None:
+    if json_lines:
+        print_json(
+            {
+                "name": card.name,
+                "encoder_id": card.encoder_id,
+                "format": card.origin_format,
+                "licence": card.licence,
+                "commercial_use": card.commercial_use,
+                "num_parameters": card.num_parameters,
+                "embedding_dim": card.architecture.embedding_dim,
+                "source": card.source,
+                "weights_sha256": card.weights_sha256,
+            }
+        )
+        return
+    stdout.print(f"installed [bold]{escape(card.name)}[/], encoder id {card.encoder_id}")
+    stdout.print(f"`voiceguard models use {card.name}` chooses it", markup=False)
+
+
+def _directory(config: Path | None, state_dir: Path | None) -> Path:
+    from voiceguard.service.kit import installed_in
+    from voiceguard.settings import load_settings
+
+    return installed_in(load_settings(config, **overrides(state_dir=state_dir)))

@@ -1,0 +1,1 @@
+"""Commands about people: enrolling, voiceprints, moving them."""

@@ -1,0 +1,132 @@
+"""The microphone part of ``voiceguard enroll``: which one, what to read, when it is enough."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import typer
+from rich.markup import escape
+
+from voiceguard.audio.portaudio import list_devices
+from voiceguard.audio.sources import open_source, parse_source
+from voiceguard.cli.output import stderr
+from voiceguard.cli.people.recording import END_PAUSE_S, Meter, record_take
+from voiceguard.errors import DeviceError, UsageError
+from voiceguard.speech.gate import SpeechGate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Executor
+
+    from voiceguard.enrollment import Enrollment, TakeReport
+    from voiceguard.protocols import AudioSource, VoiceActivityDetector
+    from voiceguard.settings import Settings
+    from voiceguard.types import Samples
+
+PROMPTS = (
+    "The quick grey fox and a lazy brown dog watched the river all morning.",
+    "Please give my father five boxes of fresh orange juice on Thursday.",
+    "She just bought the yellow house with a garden near the old church.",
+    "Why should nobody hear the choir sing while thunder rolls above us?",
+    "I measure each voyage by the time it takes to get home again.",
+)
+"""Between them nearly all sounds of English; any other text or language does as well."""
+
+TARGET_SPEECH_S = 12.0
+TARGET_TAKES = 3
+MAX_TAKES = 10
+"""Bad ones included; 10 takes of a sentence are less than a minute of speech."""
+
+
+def _wait_for_enter() -> None:
+    if sys.stdin.isatty():
+        input()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Studio:
+    """What recording takes needs."""
+
+    open_source: Callable[[], AudioSource]
+    """A fresh source for every take: nothing that was said between takes gets into one."""
+    make_vad: Callable[[], VoiceActivityDetector]
+    settings: Settings
+    wait_for_reader: Callable[[], None] = _wait_for_enter
+    """Returns when the person is ready to read."""
+
+    def fill(
+        self, enrollment: Enrollment, label: str, *, tell: Callable[[str, TakeReport], None]
+    ) -> None:
+        """Shows prompts and records takes until there is speech enough, or patience runs out.
+
+        Args:
+            enrollment: Gets the takes.
+            label: Where and with what they are recorded.
+            tell: Told what became of every take.
+        """
+        stderr.print(
+            "Sit where you will usually speak. Read each sentence aloud in your normal voice; any "
+            "other text or language does as well. A pause ends the take."
+        )
+        prompt = 0
+        for number in range(1, MAX_TAKES + 1):
+            stderr.print(f"\n[bold cyan]{PROMPTS[prompt % len(PROMPTS)]}[/]")
+            stderr.print("[dim]Press Enter and read.[/]")
+            self.wait_for_reader()
+            report = enrollment.add(self.record(), recorded_at=datetime.now(UTC), label=label)
+            tell(f"take {number}", report)
+            prompt += report.is_usable  # a bad take's sentence is read again
+            usable_s = enrollment.usable_speech_s
+            num_usable = sum(report.is_usable for report in enrollment.reports)
+            stderr.print(f"[dim]{usable_s:.1f} s of {TARGET_SPEECH_S:g} s[/]")
+            if usable_s >= TARGET_SPEECH_S and num_usable >= TARGET_TAKES:
+                return
+
+    def record(self) -> Samples:
+        """One take."""
+        gate = SpeechGate(self.make_vad(), replace(self.settings.gate, hangover_s=END_PAUSE_S))
+        channel = self.settings.audio.channel
+        with Meter(stderr) as meter:
+            return asyncio.run(record_take(self.open_source(), channel, gate, meter.show))
+
+
+def choose_microphone(
+    settings: Settings, source: str | None, executor: Executor
+) -> Callable[[], AudioSource]:
+    """Opens the microphone that was asked for, configured, or is chosen now."""
+    configured = [text for text in settings.audio.sources if parse_source(text).kind == "device"]
+    spec = parse_source(source or next(iter(configured), "device"))
+    if spec.kind != "device":
+        raise UsageError(
+            f"--source {source} is no microphone", hint="recordings are given with --from FILE"
+        )
+    if not spec.target:
+        spec = parse_source(f"device:{_choose_device()}")
+    audio = replace(settings.audio, wait_for_device=False)
+    return lambda: open_source(spec, audio, executor)
+
+
+def _choose_device() -> int:
+    """The only microphone, the one that is chosen, or without a terminal the default one."""
+    found = list_devices()
+    if not found:
+        raise DeviceError(
+            "no microphone: PortAudio finds no device that can record",
+            hint="plug one in (`voiceguard doctor` tells more), or enroll recordings with --from",
+        )
+    default = next((device.index for device in found if device.is_default), found[0].index)
+    if len(found) == 1 or not sys.stdin.isatty():
+        return default
+    for each in found:
+        mark = "[bold green]*[/]" if each.index == default else " "
+        stderr.print(
+            f" {mark} {each.index:>2}  {escape(each.name)} [dim]{escape(each.host_api)}[/]"
+        )
+    known = {each.index for each in found}
+    while (chosen := typer.prompt("Which microphone?", default, type=int, err=True)) not in known:
+        stderr.print(f"there is no microphone {chosen}", style="red")
+    return int(chosen)

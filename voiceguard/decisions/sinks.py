@@ -1,0 +1,115 @@
+"""Where decisions go besides MQTT: the local history, and lines on standard output.
+
+Event loop; ``publish`` never waits. The history is written by a coroutine that the daemon runs,
+on the I/O executor, from a bounded queue that drops the oldest (``decisions_dropped``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections import deque
+from typing import TYPE_CHECKING, Any, TextIO
+
+import structlog
+
+from voiceguard.decisions.wire import decision_payload
+from voiceguard.errors import VoiceguardError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from concurrent.futures import Executor
+
+    from voiceguard.decisions.history import History
+    from voiceguard.protocols import DecisionSink
+    from voiceguard.types import Decision
+
+log = structlog.get_logger(__name__)
+
+
+class FanOut:
+    """Gives every decision to each of several sinks."""
+
+    def __init__(self, sinks: Iterable[DecisionSink]) -> None:
+        self._sinks = tuple(sinks)
+
+    def publish(self, decision: Decision) -> None:
+        for sink in self._sinks:
+            sink.publish(decision)
+
+
+class CallbackSink:
+    """Calls a function with every decision."""
+
+    def __init__(self, callback: Callable[[Decision], None]) -> None:
+        self._callback = callback
+
+    def publish(self, decision: Decision) -> None:
+        self._callback(decision)
+
+
+class LineSink:
+    """Writes every decision as one line of JSON."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def publish(self, decision: Decision) -> None:
+        print(json.dumps(decision_payload(decision)), file=self._file, flush=True)
+
+
+class HistorySink:
+    """Keeps final decisions in the local history; provisional ones are not remembered."""
+
+    def __init__(self, history: History, executor: Executor, *, max_pending: int = 256) -> None:
+        self.decisions_dropped = 0
+        self._history = history
+        self._executor = executor
+        self._pending: deque[dict[str, Any]] = deque()
+        self._max_pending = max_pending
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def publish(self, decision: Decision) -> None:
+        if not decision.is_final:
+            return
+        if len(self._pending) >= self._max_pending:
+            self._pending.popleft()
+            self.decisions_dropped += 1
+        self._pending.append(decision_payload(decision))
+        self._idle.clear()
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Writes what is pending, for as long as it runs; a full disk costs entries, not more."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            await self._write_pending()
+
+    async def drain(self, timeout_s: float) -> None:
+        """Waits until everything is written, at most so long."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), timeout_s)
+
+    async def finish(self, timeout_s: float) -> None:
+        """After ``run`` was cancelled: writes what it had to leave, within so long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._write_pending()
+
+    async def _write_pending(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._pending:
+            entry = self._pending[0]
+            try:
+                await loop.run_in_executor(self._executor, self._history.append, entry)
+            except VoiceguardError as error:
+                self.decisions_dropped += 1
+                log.warning("history_not_written", error=str(error))
+            # Only now: cancelled in the middle, it is written once more, to the same place.
+            if self._pending and self._pending[0] is entry:
+                self._pending.popleft()
+        self._idle.set()

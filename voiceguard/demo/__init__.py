@@ -1,0 +1,1 @@
+"""The demo: a synthetic household, and the daemon that listens to it."""

@@ -1,0 +1,253 @@
+"""A model's card: what it is, where it comes from, how good it is and where it fails.
+
+In and out: the ``.json`` file beside the weights. Whoever trains a model writes the card by
+``native.save``; ``voiceguard models info`` shows it. Fields that this voiceguard does not know are
+errors, because a reader that skips one may skip the one that matters.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from voiceguard.encoder.card.identity import encoder_id
+from voiceguard.encoder.card.kinds import (
+    PROGRAMS,
+    Architecture,
+    Features,
+    read_architecture,
+    read_features,
+    typed,
+)
+from voiceguard.types import FRAME_S
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FORMAT = "voiceguard-encoder"
+FORMAT_VERSION = 1
+
+_REQUIRED = frozenset(
+    {
+        *("format", "format_version", "name", "architecture", "features", "min_window_s"),
+        *("weights_sha256", "licence", "trained_on", "figures"),
+    }
+)
+_OF_IMPORTS = ("source", "origin_format", "commercial_use", "published", "is_trusted", "golden")
+"""Written only where they are known: models trained here have none of them."""
+_OPTIONAL = frozenset(
+    {
+        *("embedding_dim", "num_parameters", "data", "recipe", "teacher", "limits", "compute"),
+        *_OF_IMPORTS,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataSource:
+    """One corpus that the weights were trained on."""
+
+    corpus: str
+    num_speakers: int
+    hours: float
+    """As recorded, before any change of speed."""
+    licence: str
+    note: str = ""
+    """Languages, what part of it, what was done to it."""
+
+    def __post_init__(self) -> None:
+        if not self.corpus or not self.licence:
+            raise ValueError("a row of data needs the corpus and its licence")
+        if self.num_speakers < 1 or not (math.isfinite(self.hours) and self.hours >= 0):
+            raise ValueError(
+                f"data of {self.corpus!r}: num_speakers must be positive and hours not negative, "
+                f"not {self.num_speakers} and {self.hours}"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Teacher:
+    """The encoder whose embeddings were the training targets."""
+
+    name: str
+    licence: str
+    trained_on: str
+    """What the teacher itself learned from, in words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """Something that was measured."""
+
+    what: str
+    """Condition, trials and unit: "EER, 3 s clean, mean of 5 corpora"."""
+    value: str = ""
+    """With its interval and, where there is one, the rival's on the same trials."""
+    command: str = ""
+    """What anybody runs to measure it again; empty: it was not made by a command of voiceguard."""
+
+
+_Row = TypeVar("_Row", DataSource, Teacher, Figure)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCard:
+    """What is known about a model; everything but the hash is chosen by who saves it."""
+
+    name: str
+    architecture: Architecture
+    features: Features
+    min_window_s: float
+    """Shortest audio that the encoder accepts."""
+    licence: str
+    trained_on: str
+    """Data, speakers and hours, in words."""
+    figures: tuple[Figure, ...] = ()
+    data: tuple[DataSource, ...] = ()
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    """How it was trained: names and plain values (text, numbers, lists and tables of them)."""
+    teacher: Teacher | None = None
+    """None: trained on labels alone, or not known."""
+    limits: tuple[str, ...] = ()
+    """Where it fails, a sentence each."""
+    compute: str = ""
+    """What the training took: machine, hours, tries."""
+    num_parameters: int | None = None
+    """``save`` counts them; None in a card that doesn't say."""
+    weights_sha256: str = ""
+    """Of the weights file; ``save`` computes it."""
+    source: str = ""
+    """Where an imported model came from: a path, or a hub id with its revision."""
+    origin_format: str = ""
+    """The format that it was imported from, as its reader calls it."""
+    commercial_use: bool | None = None
+    """Whether the licence allows it; None: not known."""
+    published: str = ""
+    """The publisher's own figure: not measured by voiceguard."""
+    is_trusted: bool = False
+    """Somebody said that this program may run here (``models import --trust``)."""
+    golden: tuple[float, ...] | None = None
+    """The embedding of ``encoder.golden``'s signal, made when the model was installed."""
+
+    def __post_init__(self) -> None:
+        shortest_s = self.architecture.min_frames * FRAME_S
+        if self.min_window_s < shortest_s:
+            raise ValueError(
+                f"min_window_s must be at least {shortest_s:g} for this architecture, "
+                f"not {self.min_window_s:g}"
+            )
+        try:  # as it will be read again: tuples become lists
+            plain = json.loads(json.dumps(dict(self.recipe), allow_nan=False))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"recipe must hold plain values only: {error}") from error
+        object.__setattr__(self, "recipe", plain)
+        if self.golden is not None and len(self.golden) != self.architecture.embedding_dim:
+            raise ValueError(
+                f"golden has {len(self.golden)} numbers, the embedding "
+                f"{self.architecture.embedding_dim}"
+            )
+
+    @property
+    def encoder_id(self) -> str:
+        """16 hexadecimal digits; embeddings of different ids are never compared."""
+        return encoder_id(self.weights_sha256, self.features.version, typed(self.architecture))
+
+    @property
+    def is_program(self) -> bool:
+        """Whether its file is run as it is, not weights for a network of ours."""
+        return self.architecture.TYPE in PROGRAMS
+
+    def to_json(self) -> dict[str, Any]:
+        """The card as it is written to its file."""
+        known = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "name": self.name,
+            "architecture": typed(self.architecture),
+            "features": typed(self.features),
+            "embedding_dim": self.architecture.embedding_dim,
+            "num_parameters": self.num_parameters,
+            "min_window_s": self.min_window_s,
+            "weights_sha256": self.weights_sha256,
+            "licence": self.licence,
+            "trained_on": self.trained_on,
+            "data": [asdict(source) for source in self.data],
+            "recipe": dict(self.recipe),
+            "teacher": None if self.teacher is None else asdict(self.teacher),
+            "compute": self.compute,
+            "figures": [asdict(figure) for figure in self.figures],
+            "limits": list(self.limits),
+        }
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            if entry.name in _OF_IMPORTS and value != entry.default:
+                known[entry.name] = list(value) if isinstance(value, tuple) else value
+        return known
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> ModelCard:
+        """Reads what ``to_json`` made, and cards of before figures had commands.
+
+        Raises:
+            KeyError: A field that every card has is missing.
+            ValueError: A field is unknown or impossible, or it is no card for this voiceguard.
+            TypeError: A field is of the wrong kind.
+        """
+        _require(values, "format", FORMAT)
+        _require(values, "format_version", FORMAT_VERSION)
+        if unknown := set(values) - _REQUIRED - _OPTIONAL:
+            raise ValueError(f"unknown fields: {', '.join(sorted(unknown))}")
+        architecture = read_architecture(values["architecture"])
+        if "embedding_dim" in values:
+            _require(values, "embedding_dim", architecture.embedding_dim)
+        teacher = values.get("teacher")
+        num_parameters = values.get("num_parameters")
+        golden = values.get("golden")
+        return cls(
+            name=str(values["name"]),
+            architecture=architecture,
+            features=read_features(values["features"]),
+            min_window_s=float(values["min_window_s"]),
+            licence=str(values["licence"]),
+            trained_on=str(values["trained_on"]),
+            figures=tuple(map(_figure, values["figures"])),
+            data=tuple(_row(DataSource, row) for row in values.get("data", ())),
+            recipe=dict(values.get("recipe", {})),
+            teacher=None if teacher is None else _row(Teacher, teacher),
+            limits=tuple(map(str, values.get("limits", ()))),
+            compute=str(values.get("compute", "")),
+            num_parameters=None if num_parameters is None else int(num_parameters),
+            weights_sha256=str(values["weights_sha256"]),
+            source=str(values.get("source", "")),
+            origin_format=str(values.get("origin_format", "")),
+            commercial_use=_flag(values, "commercial_use"),
+            published=str(values.get("published", "")),
+            is_trusted=_flag(values, "is_trusted") or False,
+            golden=None if golden is None else tuple(map(float, golden)),
+        )
+
+
+def _require(values: Mapping[str, Any], name: str, expected: str | int) -> None:
+    if values[name] != expected:
+        raise ValueError(f"{name} is {values[name]!r}, not {expected!r}")
+
+
+def _flag(values: Mapping[str, Any], name: str) -> bool | None:
+    flag = values.get(name)
+    if flag is not None and not isinstance(flag, bool):
+        raise TypeError(f"{name} must be true or false, not {flag!r}")
+    return flag
+
+
+def _figure(value: Any) -> Figure:  # noqa: ANN401 - any JSON value
+    """Older cards have sentences only."""
+    return Figure(what=value) if isinstance(value, str) else _row(Figure, value)
+
+
+def _row(kind: type[_Row], values: Mapping[str, Any]) -> _Row:
+    known = {entry.name for entry in fields(kind)}
+    if unknown := set(values) - known:
+        raise ValueError(f"unknown fields of {kind.__name__}: {', '.join(sorted(unknown))}")
+    return kind(**values)

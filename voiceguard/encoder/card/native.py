@@ -1,0 +1,253 @@
+"""voiceguard's own format: a ``.safetensors`` file of weights and a ``.json`` card beside it.
+
+The card tells people what the model is, and the loader what to build and which hash the weights
+have. Architecture and features are also inside the weights file, under that hash, so that
+neither can be swapped alone: the encoder's id vouches for all of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+
+from voiceguard.encoder.card.kinds import Buildable, typed
+from voiceguard.encoder.card.model_card import (
+    FORMAT,
+    FORMAT_VERSION,
+    DataSource,
+    Figure,
+    ModelCard,
+    Teacher,
+)
+from voiceguard.errors import EncoderError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from torch import nn
+
+__all__ = [
+    "DataSource",
+    "Figure",
+    "ModelCard",
+    "Teacher",
+    "build",
+    "card_path",
+    "load",
+    "read_card",
+    "read_verified",
+    "save",
+    "save_card",
+]
+
+_RESTORE_HINT = (
+    "Reinstall voiceguard (an imported model: remove it and import it again), or restore both "
+    "files from where you have them."
+)
+
+
+def save(path: Path, card: ModelCard, network: nn.Module, *, half: bool = False) -> ModelCard:
+    """Writes the weights to ``path`` (``*.safetensors``) and the card, with their hash, beside it.
+
+    Args:
+        path: Where to.
+        card: What it says about hash and number of parameters is replaced.
+        network: Its weights, of the card's architecture.
+        half: Weights in float16, half as large; ``load`` gives float32 again. Running statistics
+            stay in float32: variances may lie outside float16's range, and there are few of them.
+
+    Returns:
+        The card as it was written.
+
+    Raises:
+        ValueError: ``half``, and a weight is too large for float16.
+        OSError: The files cannot be written.
+    """
+    state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    if half:
+        state = {name: _halved(name, tensor) for name, tensor in state.items()}
+    weights = safetensors.torch.save(state, metadata=_identity(card))
+    written = replace(
+        card,
+        num_parameters=sum(parameter.numel() for parameter in network.parameters()),
+        weights_sha256=hashlib.sha256(weights).hexdigest(),
+    )
+    path.write_bytes(weights)
+    save_card(card_path(path), written)
+    return written
+
+
+def save_card(path: Path, card: ModelCard) -> None:
+    """Writes a card alone: figures are measured after the weights were saved.
+
+    Raises:
+        ValueError: The card does not say which weights it belongs to.
+        OSError: The file cannot be written.
+    """
+    if not card.weights_sha256:
+        raise ValueError(f"the card of {card.name!r} has no weights_sha256")
+    path.write_text(json.dumps(card.to_json(), indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def load(path: Path) -> tuple[ModelCard, nn.Module]:
+    """Reads and checks a model; the network is in evaluation mode, float32, on the CPU.
+
+    Raises:
+        EncoderError: A file is missing, damaged, or not what the other says.
+    """
+    card = read_card(card_path(path))
+    weights = read_verified(path, card)
+    try:
+        tensors = safetensors.torch.load(weights)
+        metadata = _metadata(weights)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise EncoderError(
+            f"{path} is not a safetensors file of weights: {error}", hint=_RESTORE_HINT
+        ) from error
+    if metadata != _identity(card):
+        raise EncoderError(
+            f"{card_path(path)} and {path} disagree about the architecture or the features: "
+            f"{_identity(card)} and {metadata}",
+            hint=_RESTORE_HINT,
+        )
+    return card, build(card, tensors, found_in=str(path))
+
+
+def read_verified(path: Path, card: ModelCard) -> bytes:
+    """A model's weights or program, after comparing it with the hash on its card.
+
+    Raises:
+        EncoderError: It is missing, damaged or was replaced.
+    """
+    content = _read(path)
+    found = hashlib.sha256(content).hexdigest()
+    if found != card.weights_sha256:
+        raise EncoderError(
+            f"{path} is damaged or was replaced: its sha256 is {found}, its card expects "
+            f"{card.weights_sha256}",
+            hint=_RESTORE_HINT,
+        )
+    return content
+
+
+def card_path(weights_path: Path) -> Path:
+    """Where a weights file's card is."""
+    return weights_path.with_suffix(".json")
+
+
+def read_card(path: Path) -> ModelCard:
+    """Reads a model's card without its weights.
+
+    Raises:
+        EncoderError: It is missing, unreadable or of a newer voiceguard.
+    """
+    raw = _read(path)
+    try:
+        return ModelCard.from_json(json.loads(raw))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        what = f"has no {error}" if isinstance(error, KeyError) else str(error)
+        raise EncoderError(
+            f"{path} is not a card of an encoder for this voiceguard: {what}",
+            hint=f"{_RESTORE_HINT} A card of a newer voiceguard needs that voiceguard.",
+        ) from error
+
+
+def _halved(name: str, tensor: torch.Tensor) -> torch.Tensor:
+    if not tensor.is_floating_point() or ".running_" in name:
+        return tensor
+    halved = tensor.half()
+    if not torch.isfinite(halved).all():
+        raise ValueError(f"{name} has weights outside float16's range; save it without half")
+    return halved
+
+
+def _identity(card: ModelCard) -> dict[str, str]:
+    """What of the card is repeated inside the weights file.
+
+    One key: safetensors orders several at random, and the same weights must give the same hash.
+    """
+    identity = {
+        "format": f"{FORMAT} {FORMAT_VERSION}",
+        "architecture": typed(card.architecture),
+        "features": card.features.version,
+    }
+    return {"voiceguard": json.dumps(identity, sort_keys=True)}
+
+
+def _metadata(weights: bytes) -> dict[str, str]:
+    """The free part of a safetensors header: 8 bytes of length, then JSON."""
+    length = int.from_bytes(weights[:8], "little")
+    metadata: dict[str, str] = json.loads(weights[8 : 8 + length]).get("__metadata__", {})
+    return metadata
+
+
+def build(
+    card: ModelCard,
+    tensors: Mapping[str, torch.Tensor],
+    *,
+    found_in: str,
+    hint: str = _RESTORE_HINT,
+) -> nn.Module:
+    """A card's network with these tensors, in evaluation mode, after checking name and shape.
+
+    Args:
+        card: Of an architecture that is no program.
+        tensors: By the network's own names, in any precision.
+        found_in: What an error names: a file, a format.
+        hint: What an error advises.
+
+    Raises:
+        EncoderError: A tensor is missing, unknown, or of another shape.
+    """
+    if not isinstance(card.architecture, Buildable):
+        raise EncoderError(
+            f"{found_in} holds weights, but {card.architecture.TYPE!r} on its card is a program",
+            hint=hint,
+        )
+    with torch.device("meta"):  # neither memory nor random numbers for weights to be replaced
+        network = card.architecture.build()
+    if fault := _mismatch(network.state_dict(), tensors):
+        raise EncoderError(f"{found_in} {fault}", hint=hint)
+    # Weights may be stored in half precision; running means and everything else run in float32.
+    state = {
+        name: tensor.float() if tensor.is_floating_point() else tensor
+        for name, tensor in tensors.items()
+    }
+    network.load_state_dict(state, assign=True)
+    return network.eval()
+
+
+def _mismatch(
+    network: Mapping[str, torch.Tensor], tensors: Mapping[str, torch.Tensor]
+) -> str | None:
+    """What a file of these tensors does wrong for a network with those; None: nothing."""
+    expected = {name: tuple(tensor.shape) for name, tensor in network.items()}
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if found != expected:
+        name = min(name for name, _ in expected.items() ^ found.items())
+        return (
+            f"does not hold the architecture of its card: {name} is "
+            f"{found.get(name, 'missing')} there, {expected.get(name, 'unknown')} by the card"
+        )
+    for name, tensor in network.items():
+        if tensor.is_floating_point() and not tensors[name].is_floating_point():
+            return f"holds whole numbers where {name} has weights"
+    return None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise EncoderError(
+            f"{path} cannot be read: {error.strerror}; an encoder is a .safetensors file and its "
+            ".json card in the same directory",
+            hint=_RESTORE_HINT,
+        ) from error

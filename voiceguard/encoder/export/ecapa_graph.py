@@ -1,0 +1,226 @@
+"""An ECAPA-TDNN, with its log-mel features or without, written down as an ONNX graph.
+
+In: a trained network. Out: an ONNX model of ordinary operators with dynamic batch and time axes.
+Written operator by operator rather than traced by ``torch.onnx``: that takes 11 s and a package
+more, differs between releases of torch, and keeps paths of this machine's files in the model.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from voiceguard.encoder.frontends.base import centred
+from voiceguard.encoder.networks.ecapa_tdnn import STD_FLOOR_VARIANCE, FrameLayer
+from voiceguard.encoder.running.onnx_session import require
+from voiceguard.types import FRAME_SAMPLES
+
+if TYPE_CHECKING:
+    from voiceguard.encoder.frontends.log_mel import LogMel
+    from voiceguard.encoder.networks.ecapa_tdnn import (
+        AttentiveStatisticsPooling,
+        EcapaTdnn,
+        SERes2Block,
+    )
+
+OPSET = 17
+IR_VERSION = 8
+"""Both old enough for the runtimes of 2022."""
+
+FEATURES_INPUT = "features"
+WAVEFORM_INPUT = "waveform"
+OUTPUT = "embedding"
+
+
+def onnx_model(network: EcapaTdnn, log_mel: LogMel | None) -> Any:  # noqa: ANN401 - a ModelProto
+    """The model.
+
+    Args:
+        network: In evaluation mode: its running statistics are used.
+        log_mel: The features to put inside; None: the graph takes them.
+
+    Returns:
+        An ``onnx.ModelProto``. Input ``features``, ``(batch, num_mels, frames)``, or ``waveform``,
+        ``(batch, samples)``; output ``embedding``, ``(batch, embedding_dim)``, not normalised.
+
+    Raises:
+        EncoderError: The package onnx is missing.
+    """
+    onnx = require("onnx", "exporting an encoder")
+    graph = _Graph(onnx)
+    name = FEATURES_INPUT if log_mel is None else WAVEFORM_INPUT
+    features = name if log_mel is None else _log_mel(graph, log_mel, name)
+    graph.op("Identity", _ecapa_tdnn(graph, network, features), name=OUTPUT)
+    shape = ["batch", "samples"] if log_mel else ["batch", network.config.num_mels, "frames"]
+    info, single = onnx.helper.make_tensor_value_info, onnx.TensorProto.FLOAT
+    model = onnx.helper.make_model(
+        onnx.helper.make_graph(
+            graph.nodes,
+            "ecapa_tdnn",
+            [info(name, single, shape)],
+            [info(OUTPUT, single, ["batch", network.config.embedding_dim])],
+            graph.constants,
+        ),
+        opset_imports=[onnx.helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="voiceguard",
+    )
+    onnx.checker.check_model(model)
+    return model
+
+
+class _Graph:
+    """Nodes and constants so far; every value has a name."""
+
+    def __init__(self, onnx: Any) -> None:  # noqa: ANN401 - a module
+        self._onnx = onnx
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+
+    def op(self, kind: str, *inputs: str, name: str = "", **attributes: Any) -> str:  # noqa: ANN401 - whatever the operator takes
+        """Adds a node with one output; that one's name."""
+        name = name or f"{kind}_{len(self.nodes)}"
+        self.nodes.append(self._onnx.helper.make_node(kind, list(inputs), [name], **attributes))
+        return name
+
+    def split(self, x: str, sizes: list[int]) -> list[str]:
+        """Parts of the channels."""
+        names = [f"Split_{len(self.nodes)}_{index}" for index in range(len(sizes))]
+        inputs = [x, self.whole(sizes)]
+        self.nodes.append(self._onnx.helper.make_node("Split", inputs, names, axis=1))
+        return names
+
+    def constant(self, value: Tensor | float) -> str:
+        """A float32 tensor."""
+        tensor = value.detach().cpu() if isinstance(value, Tensor) else torch.tensor(value)
+        return self._keep(tensor.float().contiguous().numpy())
+
+    def whole(self, values: list[int]) -> str:
+        """A list of whole numbers: axes, sizes."""
+        return self._keep(np.array(values, dtype=np.int64))
+
+    def _keep(self, array: np.ndarray[Any, Any]) -> str:
+        name = f"constant_{len(self.constants)}"
+        self.constants.append(self._onnx.numpy_helper.from_array(array, name))
+        return name
+
+    def pad(self, x: str, each_side: int) -> str:
+        """The time axis, by reflection."""
+        return self.op("Pad", x, self.whole([0, 0, each_side, 0, 0, each_side]), mode="reflect")
+
+    def matrix(self, x: str, weight: Tensor, bias: Tensor | None) -> str:
+        """``weight @ x`` of every frame, as a convolution of width 1."""
+        parts = [weight.reshape(*weight.shape[:2], 1), *([] if bias is None else [bias])]
+        return self.op("Conv", x, *map(self.constant, parts))
+
+    def norm(self, x: str, norm: nn.BatchNorm1d) -> str:
+        """Batch normalisation by running statistics."""
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        parts = (norm.weight, norm.bias, norm.running_mean, norm.running_var)
+        return self.op("BatchNormalization", x, *map(self.constant, parts), epsilon=norm.eps)
+
+    def mean(self, x: str) -> str:
+        """Over time, which stays as an axis of size 1."""
+        return self.op("ReduceMean", x, axes=[2], keepdims=1)
+
+    def sum(self, x: str) -> str:
+        """Likewise."""
+        return self.op("ReduceSum", x, self.whole([2]), keepdims=1)
+
+    def root(self, variance: str) -> str:
+        """The standard deviation."""
+        return self.op("Sqrt", self.op("Max", variance, self.constant(STD_FLOOR_VARIANCE)))
+
+    def square(self, x: str) -> str:
+        """Of each value."""
+        return self.op("Mul", x, x)
+
+
+def _log_mel(graph: _Graph, log_mel: LogMel, samples: str) -> str:
+    """``(batch, samples)`` to ``(batch, num_mels, frames)``, as ``LogMel``.
+
+    Frames, window and Fourier transform are one convolution with a stride of 10 ms: a cosine and a
+    sine for every bin, each times the window. Runtimes have convolutions; few have transforms.
+    """
+    config = log_mel.config
+    spectrogram: Any = log_mel.mel_power.spectrogram
+    mel_scale: Any = log_mel.mel_power.mel_scale
+    window = centred(spectrogram.window.double(), config.fft_samples)
+    time = torch.arange(config.fft_samples, dtype=torch.float64)
+    bins = torch.arange(config.fft_samples // 2 + 1, dtype=torch.float64).unsqueeze(1)
+    phase = 2 * math.pi * (bins * time % config.fft_samples) / config.fft_samples
+    kernel = (torch.cat([torch.cos(phase), torch.sin(phase)]) * window).unsqueeze(1)
+    x = graph.pad(graph.op("Unsqueeze", samples, graph.whole([1])), config.fft_samples // 2)
+    x = graph.op("Conv", x, graph.constant(kernel), strides=[FRAME_SAMPLES])
+    cosines, sines = graph.split(x, [len(bins), len(bins)])
+    power = graph.op("Add", graph.square(cosines), graph.square(sines))  # (batch, bins, frames)
+    mel = graph.matrix(power, mel_scale.fb.T, None)
+    log_power = graph.op("Log", graph.op("Add", mel, graph.constant(config.floor)))
+    return graph.op("Sub", log_power, graph.mean(log_power))
+
+
+def _ecapa_tdnn(graph: _Graph, network: EcapaTdnn, features: str) -> str:
+    """``(batch, num_mels, frames)`` to ``(batch, embedding_dim)``, as ``EcapaTdnn.forward``."""
+    x = _layer(graph, network.input_layer, features)
+    outputs = []
+    for block in network.blocks:
+        x = _block(graph, block, x)  # type: ignore[arg-type]
+        outputs.append(x)
+    h = _layer(graph, network.aggregation, graph.op("Concat", *outputs, axis=1))
+    pooled = graph.norm(_pooling(graph, network.pooling, h), network.pooling_norm)
+    projection = network.projection
+    embedding = graph.matrix(pooled, projection.weight, projection.bias)
+    return graph.op("Squeeze", embedding, graph.whole([2]))
+
+
+def _layer(graph: _Graph, layer: FrameLayer, x: str) -> str:
+    kernel_size, dilation = layer.conv.kernel_size[0], layer.conv.dilation[0]
+    if kernel_size > 1:
+        x = graph.pad(x, (kernel_size - 1) * dilation // 2)
+    assert layer.conv.bias is not None
+    weights = (graph.constant(layer.conv.weight), graph.constant(layer.conv.bias))
+    x = graph.op("Conv", x, *weights, dilations=[dilation])
+    return graph.norm(graph.op("Relu", x), layer.norm)
+
+
+def _block(graph: _Graph, block: SERes2Block, x: str) -> str:
+    h = _layer(graph, block.dense_in, x)
+    scale = block.res2conv.scale
+    width = block.dense_in.conv.out_channels // scale
+    first, *groups = graph.split(h, [width] * scale)
+    outputs = [first]
+    for index, (layer, group) in enumerate(zip(block.res2conv.layers, groups, strict=True)):
+        assert isinstance(layer, FrameLayer)
+        given = group if index == 0 else graph.op("Add", group, outputs[-1])
+        outputs.append(_layer(graph, layer, given))
+    h = _layer(graph, block.dense_out, graph.op("Concat", *outputs, axis=1))
+    squeeze, excite = block.squeeze_excitation.squeeze, block.squeeze_excitation.excite
+    z = graph.op("Relu", graph.matrix(graph.mean(h), squeeze.weight, squeeze.bias))
+    scales = graph.op("Sigmoid", graph.matrix(z, excite.weight, excite.bias))
+    if isinstance(block.shortcut, nn.Conv1d):
+        x = graph.matrix(x, block.shortcut.weight, block.shortcut.bias)
+    return graph.op("Add", graph.op("Mul", h, scales), x)
+
+
+def _pooling(graph: _Graph, pooling: AttentiveStatisticsPooling, h: str) -> str:
+    """``(batch, channels, frames)`` to ``(batch, 2 * channels, 1)``, means first."""
+    weight, bias = pooling.hidden.conv.weight, pooling.hidden.conv.bias
+    channels = pooling.scores.out_channels
+    hidden = graph.matrix(h, weight[:, :channels], bias)
+    if pooling.global_context:
+        mean = graph.mean(h)
+        std = graph.root(graph.mean(graph.square(graph.op("Sub", h, mean))))
+        context = graph.op("Concat", mean, std, axis=1)
+        hidden = graph.op("Add", hidden, graph.matrix(context, weight[:, channels:], None))
+    hidden = graph.op("Tanh", graph.norm(graph.op("Relu", hidden), pooling.hidden.norm))
+    scores = graph.matrix(hidden, pooling.scores.weight, pooling.scores.bias)
+    alpha = graph.op("Softmax", scores, axis=2)
+    mean = graph.sum(graph.op("Mul", alpha, h))
+    squares = graph.square(graph.op("Sub", h, mean))
+    std = graph.root(graph.sum(graph.op("Mul", alpha, squares)))
+    return graph.op("Concat", mean, std, axis=1)

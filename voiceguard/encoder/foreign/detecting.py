@@ -1,0 +1,54 @@
+"""Finds out which format a checkpoint has, and reads it.
+
+In: a path that somebody names. Out: what its reader found. Readers are asked in order, the most
+particular layout first; each is imported only to be asked.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, cast
+
+from voiceguard.errors import EncoderError
+from voiceguard.paths import is_there
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from voiceguard.encoder.foreign.imported import Imported, Reader
+
+READERS = {
+    "speechbrain": "a SpeechBrain directory (embedding_model.ckpt and hyperparams.yaml)",
+    "nemo": "an NVIDIA NeMo archive (.nemo)",
+    "taoruijie": "an unofficial ECAPA-TDNN (.model or .pt with speaker_encoder.* tensors)",
+    "ecapa2": "ECAPA2 (ecapa2.pt, TorchScript)",
+    "onnx": "a WeSpeaker or 3D-Speaker export, or any .onnx file with a sidecar that describes it",
+    "generic": "a TorchScript file with a sidecar that describes it",
+}
+"""Modules of this package in the order in which they are asked, and what each looks for."""
+
+
+def reader_of(path: Path) -> Reader:
+    """The reader of a checkpoint's format.
+
+    Raises:
+        EncoderError: There is nothing at that path, or nothing that is known.
+        StateError: One may not look there.
+    """
+    if not is_there(path):
+        raise EncoderError(f"there is no file or directory {path} to import")
+    for name in READERS:
+        module = importlib.import_module(f"voiceguard.encoder.foreign.{name}")
+        reader = cast("Reader", module)
+        if reader.recognises(path):
+            return reader
+    looked_for = "; ".join(READERS.values())
+    raise EncoderError(
+        f"{path} is no encoder of a known format. Looked for: {looked_for}",
+        hint="A truncated file is not recognised either: compare its size with the publisher's.",
+    )
+
+
+def read(path: Path, *, name: str) -> Imported:
+    """Reads a checkpoint of any known format, see ``imported.Reader.read``."""
+    return reader_of(path).read(path, name=name)

@@ -1,0 +1,1 @@
+"""Readers that treat other people's files as hostile data."""

@@ -1,0 +1,171 @@
+"""Checkpoints of the unofficial ECAPA-TDNN implementations: ``.model`` or ``.pt``, tensors only.
+
+In: a file of ``torch.save`` with ``speaker_encoder.*`` (the classifier's ``speaker_loss.*`` is left
+out). Out: sizes read from the tensors' shapes, the tensors, and the features that the recipe fixes,
+compared with the filters that the file holds.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+
+from voiceguard.encoder.card import native
+from voiceguard.encoder.card.model_card import ModelCard
+from voiceguard.encoder.foreign.imported import Imported
+from voiceguard.encoder.foreign.safe import reading
+from voiceguard.encoder.frontends.taoruijie import TaoRuijieMel, TaoRuijieMelConfig
+from voiceguard.encoder.networks.taoruijie import TaoRuijieConfig
+from voiceguard.errors import EncoderError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from torch import Tensor
+
+NAME = "ECAPA-TDNN, unofficial (TaoRuijie layout)"
+
+MIN_WINDOW_S = 0.5
+"""Ours: the recipes state none."""
+
+_MARKS = (b"layer4.weight", b"attention.4.weight", b"fc6.weight")
+_MAX_INDEX_BYTES = 2**24
+_MARK = "attention.4.weight"
+_FILTER_TOLERANCE = 1e-3
+"""Of peak 1: filters of one definition, computed in another precision, differ by 1e-5."""
+
+
+def recognises(path: Path) -> bool:
+    """Whether the names of its tensors are there; nothing is unpickled."""
+    if not path.is_file():
+        return False
+    try:
+        index = _index(path)
+    except (OSError, zipfile.BadZipFile, ValueError, RuntimeError, NotImplementedError, EOFError):
+        return False
+    return all(mark in index for mark in _MARKS)
+
+
+def read(path: Path, *, name: str) -> Imported:
+    """Reads the file, see ``imported.Reader.read``."""
+    tensors = _own(reading.read_tensors(path), path)
+    front_end = {key: value for key, value in tensors.items() if key.startswith("torchfbank.")}
+    state = {key: value for key, value in tensors.items() if key not in front_end}
+    try:
+        architecture = _architecture(state)
+        features = _features(front_end, architecture.num_mels)
+    except KeyError as error:
+        raise EncoderError(f"{path} has no tensor {error}: it is of another network") from error
+    except (ValueError, TypeError, IndexError) as error:
+        raise EncoderError(f"{path}: {error}") from error
+    card = ModelCard(
+        name=name,
+        architecture=architecture,
+        features=features,
+        min_window_s=MIN_WINDOW_S,
+        licence="not stated in the checkpoint",
+        trained_on="not stated in the checkpoint",
+        source=str(path),
+        origin_format=NAME,
+    )
+    native.build(
+        card, state, found_in=str(path), hint="Only the layout of TaoRuijie/ECAPA-TDNN is read."
+    )
+    return Imported(
+        card=card,
+        state=state,
+        found=(
+            f"{NAME}, channels {architecture.channels}, {architecture.embedding_dim} dimensions",
+            f"{features.num_mels} log-mel bands, {features.min_hz:g} to {features.max_hz:g} Hz",
+            f"pre-emphasis {features.preemphasis:g}",
+        ),
+    )
+
+
+def _index(path: Path) -> bytes:
+    """The part of a file of ``torch.save`` that holds the tensors' names."""
+    with path.open("rb") as file:
+        if not zipfile.is_zipfile(file):
+            file.seek(0)
+            return file.read(_MAX_INDEX_BYTES)
+        with zipfile.ZipFile(file) as archive:
+            names = archive.namelist()
+            if any(each.endswith("/constants.pkl") for each in names):
+                return b""  # TorchScript: a program
+            pickled = next((each for each in names if each.endswith("/data.pkl")), None)
+            if pickled is None or archive.getinfo(pickled).file_size > _MAX_INDEX_BYTES:
+                return b""
+            return io.BytesIO(archive.read(pickled)).getvalue()
+
+
+def _own(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """The encoder's tensors without the prefix that says whose they are."""
+    prefixes = {key.removesuffix(_MARK) for key in tensors if key.endswith(_MARK)}
+    if len(prefixes) != 1:
+        raise EncoderError(
+            f"{path} holds {len(prefixes)} encoders of the TaoRuijie layout (tensors "
+            f"speaker_encoder.{_MARK}), expected one",
+            hint="Only the layout of TaoRuijie/ECAPA-TDNN is read.",
+        )
+    prefix = prefixes.pop()
+    return {
+        key.removeprefix(prefix): tensor
+        for key, tensor in tensors.items()
+        if key.startswith(prefix) and not key.startswith("speaker_loss.")
+    }
+
+
+def _architecture(state: Mapping[str, Tensor]) -> TaoRuijieConfig:
+    channels, num_mels = state["conv1.weight"].shape[:2]
+    return TaoRuijieConfig(
+        num_mels=num_mels,
+        channels=channels,
+        aggregated_channels=state["layer4.weight"].shape[0],
+        res2net_scale=1
+        + sum(key.startswith("layer1.convs.") and key.endswith(".weight") for key in state),
+        se_channels=state["layer1.se.se.1.weight"].shape[0],
+        attention_channels=state["attention.0.weight"].shape[0],
+        embedding_dim=state["fc6.weight"].shape[0],
+    )
+
+
+def _features(found: Mapping[str, Tensor], num_mels: int) -> TaoRuijieMelConfig:
+    """The recipe's features, after comparing them with what the file holds of its own.
+
+    Raises:
+        ValueError: The file's front end is another one.
+    """
+    config = TaoRuijieMelConfig(num_mels=num_mels)
+    if (filters := found.get("torchfbank.0.flipped_filter")) is not None:
+        if filters.numel() != 2 or float(filters.flatten()[1]) != 1.0:  # noqa: PLR2004 - two taps
+            raise ValueError("its pre-emphasis is not a filter of two taps")
+        config = replace(config, preemphasis=round(-float(filters.flatten()[0]), 6))
+    window = found.get("torchfbank.1.spectrogram.window")
+    if window is not None:
+        config = replace(config, window_samples=window.numel())
+    bands = found.get("torchfbank.1.mel_scale.fb")
+    if bands is not None:
+        config = replace(config, fft_samples=2 * (bands.shape[0] - 1))
+    if not 2 <= config.window_samples <= config.fft_samples <= 2**12:  # noqa: PLR2004 - a pair of samples
+        raise ValueError(f"its transform has {config.fft_samples} samples, not supported")
+    ours = TaoRuijieMel(config)
+    missing = config.fft_samples - config.window_samples
+    whole = ours.window[missing // 2 : missing // 2 + config.window_samples]
+    for what, theirs, expected in (("window", window, whole), ("filters", bands, ours.mel_bands)):
+        if theirs is not None and not _alike(theirs, expected):
+            raise ValueError(
+                f"the {what} of its front end are not those of the recipe (Hamming, "
+                f"{config.num_mels} bands of {config.min_hz:g} to {config.max_hz:g} Hz)"
+            )
+    return config
+
+
+def _alike(theirs: Tensor, expected: Tensor) -> bool:
+    if theirs.shape != expected.shape:
+        return False
+    return torch.allclose(theirs.float(), expected, rtol=0.0, atol=_FILTER_TOLERANCE)

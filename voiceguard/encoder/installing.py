@@ -1,0 +1,117 @@
+"""Installs a model that a reader has read: written aside, tried once, then there as a whole.
+
+In: an ``Imported`` of a reader. Out: files that ``loading.load_encoder`` loads without any foreign
+format.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from voiceguard.encoder.card.kinds import TRUST_NEEDED
+from voiceguard.encoder.installed import CARD_NAME, FILE_NAMES, aside
+from voiceguard.encoder.library import check_name
+from voiceguard.errors import AudioError, EncoderError, UsageError
+from voiceguard.paths import is_there
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from voiceguard.encoder.card.model_card import ModelCard
+    from voiceguard.encoder.foreign.imported import Imported
+
+
+MAX_PROGRAM_BYTES = 2**31
+"""A larger file is no speaker encoder: the largest known ones have 1.3 GB."""
+
+
+def install(imported: Imported, models_dir: Path, *, trust: bool = False) -> ModelCard:
+    """Writes a model that was read to ``models_dir/<its card's name>``, and tries it once.
+
+    Args:
+        imported: What a reader found.
+        models_dir: Made where it is missing.
+        trust: The person knows that a TorchScript file is a program, and lets it run.
+
+    Returns:
+        The card as it was written, with hash and golden embedding.
+
+    Raises:
+        UsageError: The name is not free or not possible, or the program is not trusted.
+        EncoderError: Tensors do not fit the architecture, or the model embeds nothing.
+        StateError: The directory cannot be written.
+    """
+    name = check_name(imported.card.name)
+    needs_trust = imported.card.architecture.TYPE in TRUST_NEEDED
+    if needs_trust and not trust:
+        raise UsageError(
+            f"{imported.program} is a program (TorchScript): it can do anything that you can do "
+            "when it runs",
+            hint="If you trust where it comes from: --trust. Its hash is stored and checked.",
+        )
+    with aside(models_dir) as partial:
+        if is_there(models_dir / name):
+            raise UsageError(
+                f"a model {name!r} is installed already",
+                hint=f"`voiceguard models remove {name}`, or choose another name with --name.",
+            )
+        card = _write(replace(imported.card, is_trusted=needs_trust), imported, partial)
+        partial.rename(models_dir / name)
+    return card
+
+
+def _write(card: ModelCard, imported: Imported, directory: Path) -> ModelCard:
+    """Fills a directory; the golden embedding comes from what was written, loaded again."""
+    from voiceguard.encoder import golden  # noqa: PLC0415 - imports numpy
+    from voiceguard.encoder.card import native  # noqa: PLC0415 - imports torch
+    from voiceguard.encoder.loading import load_file  # noqa: PLC0415 - it imports this
+
+    if imported.state is not None:
+        path = directory / FILE_NAMES[0]
+        network = native.build(card, imported.state, found_in=card.origin_format or card.name)
+        card = native.save(path, card, network)
+    else:
+        assert imported.program is not None
+        path = directory / f"model{'.onnx' if card.architecture.TYPE == 'onnx' else '.pt'}"
+        card = replace(card, weights_sha256=_copy(imported.program, path))
+        native.save_card(directory / CARD_NAME, card)
+    try:
+        encoder = load_file(path, device="cpu")
+        expected = golden.embedding(encoder)
+    except AudioError as error:  # of our own signal, which every encoder can embed
+        raise EncoderError(
+            f"the model {card.name!r} gives no usable numbers for ordinary audio",
+            hint="Its weights are damaged, or hold NaN; fetch them again.",
+        ) from error
+    num_parameters = card.num_parameters or encoder.info.num_parameters
+    card = replace(card, golden=expected, num_parameters=num_parameters)
+    native.save_card(directory / CARD_NAME, card)
+    for written in directory.iterdir():
+        _flush(written)
+    return card
+
+
+def _copy(program: Path, path: Path) -> str:
+    """Copies a file of limited size; its sha256, of what was written."""
+    import hashlib  # noqa: PLC0415 - together with its only use
+
+    try:
+        size = program.stat().st_size
+        if size > MAX_PROGRAM_BYTES:
+            raise EncoderError(f"{program} has {size} bytes; at most {MAX_PROGRAM_BYTES} are read")
+        source = program.open("rb")
+    except OSError as error:
+        raise EncoderError(f"{program} cannot be read: {error.strerror}") from error
+    with source, path.open("wb") as target:
+        shutil.copyfileobj(source, target)
+    with path.open("rb") as copy:
+        return hashlib.file_digest(copy, "sha256").hexdigest()
+
+
+def _flush(path: Path) -> None:
+    """To the disk before the directory gets its name: a power cut leaves no empty files."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

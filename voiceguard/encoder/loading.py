@@ -1,0 +1,66 @@
+"""Loads an encoder by its name or path. torch is imported when one is loaded, not before."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from voiceguard.encoder.config import EncoderConfig
+from voiceguard.encoder.library import RESEMBLYZER, WEIGHTS_SUFFIX, find_model
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from voiceguard.protocols import Encoder
+
+
+def load_encoder(
+    model: str = "default",
+    device: str = "auto",
+    num_threads: int = 1,
+    models_dir: Path | None = None,
+) -> Encoder:
+    """Loads an encoder, checks it against its card, and warms it up.
+
+    Args:
+        model: "default", the name of a shipped or installed model, or the path of a
+            ``.safetensors`` file; for development also "resemblyzer", see ``running.resemblyzer``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        num_threads: How many CPU threads torch uses, in this whole process.
+        models_dir: Where installed models are; None: in the state directory of the environment.
+
+    Raises:
+        EncoderError: A file is missing or damaged, or there is no such model or device.
+        ValueError: device or num_threads cannot be meant as written.
+    """
+    config = EncoderConfig(model=model, device=device, num_threads=num_threads)
+    path = find_model(config.model, models_dir)
+    if config.model == RESEMBLYZER:
+        from voiceguard.encoder.running.resemblyzer import ResemblyzerEncoder  # noqa: PLC0415 - torch
+
+        return ResemblyzerEncoder(path, device=config.device, num_threads=config.num_threads)
+    return load_file(path, device=config.device, num_threads=config.num_threads)
+
+
+def load_file(path: Path, *, device: str = "auto", num_threads: int = 1) -> Encoder:
+    """Loads the encoder of a weights or program file with its card beside it.
+
+    Args:
+        path: Of ``find_model``. A file called ``*.safetensors``, which may be anywhere, is never
+            run as a program, whatever its card says.
+        device: As ``load_encoder``.
+        num_threads: As ``load_encoder``.
+
+    Raises:
+        EncoderError: See ``load_encoder``; or the file is a program that nobody trusted.
+    """
+    from voiceguard.encoder.card import native  # noqa: PLC0415 - imports torch, 2 s
+
+    if path.suffix != WEIGHTS_SUFFIX:
+        from voiceguard.encoder.running import program_encoders as programs  # noqa: PLC0415 - only where it is needed
+
+        card = native.read_card(native.card_path(path))
+        return programs.load(path, card, device=device, num_threads=num_threads)
+    from voiceguard.encoder.running.torch_encoder import TorchEncoder  # noqa: PLC0415 - as above
+
+    card, network = native.load(path)
+    return TorchEncoder.of(card, network, device=device, num_threads=num_threads)

@@ -1,0 +1,206 @@
+"""Hop 3 of 6: windows in, embeddings out; on the inference executor's thread.
+
+A window's samples become the features of the encoder's front end (those of inner frames are kept
+from window to window), the features an L2-normalised embedding.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from voiceguard.encoder import golden
+from voiceguard.encoder.frontends.rolling import RollingFeatures
+from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn
+from voiceguard.encoder.networks.fused import KEPT_FRAMES, FusedEcapaTdnn
+from voiceguard.errors import AudioError, EncoderError
+from voiceguard.types import FRAME_SAMPLES, SAMPLE_RATE_HZ, EncoderInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor, nn
+
+    from voiceguard.encoder.card.native import ModelCard
+    from voiceguard.encoder.frontends.base import FrontEnd
+    from voiceguard.types import Embedding, Samples, Window
+
+
+class TorchEncoder:
+    """A network of ours on a CPU or a CUDA device. Calls from several threads take turns.
+
+    Args:
+        info: What the model is.
+        front_end: Makes its features.
+        network: ``(num_bands, frames)`` to ``(embedding_dim,)``, not normalised; on ``device``.
+        device: Where both compute.
+    """
+
+    def __init__(
+        self,
+        info: EncoderInfo,
+        front_end: FrontEnd,
+        network: Callable[[Tensor], Tensor],
+        device: torch.device,
+    ) -> None:
+        self.info = info
+        self.device = device
+        self.front_end = front_end.to(device)
+        self._network = network
+        self._lock = threading.Lock()
+        # The first call initialises libraries and allocates buffers, 40 ms that no window waits
+        # for if it happens here.
+        self.embed(_warm_up(info))
+
+    @classmethod
+    def of(
+        cls, card: ModelCard, network: nn.Module, *, device: str = "auto", num_threads: int = 1
+    ) -> TorchEncoder:
+        """The encoder of a card and its network.
+
+        Args:
+            card: What the model is.
+            network: Its weights, in evaluation mode; moved to the device.
+            device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+            num_threads: How many CPU threads torch uses, in this whole process.
+
+        Raises:
+            EncoderError: There is no such device.
+        """
+        torch.set_num_threads(num_threads)
+        found = find_device(device)
+        info = describe(card, sum(parameter.numel() for parameter in network.parameters()))
+        return cls(info, card.features.build(), _single(network.to(found)), found)
+
+    def embed(self, samples: Samples) -> Embedding:
+        """See ``protocols.Encoder.embed``."""
+        return normalised(self.raw(samples))
+
+    def raw(self, samples: Samples) -> Embedding:
+        """The network's own output, ``(embedding_dim,)`` float32; raises as ``embed``."""
+        with self._lock, torch.inference_mode():
+            features = self.front_end(checked(samples, self.info, self.device))
+            raw: Embedding = self._network(features).cpu().numpy()
+            return raw
+
+    def open_stream(self) -> TorchEncoderStream:
+        """See ``protocols.Encoder.open_stream``."""
+        return TorchEncoderStream(self)
+
+    def embed_window(self, window: Window, rolling: RollingFeatures) -> Embedding:
+        """Embeds a window by a stream's features, see ``TorchEncoderStream``."""
+        with self._lock, torch.inference_mode():
+            samples = checked(window.samples, self.info, self.device)
+            features = rolling(samples, segment=window.segment, first_sample=window.first_sample)
+            return normalised(self._network(features).cpu().numpy())
+
+
+class TorchEncoderStream:
+    """One stream's windows. See ``protocols.EncoderStream``."""
+
+    def __init__(self, encoder: TorchEncoder) -> None:
+        self._encoder = encoder
+        self._rolling = RollingFeatures(encoder.front_end)
+
+    def embed(self, window: Window) -> Embedding:
+        """See ``protocols.EncoderStream.embed``."""
+        return self._encoder.embed_window(window, self._rolling)
+
+
+def describe(card: ModelCard, num_parameters: int) -> EncoderInfo:
+    """What a card says of its encoder."""
+    return EncoderInfo(
+        encoder_id=card.encoder_id,
+        name=card.name,
+        embedding_dim=card.architecture.embedding_dim,
+        num_parameters=num_parameters,
+        min_window_s=card.min_window_s,
+    )
+
+
+def _warm_up(info: EncoderInfo) -> Samples:
+    """What a new encoder embeds first, as long as the longest window that keeps its buffers.
+
+    Some voice: behind the subtraction of a mean a constant is nothing, of which a network without
+    biases makes zeros.
+    """
+    shortest = math.ceil(info.min_window_s * SAMPLE_RATE_HZ)
+    return np.resize(golden.signal(0.3), max((KEPT_FRAMES - 1) * FRAME_SAMPLES, shortest))
+
+
+def normalised(raw: Embedding) -> Embedding:
+    """A network's output, ``(embedding_dim,)``, at norm 1.
+
+    Raises:
+        AudioError: Numbers have overflowed on the way: a NaN is never compared.
+    """
+    norm = float(np.linalg.norm(raw))
+    if not np.isfinite(norm) or norm == 0.0:
+        raise AudioError(
+            "this audio has no embedding: its samples are far outside [-1, 1]",
+            hint="Scale the samples so that full scale is 1.0.",
+        )
+    return raw / np.float32(norm)
+
+
+def _single(network: nn.Module) -> Callable[[Tensor], Tensor]:
+    """The network for one recording at a time."""
+    if isinstance(network, EcapaTdnn):
+        return FusedEcapaTdnn(network)
+
+    def embed_one(features: Tensor) -> Tensor:
+        embedding: Tensor = network(features.unsqueeze(0))[0]
+        return embedding
+
+    return embed_one
+
+
+def checked(samples: Samples, info: EncoderInfo, device: torch.device) -> Tensor:
+    """Samples that can be embedded, copied to the encoder's device.
+
+    Raises:
+        AudioError: Not mono, too short, or not finite.
+    """
+    if samples.ndim != 1:
+        raise AudioError(
+            f"an embedding needs mono samples in one dimension, not of shape {samples.shape}",
+            hint="Choose a channel or mix them down.",
+        )
+    seconds = len(samples) / SAMPLE_RATE_HZ
+    if seconds < info.min_window_s:
+        raise AudioError(
+            f"{seconds:.2f} s of audio are too short to embed: encoder {info.name} "
+            f"needs at least {info.min_window_s:g} s",
+            hint="Record more speech.",
+        )
+    if not np.isfinite(samples).all():
+        raise AudioError(
+            "the audio holds values that are not numbers (NaN or infinite)",
+            hint="The recording is damaged; record or convert it again.",
+        )
+    # A copy: torch does not take read-only arrays, and the caller may reuse its memory.
+    return torch.tensor(samples, dtype=torch.float32, device=device)
+
+
+def find_device(name: str) -> torch.device:
+    """The torch device of a setting; ``auto`` is the first CUDA device, or else the CPU.
+
+    Raises:
+        EncoderError: There is no such device.
+    """
+    num_cuda = torch.cuda.device_count() if name != "cpu" and torch.cuda.is_available() else 0
+    if name == "auto":
+        return torch.device("cuda:0" if num_cuda else "cpu")
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= num_cuda:
+        built_for = torch.version.cuda or "the CPU only"
+        raise EncoderError(
+            f"encoder.device is {name!r}, but torch {torch.__version__}, built for {built_for}, "
+            f"sees {num_cuda} CUDA devices",
+            hint="Set device to 'auto' or 'cpu', or install a CUDA torch and its driver.",
+        )
+    return device

@@ -1,0 +1,1 @@
+"""Everything that measures and makes: corpora, fitting, evaluation, training, benchmarks."""

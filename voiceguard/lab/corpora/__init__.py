@@ -1,0 +1,1 @@
+"""Labelled speech: which recordings there are, cut to lengths, as rooms and noise deliver it."""

@@ -1,0 +1,95 @@
+"""What is needed beside speech: how it arrives in tests, and other material to fit with.
+
+In: folders or manifests of noise and of rooms. Out: ``Material``. To be fitted with and to be
+tested with, files are never the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from voiceguard.errors import UsageError
+from voiceguard.lab.corpora.conditions import CLEAN, make_conditions
+from voiceguard.lab.corpora.corpus import read_noise
+from voiceguard.lab.evaluation.daemon.evaluation import fit_conditions
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from voiceguard.lab.corpora.conditions import Condition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """How test speech arrives, and what calibrations are fitted with."""
+
+    conditions: tuple[Condition, ...]
+    """Clean first."""
+    fitting: tuple[Condition, ...]
+    """Beside clean."""
+    facts: dict[str, str]
+    """For the head of a report."""
+
+
+class Files(NamedTuple):
+    """Of noise, or rooms' responses."""
+
+    to_test: tuple[Path, ...]
+    to_fit: tuple[Path, ...]
+
+
+def read_material(noise: Path | None, rir: Path | None, listed: str | None = None) -> Material:
+    """Finds the files.
+
+    Args:
+        noise: For 10, 5 and 0 dB; None: no such condition.
+        rir: Impulse responses; None: no reverberant condition.
+        listed: Names of conditions, separated by commas; None: all that the material allows.
+
+    Raises:
+        UsageError: There are no files, or a name means no condition.
+    """
+    noises, rooms = divided(noise), divided(rir)
+    conditions = make_conditions(noises.to_test, rooms.to_test)
+    if listed is not None:
+        conditions = _chosen(conditions, [name.strip() for name in listed.split(",")])
+    return Material(
+        conditions=conditions,
+        fitting=fit_conditions(noises.to_fit, rooms.to_fit),
+        facts={
+            name: f"{source}: {len(files.to_test)} files to test with, {len(files.to_fit)} to fit"
+            for name, source, files in (("noise", noise, noises), ("rooms", rir, rooms))
+            if source is not None
+        },
+    )
+
+
+def divided(source: Path | None) -> Files:
+    """By the splits eval and train; a folder without them is divided in two.
+
+    Raises:
+        UsageError: There are no files.
+    """
+    if source is None:
+        return Files((), ())
+    test_files, fit_files = (read_noise(source, split=split) for split in ("eval", "train"))
+    if test_files == fit_files and len(test_files) > 1:
+        return Files(test_files[::2], test_files[1::2])
+    return Files(test_files, fit_files)
+
+
+def _chosen(conditions: tuple[Condition, ...], names: list[str]) -> tuple[Condition, ...]:
+    known = [condition.name for condition in conditions]
+    for name in names:
+        if name not in known:
+            raise UsageError(
+                f"there is no condition {name!r}; with this material: {', '.join(known)}",
+                hint="noise needs --noise DIR, reverberant --rir DIR",
+            )
+    if CLEAN not in names:
+        raise UsageError(
+            "clean speech is always measured: the other conditions are compared with it",
+            hint=f"--conditions '{CLEAN},{','.join(names)}'",
+        )
+    return tuple(condition for condition in conditions if condition.name in names)

@@ -1,0 +1,113 @@
+"""How unlike successive stretches of one voice are, and of two: where a change is called.
+
+In: a corpus. Out: cosines between successive probes, as the daemon cuts and compares them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from voiceguard.lab.corpora.clips import in_a_room, join, seeded
+from voiceguard.lab.evaluation.daemon.experiment import load_utterances
+from voiceguard.lab.progress import untracked
+from voiceguard.types import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from voiceguard.lab.corpora.clips import Speech
+    from voiceguard.lab.corpora.corpus import Corpus
+    from voiceguard.lab.progress import Track
+    from voiceguard.service.kit import Kit
+    from voiceguard.types import Embedding, Samples
+
+TURN_S = 4.0
+"""Net speech of each of two speakers who take turns without a pause."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class VoiceChanges:
+    """What successive probes say."""
+
+    same_voice: NDArray[np.float64]
+    """``(num_pairs,)`` cosines between successive probes within one utterance."""
+    lowest_at_change: NDArray[np.float64]
+    """``(num_changes,)``: the lowest such cosine in each turn from one speaker to another."""
+
+    def caught(self, change_cosine: float) -> float:
+        """Share of real changes that are noticed."""
+        return float(np.mean(self.lowest_at_change < change_cosine))
+
+
+def measure_changes(
+    kit: Kit, corpus: Corpus, *, seed: int = 0, track: Track = untracked
+) -> VoiceChanges:
+    """Plays every utterance as spoken, and pairs of speakers in turn.
+
+    Each speaker is followed by the next two of the same corpus, in a shuffled circle.
+
+    Args:
+        kit: Encoder, gate and windows.
+        corpus: Labelled recordings.
+        seed: Of the circle.
+        track: Shows progress.
+    """
+    same_voice: list[float] = []
+    turns: dict[str, list[Speech]] = {name: [] for name in corpus.corpora}
+    speakers = corpus.by_speaker()
+    for speaker in track(sorted(speakers), "one voice"):
+        longest: Speech | None = None
+        for spoken in load_utterances(kit, speakers[speaker], seed, skips=[]).values():
+            # As spoken: a joint between two utterances is not what a breath is.
+            for each in spoken:
+                level_rms = each.speech.quiet_rms
+                same_voice += _successive_cosines(kit, each.samples, level_rms, seed)
+            speech = join(each.speech for each in spoken)
+            if longest is None or speech.net_s > longest.net_s:
+                longest = speech
+        if longest is not None and longest.net_s >= TURN_S:
+            turns[speakers[speaker][0].corpus].append(longest.between(0, TURN_S))
+    lowest = [
+        min(cosines)
+        for name in track(sorted(turns), "two voices")
+        for first, second in _circle(turns[name], seeded(seed, name))
+        if (cosines := _turn(kit, first, second, seed))
+    ]
+    return VoiceChanges(same_voice=np.array(same_voice), lowest_at_change=np.array(lowest))
+
+
+def _circle(speeches: Sequence[Speech], rng: np.random.Generator) -> list[tuple[Speech, Speech]]:
+    order = rng.permutation(len(speeches))
+    steps = range(1, min(3, len(order)))
+    return [
+        (speeches[order[i]], speeches[order[(i + step) % len(order)]])
+        for step in steps
+        for i in range(len(order))
+    ]
+
+
+def _turn(kit: Kit, first: Speech, second: Speech, seed: int) -> list[float]:
+    both = join([first, second])
+    return _successive_cosines(kit, both.samples, both.quiet_rms, seed)
+
+
+def _successive_cosines(kit: Kit, samples: Samples, level_rms: float, seed: int) -> list[float]:
+    """Between each probe and the one before it in the same segment."""
+    clip = in_a_room(samples, level_rms, seeded(seed, len(samples)))
+    gate, cutter = kit.make_gate(), kit.make_cutter()
+    encoder = kit.encoder.open_stream()
+    cosines: list[float] = []
+    before: tuple[int, Embedding] | None = None
+    for event in [*gate.push(clip.samples), *gate.flush()]:
+        for item in cutter.push(event):
+            if isinstance(item, Window) and item.is_probe:
+                embedding = encoder.embed(item)
+                if before is not None and before[0] == item.segment:
+                    cosines.append(float(before[1] @ embedding))
+                before = (item.segment, embedding)
+    return cosines

@@ -1,0 +1,1 @@
+"""Encoders alone, on the same trials for each."""

@@ -1,0 +1,181 @@
+"""Trials that somebody has listed: VoxCeleb's format, ``1 id1/video/a.wav id1/other/b.wav``.
+
+In: the list and the folder that its paths are relative to. Out: a ``TrialList``, and its files
+embedded: the first of each line is enrolled, the second tested, whole. Nothing is left out: other
+trials would be another benchmark.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from voiceguard.audio.files import load_audio
+from voiceguard.errors import UsageError
+from voiceguard.lab.corpora.clips import Speech, quiet_rms, seeded, speech_of, speech_rms
+from voiceguard.lab.evaluation.daemon.experiment import FULL
+from voiceguard.lab.evaluation.encoders.embeddings import Collector, heard_pieces
+from voiceguard.lab.evaluation.encoders.protocol import Enrollee, Piece
+from voiceguard.lab.evaluation.encoders.trials import Pairs
+from voiceguard.types import FRAME_SAMPLES, SAMPLE_RATE_HZ
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from voiceguard.lab.evaluation.encoders.embeddings import Embedded
+    from voiceguard.lab.evaluation.encoders.protocol import EncoderPlan
+    from voiceguard.lab.progress import Track
+    from voiceguard.protocols import Encoder
+    from voiceguard.service.kit import Kit
+
+_NAMED_FILES = 3
+_NUM_FIELDS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """One line."""
+
+    is_target: bool
+    enrolled: str
+    """As listed."""
+    tested: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialList:
+    """A list whose files are all there."""
+
+    name: str
+    root: Path
+    trials: tuple[Listed, ...]
+
+    @property
+    def knows_speakers(self) -> bool:
+        """Whether the first folder of every path names the speaker, as the labels have it."""
+        return all(
+            (_folder(trial.enrolled, 0) == _folder(trial.tested, 0)) == trial.is_target
+            for trial in self.trials
+        )
+
+
+def read_trial_list(path: Path, root: Path) -> TrialList:
+    """Reads a list of trials.
+
+    Args:
+        path: A text file, one trial per line: 1 (the same speaker) or 0, then two files.
+        root: What those are relative to.
+
+    Raises:
+        UsageError: The list cannot be read, a line is no trial, a file is not there, or it lacks
+            trials of one kind.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"trial list {path} cannot be read: {error}") from error
+    trials = tuple(
+        _parsed(path, number, line) for number, line in enumerate(lines, start=1) if line.strip()
+    )
+    files = {name for trial in trials for name in (trial.enrolled, trial.tested)}
+    unknown = sorted(name for name in files if not (root / name).is_file())
+    if unknown:
+        named = ", ".join(unknown[:_NAMED_FILES])
+        raise UsageError(
+            f"trial list {path} names {len(unknown)} files that are not in {root}: {named}"
+            f"{', ...' if len(unknown) > _NAMED_FILES else ''}",
+            hint="its paths are relative to the folder that is evaluated",
+        )
+    if len({trial.is_target for trial in trials}) < 2:  # noqa: PLR2004
+        raise UsageError(
+            f"trial list {path} has {len(trials)} trials and not both kinds: error rates need "
+            "lines that begin with 1 and lines that begin with 0"
+        )
+    return TrialList(name=path.stem, root=root, trials=trials)
+
+
+def embed_trial_list(
+    kit: Kit,
+    encoders: Mapping[str, Encoder],
+    listed: TrialList,
+    plan: EncoderPlan,
+    *,
+    with_snr: bool,
+    track: Track,
+) -> tuple[Embedded, Pairs]:
+    """Embeds every file once for each part that it plays.
+
+    Args:
+        kit: Its gate finds the speech in the files.
+        encoders: By label.
+        listed: The trials.
+        plan: Its conditions and seed.
+        with_snr: Whether to estimate SNRs as the daemon would.
+        track: Shows progress.
+
+    Raises:
+        AudioError: A file is no audio.
+        UsageError: A file is too short for an encoder.
+    """
+    enrolled = sorted({trial.enrolled for trial in listed.trials})
+    tested = sorted({trial.tested for trial in listed.trials})
+    collector = Collector(encoders)
+    for name in track(sorted({*enrolled, *tested}), "embedding"):
+        speech = _speech(kit, encoders, listed.root / name, seed=plan.seed)
+        who = Enrollee(corpus=listed.name, speaker=_speaker(listed, name), session=_folder(name, 1))
+        if name in set(enrolled):
+            collector.enroll(who, [speech.samples])
+        if name in set(tested):
+            piece = Piece(
+                length=FULL, speech=speech, level_rms=speech_rms(speech), place=(plan.seed, name)
+            )
+            collector.test(heard_pieces(kit, who, piece, plan, with_snr=with_snr))
+    row_of = {name: row for row, name in enumerate(enrolled)}
+    column_of = {name: column for column, name in enumerate(tested)}
+    pairs = Pairs(
+        enrollee=np.array([row_of[trial.enrolled] for trial in listed.trials]),
+        test=np.array([column_of[trial.tested] for trial in listed.trials]),
+        is_target=np.array([trial.is_target for trial in listed.trials]),
+    )
+    return collector.finish(), pairs
+
+
+def _speech(kit: Kit, encoders: Mapping[str, Encoder], path: Path, *, seed: int) -> Speech:
+    """A file's speech; the whole of it where the gate hears none."""
+    samples = load_audio(path, kit.settings.audio.channel)
+    speech = speech_of(samples, kit.make_gate(), seeded(seed, path.name))
+    least_s = max(encoder.info.min_window_s for encoder in encoders.values())
+    if len(speech.samples) >= least_s * SAMPLE_RATE_HZ:
+        return speech
+    if len(samples) < least_s * SAMPLE_RATE_HZ:
+        seconds = len(samples) / SAMPLE_RATE_HZ
+        raise UsageError(
+            f"{path} lasts {seconds:.2f} s; an encoder needs at least {least_s:g} s",
+            hint="take its trials out of the list",
+        )
+    num_frames = len(samples) // FRAME_SAMPLES
+    whole = samples[: num_frames * FRAME_SAMPLES]
+    return Speech(whole, np.ones(num_frames, np.bool_), quiet_rms(samples))
+
+
+def _parsed(path: Path, number: int, line: str) -> Listed:
+    parts = line.split()
+    if len(parts) != _NUM_FIELDS or parts[0] not in ("0", "1"):
+        raise UsageError(
+            f"line {number} of trial list {path} is no trial: {line.strip()!r}",
+            hint="a trial is 1 (the same speaker) or 0, and two paths: 1 id1/x/a.wav id1/y/b.wav",
+        )
+    return Listed(is_target=parts[0] == "1", enrolled=parts[1], tested=parts[2])
+
+
+def _speaker(listed: TrialList, name: str) -> str:
+    return f"{listed.name}/{_folder(name, 0) if listed.knows_speakers else name}"
+
+
+def _folder(name: str, depth: int) -> str:
+    """A path's first folder, or the one in it; the path itself where it is not that deep."""
+    parts = PurePosixPath(name).parts
+    return parts[depth] if len(parts) > depth + 1 else name

@@ -1,0 +1,1 @@
+"""Evaluations as tables, plain values, and one HTML page."""

@@ -1,0 +1,256 @@
+"""Figures as tables for people and as plain values for machines."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from voiceguard.lab.evaluation.daemon.figures import P_FAS
+from voiceguard.lab.evaluation.daemon.pairing import Kind
+from voiceguard.lab.evaluation.daemon.predictions import prediction_table
+from voiceguard.types import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from voiceguard.lab.evaluation.daemon.decisions import DecisionFigures
+    from voiceguard.lab.evaluation.daemon.evaluation import Evaluation
+    from voiceguard.lab.evaluation.daemon.figures import ScoreFigures
+    from voiceguard.lab.evaluation.daemon.promises import Claim, HourFigures, TimeFigures
+    from voiceguard.lab.evaluation.daemon.rates import Rate
+    from voiceguard.lab.evaluation.encoders.results import EncoderEvaluation
+
+
+def percent(rate: float | None, digits: int = 1) -> str:
+    """``7.2``; a dash for nothing."""
+    return "-" if rate is None else f"{100 * rate:.{digits}f}"
+
+
+def _interval(rate: Rate, digits: int) -> str:
+    if rate.low is None or rate.high is None:
+        return "-"
+    return f"{percent(rate.low, digits)} to {percent(rate.high, digits)}"
+
+
+def _table(title: str, caption: str, words: Sequence[str], numbers: Sequence[str]) -> Table:
+    table = Table(title=title, caption=caption, box=None, header_style="bold")
+    for name in words:
+        table.add_column(name)
+    for name in numbers:
+        table.add_column(name, justify="right")
+    return table
+
+
+def daemon_tables(evaluation: Evaluation) -> list[Table]:
+    """Everything about the daemon's path, the shipped policy's decisions only."""
+    shipped = [row for row in evaluation.decisions if row.p_fa == evaluation.shipped_p_fa]
+    return [
+        score_table(evaluation.scores, str(evaluation.choice.judged)),
+        decision_table(shipped, evaluation.shipped_p_fa),
+        claim_table(evaluation.claims, evaluation.shipped_p_fa),
+        hour_table(evaluation.hours, evaluation.shipped_p_fa),
+        time_table(evaluation.times, evaluation.shipped_p_fa),
+        *([prediction_table(evaluation.predictions)] if evaluation.predictions else ()),
+    ]
+
+
+def eer_table(encoders: EncoderEvaluation) -> Table:
+    """Condition by length: the encoders beside each other, in brief."""
+    table = _table(
+        "Equal error rates at a glance",
+        "in %, with the 95 % interval for other speakers; the mean of the corpora",
+        ["condition", "encoder"],
+        encoders.lengths,
+    )
+    cells: dict[tuple[str, str], dict[str, str]] = {}
+    for row in encoders.figures:  # of each encoder, condition and length the mean comes first
+        line = cells.setdefault((row.condition, f"{row.label}, {row.scoring}"), {})
+        interval = row.eer_interval
+        span = "" if interval is None else " ({}-{})".format(*(percent(end) for end in interval))
+        line.setdefault(row.length, percent(row.eer) + span)
+    for condition, encoder in sorted(cells, key=lambda key: encoders.conditions.index(key[0])):
+        line = cells[condition, encoder]
+        table.add_row(condition, encoder, *(line.get(length, "-") for length in encoders.lengths))
+    return table
+
+
+def score_table(figures: Sequence[ScoreFigures], judged: str = "crossed") -> Table:
+    """One line per condition: how well scores separate, and how well calibration keeps its word."""
+    table = _table(
+        f"The daemon's scores, {judged} calibration",
+        "rates in %; minDCF and actDCF at p_target 0.01; Cllr in bits; FA: false accepts at the "
+        "threshold that was promised for that rate; pairs: of different speakers",
+        ["condition"],
+        ["targets", "strangers", "pairs", "EER", "same", "other", "minDCF", "actDCF"],
+    )
+    for name in ("Cllr_min", "Cllr", *(f"FA@{100 * rate:g}%" for rate in P_FAS)):
+        table.add_column(name, justify="right")
+    for row in figures:
+        table.add_row(
+            row.condition,
+            str(row.num_target),
+            str(row.num_nontarget),
+            str(row.num_pairs),
+            percent(row.eer),
+            percent(row.eer_same_session),
+            percent(row.eer_cross_session),
+            f"{row.min_dcf:.2f}",
+            f"{row.act_dcf:.2f}",
+            f"{row.min_cllr:.2f}",
+            f"{row.cllr:.2f}",
+            *(percent(rate, 2) for rate in row.false_accepts),
+        )
+    return table
+
+
+def decision_table(figures: Sequence[DecisionFigures], p_fa: float) -> Table:
+    """One line per condition and kind of trial: what the daemon would have said."""
+    table = _table(
+        f"Final decisions at p_fa {p_fa:g}, one voiceprint enrolled at a time",
+        "in % of the trials; 95 %: interval of the accepts, for other speakers; early: accepted "
+        "by a provisional result; short: inconclusive for too little speech",
+        ["condition", "who speaks"],
+        ["trials", "accepted", "95 %", "early", "rejected", "inconcl.", "short", "unheard"],
+    )
+    for row in figures:
+        digits = 2 if row.kind is Kind.STRANGER else 1
+        table.add_row(
+            row.condition,
+            str(row.kind),
+            str(row.num_trials),
+            percent(row.accepted.value, digits),
+            _interval(row.accepted, digits),
+            percent(row.accepted_early, digits),
+            percent(row.rejected),
+            percent(row.inconclusive),
+            percent(row.inconclusive_reasons.get(Reason.TOO_SHORT, 0) / row.num_trials),
+            percent(row.not_heard),
+        )
+    return table
+
+
+def _policy(p_fa: float, shipped_p_fa: float) -> str:
+    return f"{p_fa:g}{' (shipped)' if p_fa == shipped_p_fa else ''}"
+
+
+def claim_table(rows: Sequence[Claim], shipped_p_fa: float) -> Table:
+    """What was promised, and what strangers got."""
+    table = _table(
+        "Promises: false accepts per decision about a stranger, all lengths of speech",
+        "in %; bound: one-sided 95 %, for other speakers; + early: provisional accepts counted as "
+        "well; kept: bound at most twice the promise, and the median corpus within it; speakers: "
+        "in one corpus, to calibrate this rate without extrapolating",
+        ["p_fa", "condition"],
+        ["promised", "measured", "95 %", "bound", "+ early", "bound", "median corpus"],
+    )
+    for name in ("worst length", "pairs", "extrapolated", "speakers", "promise"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        table.add_row(
+            _policy(row.p_fa, shipped_p_fa),
+            row.noise,
+            percent(row.p_fa, 2),
+            percent(row.final.value, 2),
+            _interval(row.final, 2),
+            percent(row.final.upper, 2),
+            percent(row.ever.value, 2),
+            percent(row.ever.upper, 2),
+            percent(row.median_corpus, 2),
+            f"{percent(row.worst_length_rate, 2)} ({row.worst_length})",
+            str(row.final.num_pairs),
+            "yes" if row.extrapolated else "no",
+            str(row.speakers_needed),
+            str(row.standing),
+        )
+    return table
+
+
+def hour_table(rows: Sequence[HourFigures], shipped_p_fa: float) -> Table:
+    """False accepts by the clock."""
+    table = _table(
+        "False accepts per hour of other people's speech and voiceprint",
+        "whole utterances; every speaker enrolled in turn; bound: one-sided 95 %, for other "
+        "speakers; 9 in 10: as many voiceprints have no more than this",
+        ["p_fa", "condition"],
+        ["hours", "per hour", "95 %", "bound", "+ early", "bound"],
+    )
+    for name in ("voiceprints", "median", "9 in 10", "worst"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        table.add_row(
+            _policy(row.p_fa, shipped_p_fa),
+            row.noise,
+            f"{row.speech_hours:.1f}",
+            f"{row.final.value:.2f}",
+            "-"
+            if row.final.low is None or row.final.high is None
+            else f"{row.final.low:.2f} to {row.final.high:.2f}",
+            "-" if row.final.upper is None else f"{row.final.upper:.2f}",
+            f"{row.ever.value:.2f}",
+            "-" if row.ever.upper is None else f"{row.ever.upper:.2f}",
+            str(row.num_voiceprints),
+            f"{row.median_voiceprint:.1f}",
+            f"{row.ninth_decile:.1f}",
+            f"{row.worst_voiceprint:.1f}",
+        )
+    return table
+
+
+def time_table(rows: Sequence[TimeFigures], shipped_p_fa: float) -> Table:
+    """How soon the enrolled speaker is accepted."""
+    table = _table(
+        "Time to the accept, where there is one",
+        "seconds; net: speech without pauses; audio: from the first word, and for a final accept "
+        "to the end of the pause that ends the speech; early: share of accepts that came before "
+        "the end",
+        ["p_fa", "condition", "who speaks"],
+        ["trials", "accepted %", "early %", "net median", "net p90", "audio median", "audio p90"],
+    )
+    for row in rows:
+        table.add_row(
+            _policy(row.p_fa, shipped_p_fa),
+            row.condition,
+            str(row.kind),
+            str(row.num_trials),
+            percent(row.accepted.value),
+            percent(row.early_share),
+            f"{row.median_net_s:.1f}",
+            f"{row.p90_net_s:.1f}",
+            f"{row.median_audio_s:.1f}",
+            f"{row.p90_audio_s:.1f}",
+        )
+    return table
+
+
+def plain_daemon(evaluation: Evaluation) -> dict[str, Any]:
+    """For JSON: everything about the daemon's path."""
+    return {
+        "calibration": str(evaluation.choice.judged),
+        "calibration_because": evaluation.choice.reason,
+        "p_fa": evaluation.shipped_p_fa,
+        "num_enrolled": len(evaluation.experiment.enrolled),
+        "scores": plain(evaluation.scores),
+        "decisions": plain(evaluation.decisions),
+        "claims": plain(evaluation.claims),
+        "false_accepts_per_hour": plain(evaluation.hours),
+        "time_to_decision": plain(evaluation.times),
+        "predictions": plain(evaluation.predictions.figures) if evaluation.predictions else None,
+    }
+
+
+def plain(rows: Sequence[Any]) -> list[dict[str, Any]]:
+    """Dataclasses for JSON: no NaN, figures to six digits."""
+    return [_plain(asdict(row)) for row in rows]
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401  # whatever a row holds
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return value

@@ -1,0 +1,113 @@
+"""What a trained model says of itself.
+
+In: a finished run. Out: the weights, and the card that is written beside them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from voiceguard.encoder import golden
+from voiceguard.encoder.card import native
+from voiceguard.encoder.card.native import DataSource, Figure, ModelCard, Teacher
+from voiceguard.encoder.frontends.log_mel import LogMelConfig
+from voiceguard.encoder.loading import load_file
+from voiceguard.lab.training.config import NO_TEACHER
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn
+    from voiceguard.lab.training.config import TrainingConfig
+    from voiceguard.lab.training.speech.material import CorpusCount
+
+MIN_WINDOW_S = 0.5
+_RESEMBLYZER = Teacher(
+    name="Resemblyzer 0.1.4 (GE2E)",
+    licence="Apache-2.0",
+    trained_on="LibriSpeech (other), VoxCeleb1 and VoxCeleb2, as its authors say",
+)
+
+
+def make_card(
+    name: str,
+    config: TrainingConfig,
+    network: EcapaTdnn,
+    counts: tuple[CorpusCount, ...],
+    *,
+    eers: Mapping[str, float],
+    command: str,
+    compute: str,
+    licence: str = "not stated",
+) -> ModelCard:
+    """The card, without figures on other corpora: those are measured afterwards.
+
+    Args:
+        name: Of the model.
+        config: The recipe.
+        network: As finished.
+        counts: What was learnt from.
+        eers: On held-out speakers, by condition.
+        command: That trained it.
+        compute: Machine and time, in words.
+        licence: Of the weights.
+    """
+    num_speakers = sum(count.num_speakers for count in counts)
+    hours = sum(count.speech_s for count in counts) / 3600
+    return ModelCard(
+        name=name,
+        architecture=network.config,
+        features=LogMelConfig(),
+        min_window_s=MIN_WINDOW_S,
+        licence=licence,
+        trained_on=f"{hours:.1f} h of speech of {num_speakers} speakers from "
+        f"{', '.join(count.corpus for count in counts)}, each with {config.num_voices} voices",
+        data=tuple(
+            DataSource(
+                corpus=count.corpus,
+                num_speakers=count.num_speakers,
+                hours=round(count.speech_s / 3600, 3),
+                licence=", ".join(count.licences),
+            )
+            for count in counts
+        ),
+        recipe=config.to_json(),
+        teacher=_teacher(config.teacher),
+        figures=tuple(
+            Figure(
+                what=f"EER on held-out speakers of the same corpora, one session, {condition}",
+                value=f"{100 * eer:.1f} %",
+                command=command,
+            )
+            for condition, eer in eers.items()
+        ),
+        compute=compute,
+    )
+
+
+def save_model(path: Path, card: ModelCard, network: EcapaTdnn, *, half: bool) -> None:
+    """Writes both files, with the golden embedding that ``models verify`` compares later.
+
+    Args:
+        path: Of the weights, ``*.safetensors``.
+        card: As ``make_card`` made it.
+        network: As finished.
+        half: Weights in half precision.
+
+    Raises:
+        ValueError: ``half``, and a weight is too large for it.
+        OSError: The files cannot be written.
+    """
+    written = native.save(path, card, network, half=half)
+    expected = golden.embedding(load_file(path, device="cpu"))
+    native.save_card(native.card_path(path), replace(written, golden=expected))
+
+
+def _teacher(name: str) -> Teacher | None:
+    if name == NO_TEACHER:
+        return None
+    if name == "resemblyzer":
+        return _RESEMBLYZER
+    return Teacher(name=name, licence="see there", trained_on="see its own card")

@@ -1,0 +1,1 @@
+"""What rooms, noise, microphones and channels do to a training crop."""

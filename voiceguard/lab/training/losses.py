@@ -1,0 +1,123 @@
+"""What the encoder is asked for: the teacher's geometry, and to tell voices apart.
+
+In: a batch of embeddings with targets and labels. Out: one number, and its parts by name.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, linear, normalize
+
+if TYPE_CHECKING:
+    from voiceguard.lab.training.config import TrainingConfig
+
+
+class AamSoftmax(nn.Module):
+    """Additive-angular-margin softmax with sub-centers and inter-top-k penalty.
+
+    Source: J. Deng et al., "ArcFace", CVPR 2019, equation 3, and "Sub-center ArcFace", ECCV 2020;
+    M. Zhao et al., "The SpeakIn system for VoxSRC 2021", section 3.2.
+
+    Args:
+        dim: Of the embeddings.
+        num_classes: Voices.
+        config: Scale, sub-centers and inter-top-k.
+    """
+
+    def __init__(self, dim: int, num_classes: int, config: TrainingConfig) -> None:
+        super().__init__()
+        self.scale = config.aam_scale
+        self.sub_centers = config.sub_centers
+        self.top_k = min(config.inter_top_k, num_classes - 1)
+        self.top_k_margin = config.inter_top_k_margin
+        self.centers = nn.Parameter(torch.empty(num_classes * config.sub_centers, dim))
+        nn.init.xavier_normal_(self.centers)
+
+    @torch.no_grad()
+    def begin_at(self, embeddings: Tensor) -> None:
+        """Puts the centres where the classes are: for weights that know voices already.
+
+        Args:
+            embeddings: ``(num_classes, dim)``.
+        """
+        begun = normalize(embeddings).repeat_interleave(self.sub_centers, dim=0)
+        # Sub-centers that begin in one place would stay together.
+        apart = 0.0 if self.sub_centers == 1 else 0.01
+        self.centers.copy_(begun + apart * torch.randn_like(begun))
+
+    def forward(self, embeddings: Tensor, labels: Tensor, margin: float) -> Tensor:
+        """Mean loss over the batch.
+
+        Args:
+            embeddings: ``(batch, dim)``, of any norm.
+            labels: ``(batch,)`` of int64.
+            margin: Radians added to the angle to the right class.
+        """
+        cosine = linear(normalize(embeddings), normalize(self.centers))
+        cosine = cosine.view(len(labels), -1, self.sub_centers).amax(dim=2)  # (batch, classes)
+        right = cosine.gather(1, labels.unsqueeze(1))  # (batch, 1)
+        sine = (1 - right.square()).clamp_min(1e-7).sqrt()
+        moved = right * math.cos(margin) - sine * math.sin(margin)
+        # Beyond pi - margin the sum of angles would wrap around: go on straight instead.
+        moved = torch.where(right > -math.cos(margin), moved, right - margin * math.sin(margin))
+        logits = cosine
+        if self.top_k and self.top_k_margin:
+            others = cosine.scatter(1, labels.unsqueeze(1), -2.0)
+            nearest = others.topk(self.top_k, dim=1).indices
+            harder = torch.full(nearest.shape, self.top_k_margin, device=cosine.device)
+            logits = cosine.scatter_add(1, nearest, harder.to(cosine.dtype))
+        logits = logits.scatter(1, labels.unsqueeze(1), moved)
+        return cross_entropy(self.scale * logits, labels)
+
+
+class Objective(nn.Module):
+    """The weighted sum of the recipe's losses, with the heads that only training needs.
+
+    Args:
+        dim: Of the embeddings.
+        teacher_dim: Of the teacher's; None without a teacher.
+        num_classes: Voices.
+        config: The recipe.
+    """
+
+    def __init__(
+        self, dim: int, teacher_dim: int | None, num_classes: int, config: TrainingConfig
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.head = None if teacher_dim is None else nn.Linear(dim, teacher_dim)
+        self.aam = AamSoftmax(dim, num_classes, config) if config.aam_weight else None
+
+    def forward(
+        self, embeddings: Tensor, targets: Tensor | None, labels: Tensor, margin: float
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss, and its parts unweighted.
+
+        Args:
+            embeddings: ``(batch, dim)``.
+            targets: ``(batch, teacher_dim)``, the teacher's, centred and of norm 1: raw ones lie
+                in one cone, and a constant would nearly match them.
+            labels: ``(batch,)`` of int64.
+            margin: Of the softmax, in radians.
+        """
+        config = self.config
+        parts: dict[str, Tensor] = {}
+        loss = embeddings.new_zeros(())
+        if self.head is not None and targets is not None:
+            parts["distillation"] = (
+                1 - (normalize(self.head(embeddings)) * targets).sum(dim=1)
+            ).mean()
+            unit = normalize(embeddings)
+            parts["similarity"] = (unit @ unit.T - targets @ targets.T).square().mean()
+            loss = (
+                config.distillation_weight * parts["distillation"]
+                + config.similarity_weight * parts["similarity"]
+            )
+        if self.aam is not None:
+            parts["aam"] = self.aam(embeddings, labels, margin)
+            loss = loss + config.aam_weight * parts["aam"]
+        return loss, parts

@@ -1,0 +1,299 @@
+"""A whole training run, from a corpus to a model file: gather, voice, train, finish.
+
+In: a corpus, noise, rooms, a recipe. Out: in the run's folder, a checkpoint to go on from, a plot
+of its course, and at the end the model with its card. Stopped at any moment and started again
+with the same arguments, it goes on where it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from voiceguard.encoder.card import native
+from voiceguard.encoder.loading import load_encoder
+from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn, EcapaTdnnConfig
+from voiceguard.errors import StateError, UsageError
+from voiceguard.lab.corpora.clips import seeded
+from voiceguard.lab.progress import untracked
+from voiceguard.lab.training.checkpoint import NAME as CHECKPOINT
+from voiceguard.lab.training.config import NO_TEACHER
+from voiceguard.lab.training.corruption.augment import Augmenter
+from voiceguard.lab.training.corruption.rooms import load_noises, load_rooms, simulate_rooms
+from voiceguard.lab.training.speech.bank import VoiceBank, make_round
+from voiceguard.lab.training.speech.heldout import choose_heldout, make_heldout
+from voiceguard.lab.training.speech.material import (
+    MIN_SPEAKERS,
+    MIN_TUNING_SPEAKERS,
+    gather,
+    store_material,
+    stored_material,
+)
+from voiceguard.lab.training.trainer import Trainer
+from voiceguard.lab.training.whitening import fold, within_voice_transform
+from voiceguard.types import SAMPLE_RATE_HZ
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from voiceguard.lab.corpora.corpus import Corpus, Skip
+    from voiceguard.lab.progress import Track
+    from voiceguard.lab.training.config import TrainingConfig
+    from voiceguard.lab.training.hardware import Hardware
+    from voiceguard.lab.training.speech.material import Material
+    from voiceguard.lab.training.trainer import Progress
+    from voiceguard.protocols import Encoder
+
+NUM_SIMULATED_ROOMS = 400
+_WHITENING_BATCHES, _WHITENING_BATCH = 128, 64
+_WHITENING_LENGTHS_S = (1.0, 2.0, 3.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """Where everything comes from and goes to."""
+
+    corpus: Corpus
+    out: Path
+    noise: Path | None = None
+    rooms: Path | None = None
+    split: str | None = None
+    """Of the noise's and rooms' manifest."""
+    initial: Path | None = None
+    """A model of voiceguard's own format to begin with, for fine-tuning."""
+    on_skips: Callable[[list[Skip]], None] = field(default=lambda _: None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """How often things happen; nothing of it changes what is learnt."""
+
+    report_every: int = 50
+    heldout_every: int = 500
+    save_every: int = 500
+
+
+class Run:
+    """One run in its folder.
+
+    Args:
+        config: The recipe.
+        inputs: Corpus and folders.
+        hardware: To compute with.
+        track: Shows progress of the preparations.
+
+    Raises:
+        UsageError: The data is unfit, or the folder holds a run with other settings.
+        EncoderError: The teacher or the initial model cannot be loaded.
+        StateError: The folder cannot be written.
+    """
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        inputs: Inputs,
+        hardware: Hardware,
+        *,
+        track: Track = untracked,
+    ) -> None:
+        self.config = config
+        self.folder = inputs.out
+        self._hardware = hardware
+        initial = _initial(inputs.initial, config)
+        _make_folder(self.folder)
+        teacher = _teacher(config)
+        self.material = _material(inputs, config, track)
+        skips = list(self.material.skips)
+        key = _voices_key(inputs, config, teacher)
+        run: dict[str, Any] = {"config": config.to_json(), "material": key}
+        if initial is not None:
+            run["initial"] = initial[0].encoder_id
+        passages = self.material.passages
+        rounds = [
+            make_round(passages, number, config, teacher, self.folder, key=key, track=track)
+            for number in range(config.num_voices)
+        ]
+        heldout = choose_heldout(passages, config.heldout_share, config.seed)
+        learnt = [speaker for speaker in self.material.speakers if speaker not in set(heldout)]
+        self.bank = VoiceBank(rounds, passages, learnt)
+        self.num_heldout = len(heldout)
+        hardware.use_threads()
+        self._augment, found = _augmenters(inputs, config)
+        inputs.on_skips([*skips, *found])
+        self.trainer = Trainer(
+            config,
+            self.bank,
+            self._augment(hardware.device),
+            hardware,
+            heldout=make_heldout(passages, heldout, self._augment("cpu"), config.seed),
+            run=run,
+            initial=None if initial is None else initial[1],
+        )
+        self.checkpoint = self.folder / CHECKPOINT
+        if self.checkpoint.exists():
+            self.trainer.resume(self.checkpoint)
+        elif initial is not None:
+            self.trainer.place_centers()
+
+    def train(
+        self,
+        schedule: Schedule,
+        *,
+        on_report: Callable[[Progress], None],
+        is_stopped: Callable[[], bool],
+    ) -> bool:
+        """Trains until the last step or until stopped, and saves; True at the last step.
+
+        Raises:
+            TrainingError: The loss is not finite; the last checkpoint stands.
+            StateError: A checkpoint could not be written.
+        """
+        saved_at = self.trainer.step
+
+        def reported(progress: Progress) -> None:
+            nonlocal saved_at
+            on_report(progress)
+            if progress.step - saved_at >= schedule.save_every:
+                self.trainer.save(self.checkpoint)
+                saved_at = progress.step
+
+        self.trainer.train(
+            report_every=schedule.report_every,
+            heldout_every=schedule.heldout_every,
+            on_report=reported,
+            is_stopped=is_stopped,
+        )
+        if self.trainer.step != saved_at:
+            self.trainer.save(self.checkpoint)
+        return self.trainer.step == self.config.num_steps
+
+    def finish(self) -> tuple[EcapaTdnn, dict[str, float], dict[str, float]]:
+        """The averaged network, turned; and EERs on held-out speakers before and after that."""
+        before = self.trainer.measure()
+        if self.config.whitening:
+            matrix, mean = within_voice_transform(*self._crops_of_voices(), self.config.whitening)
+            fold(self.trainer.average, matrix, mean)
+        return self.trainer.average.cpu(), before, self.trainer.measure()
+
+    def _crops_of_voices(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """Embeddings and labels of corrupted crops of everybody's voices."""
+        rng = seeded(self.config.seed, "whitening")
+        augmenter = self._augment(self._hardware.device)
+        embeddings: list[Tensor] = []
+        labels = []
+        # No more batches than the run itself had: a trial run ends in no time.
+        for turn in range(min(_WHITENING_BATCHES, self.config.num_steps)):
+            length_s = _WHITENING_LENGTHS_S[turn % len(_WHITENING_LENGTHS_S)]
+            crops, _, classes = self.bank.draw(
+                _WHITENING_BATCH, int(length_s * SAMPLE_RATE_HZ), rng
+            )
+            clean = torch.from_numpy(crops).to(self._hardware.device)
+            embeddings.append(self.trainer.embed(augmenter(clean, rng)).cpu())
+            labels.append(classes)
+        return torch.cat(embeddings).numpy(), np.concatenate(labels)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StateError(
+            f"folder {folder} cannot be made: {error.strerror}", hint="Name another with --out."
+        ) from error
+
+
+def _teacher(config: TrainingConfig) -> Encoder | None:
+    return None if config.teacher == NO_TEACHER else load_encoder(config.teacher)
+
+
+def _initial(
+    path: Path | None, config: TrainingConfig
+) -> tuple[native.ModelCard, EcapaTdnn] | None:
+    if path is None:
+        return None
+    card, network = native.load(path)
+    if not isinstance(card.architecture, EcapaTdnnConfig) or not isinstance(network, EcapaTdnn):
+        raise UsageError(
+            f"{path} is of architecture {card.architecture.TYPE!r}, which is not trained here",
+            hint="Start from weights of `voiceguard train`, or from random ones.",
+        )
+    if (width := card.architecture.channels[0]) != config.channels:
+        raise UsageError(
+            f"{path} has {width} channels, the run {config.channels}",
+            hint=f"Set channels to {width}.",
+        )
+    return card, network
+
+
+def _voices_key(inputs: Inputs, config: TrainingConfig, teacher: Encoder | None) -> str:
+    """Names everything that the voices depend on."""
+    return _digest(
+        {
+            "material": _material_key(inputs, config),
+            "speed": config.changed_speed,
+            "formants": config.changed_formants,
+            "num_voices": config.num_voices,
+            "teacher": teacher.info.encoder_id if teacher else None,
+        }
+    )
+
+
+def _material_key(inputs: Inputs, config: TrainingConfig) -> str:
+    """Names everything that the passages depend on."""
+    recordings = [(str(each.path), each.speaker, each.session) for each in inputs.corpus.recordings]
+    return _digest(
+        {"corpus": recordings, "max_speaker_s": config.max_speaker_s, "seed": config.seed}
+    )
+
+
+def _digest(parts: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def _material(inputs: Inputs, config: TrainingConfig, track: Track) -> Material:
+    key = _material_key(inputs, config)
+    material = stored_material(inputs.out, key)
+    if material is None:
+        material = gather(
+            inputs.corpus,
+            max_speaker_s=config.max_speaker_s,
+            min_speakers=MIN_SPEAKERS if inputs.initial is None else MIN_TUNING_SPEAKERS,
+            seed=config.seed,
+            track=track,
+        )
+        store_material(material, inputs.out, key)
+    return material
+
+
+def _augmenters(
+    inputs: Inputs, config: TrainingConfig
+) -> tuple[Callable[[torch.device | str], Augmenter], list[Skip]]:
+    """Makes augmenters of the same noise and rooms; and what of those was unreadable."""
+    noises: list[Tensor] = []
+    music: list[Tensor] = []
+    rooms: list[Tensor] = []
+    skips: list[Skip] = []
+    if inputs.noise is not None:
+        noises, music, found = load_noises(inputs.noise, split=inputs.split)
+        skips += found
+    if config.augment.p_room:
+        rng = seeded(config.seed, "rooms")
+        hall_share = config.augment.hall_share
+        rooms.append(simulate_rooms(NUM_SIMULATED_ROOMS, rng, hall_share=hall_share))
+        if inputs.rooms is not None:
+            measured, found = load_rooms(inputs.rooms, split=inputs.split)
+            rooms.append(measured)
+            skips += found
+
+    def make(device: torch.device | str) -> Augmenter:
+        return Augmenter(config.augment, noises=noises, music=music, rooms=rooms, device=device)
+
+    return make, skips

@@ -1,0 +1,1 @@
+"""What a training run learns from: speech, voices, and who is held out."""

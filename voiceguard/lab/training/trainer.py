@@ -1,0 +1,301 @@
+"""The loop: crops, corruption, features, network, losses, optimiser; checkpoints on the way.
+
+In: a bank of voices, an augmenter, a configuration. Out: averaged weights. Every random number
+of a step comes from the seed and the step's number, so that a resumed run is the same run.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from voiceguard.encoder.frontends.log_mel import LogMel, LogMelConfig
+from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn, EcapaTdnnConfig
+from voiceguard.errors import VoiceguardError
+from voiceguard.lab.corpora.clips import seeded
+from voiceguard.lab.training import schedule
+from voiceguard.lab.training.checkpoint import (
+    load_checkpoint,
+    optimizer_tensors,
+    restore_optimizer,
+    save_checkpoint,
+)
+from voiceguard.lab.training.losses import Objective
+from voiceguard.types import SAMPLE_RATE_HZ
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from voiceguard.lab.training.config import TrainingConfig
+    from voiceguard.lab.training.corruption.augment import Augmenter
+    from voiceguard.lab.training.hardware import Hardware
+    from voiceguard.lab.training.speech.bank import VoiceBank
+    from voiceguard.lab.training.speech.heldout import HeldOut
+
+_EMBEDDED_AT_ONCE = 64
+_CENTER_CROP_S = 2.0
+_GRADIENT_NORM = 5.0
+_MASKED_MELS = 12
+_MASKED_FRAMES = 15
+"""At most; spec_augment takes a uniform share of it."""
+
+
+class TrainingError(VoiceguardError):
+    """The loss is not a number any more: going on would save rubbish."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What is reported now and then: means since the last report."""
+
+    step: int
+    num_steps: int
+    losses: dict[str, float]
+    eers: dict[str, float]
+    """On held-out speakers; empty where there was no measurement at this step."""
+    crops_per_s: float
+    remaining_s: float
+
+
+class Trainer:
+    """One run.
+
+    Args:
+        config: The recipe.
+        bank: What is learnt from.
+        augmenter: On the device.
+        hardware: Device, precision, compilation; they don't belong to the recipe.
+        heldout: For the curve of errors; None for no curve.
+        run: Names configuration and material, see ``checkpoint``.
+        initial: Weights to begin with instead of random ones.
+    """
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        bank: VoiceBank,
+        augmenter: Augmenter,
+        hardware: Hardware,
+        *,
+        heldout: HeldOut | None,
+        run: dict[str, Any],
+        initial: EcapaTdnn | None = None,
+    ) -> None:
+        torch.manual_seed(config.seed)
+        self.config = config
+        self.step = 0
+        self.history: list[dict[str, Any]] = []
+        self._bank = bank
+        self._augmenter = augmenter
+        self._hardware = hardware
+        self._heldout = heldout
+        self._run = run
+        self.network = network_of(config).to(hardware.device)
+        if initial is not None:
+            self.network.load_state_dict(initial.state_dict())
+        dim = self.network.config.embedding_dim
+        self._objective = Objective(dim, bank.teacher_dim, bank.num_classes, config)
+        self._objective.to(hardware.device)
+        self.log_mel = LogMel(LogMelConfig()).to(hardware.device)
+        self._forward = hardware.compiled(self.network)
+        self.average = (
+            network_of(config).to(hardware.device).eval().requires_grad_(requires_grad=False)
+        )
+        self.average.load_state_dict(self.network.state_dict())
+        self._optimizer = torch.optim.AdamW(
+            [*self.network.parameters(), *self._objective.parameters()],
+            lr=config.learning_rate,
+            weight_decay=config.weight_decay,
+        )
+
+    def place_centers(self) -> None:
+        """Puts the classes' centres where the initial weights hear the voices."""
+        if self._objective.aam is not None:
+            self._objective.aam.begin_at(self._voice_embeddings())
+
+    def _voice_embeddings(self) -> Tensor:
+        """``(num_classes, dim)``: one clean crop of every voice."""
+        num_samples = int(_CENTER_CROP_S * SAMPLE_RATE_HZ)
+        rng = seeded(self.config.seed, "centers")
+        crops = [
+            self._bank.crop_of(label, num_samples, rng) for label in range(self._bank.num_classes)
+        ]
+        return torch.cat(
+            [
+                self.embed(torch.from_numpy(np.stack(crops[first : first + _EMBEDDED_AT_ONCE])))
+                for first in range(0, len(crops), _EMBEDDED_AT_ONCE)
+            ]
+        )
+
+    def resume(self, path: Path) -> None:
+        """Goes on from a checkpoint.
+
+        Raises:
+            UsageError: It is another run's.
+            StateError: It is damaged.
+        """
+        tensors, about = load_checkpoint(path, self._run)
+        for prefix, module in self._modules().items():
+            module.load_state_dict(
+                {
+                    name.removeprefix(prefix): tensor
+                    for name, tensor in tensors.items()
+                    if name.startswith(prefix)
+                }
+            )
+        restore_optimizer(self._optimizer, tensors)
+        self.step = int(about["step"])
+        self.history = about["history"]
+
+    def save(self, path: Path) -> None:
+        """Writes a checkpoint.
+
+        Raises:
+            StateError: It could not be written; the one before it stands.
+        """
+        tensors = optimizer_tensors(self._optimizer)
+        for prefix, module in self._modules().items():
+            tensors |= {prefix + name: tensor for name, tensor in module.state_dict().items()}
+        about = {"step": self.step, "history": self.history, "run": self._run}
+        save_checkpoint(path, tensors, about)
+
+    def _modules(self) -> dict[str, nn.Module]:
+        return {
+            "network.": self.network,
+            "objective.": self._objective,
+            "average.": self.average,
+        }
+
+    def train(
+        self,
+        *,
+        report_every: int,
+        heldout_every: int,
+        on_report: Callable[[Progress], None],
+        is_stopped: Callable[[], bool],
+    ) -> None:
+        """Trains until the last step, or until it is stopped; a step is never left half done.
+
+        Args:
+            report_every: Steps between reports.
+            heldout_every: Steps between measurements on held-out speakers.
+            on_report: Called with every report.
+            is_stopped: Asked after each step.
+
+        Raises:
+            TrainingError: The loss is not finite.
+        """
+        config, sums = self.config, dict[str, float]()
+        num_crops, num_summed, since = 0, 0, time.monotonic()
+        first_step, started = self.step, since
+        while self.step < config.num_steps and not is_stopped():
+            crops, losses = self._train_step()
+            num_crops += crops
+            num_summed += 1
+            for name, value in losses.items():
+                sums[name] = sums.get(name, 0.0) + value
+            self.step += 1
+            is_last = self.step == config.num_steps
+            if self.step % report_every and not is_last:
+                continue
+            now = time.monotonic()
+            is_due = self._heldout is not None and (self.step % heldout_every == 0 or is_last)
+            progress = Progress(
+                step=self.step,
+                num_steps=config.num_steps,
+                losses={name: total / num_summed for name, total in sums.items()},
+                eers=self.measure() if is_due else {},
+                crops_per_s=num_crops / max(now - since, 1e-9),
+                remaining_s=(now - started)
+                / (self.step - first_step)
+                * (config.num_steps - self.step),
+            )
+            self.history.append(
+                {"step": self.step, "losses": progress.losses, "eers": progress.eers}
+            )
+            sums, num_crops, num_summed, since = {}, 0, 0, time.monotonic()
+            on_report(progress)
+
+    def _train_step(self) -> tuple[int, dict[str, float]]:
+        config = self.config
+        rng = seeded(config.seed, "step", self.step)
+        num_samples = int(schedule.crop_s(config, self.step, rng) * SAMPLE_RATE_HZ)
+        num_crops = max(8, int(config.batch_s * SAMPLE_RATE_HZ / num_samples))
+        crops, targets, labels = self._bank.draw(num_crops, num_samples, rng)
+        device = self._hardware.device
+        labels_there = torch.from_numpy(labels).to(device)
+        clean = torch.from_numpy(crops).to(device, non_blocking=True)
+        dirty = self._augmenter(clean, rng, speakers=labels_there)
+        features = self._masked(self.log_mel(dirty), rng)
+        with self._hardware.autocast():
+            embeddings = self._forward(features)
+        given = None if targets is None else torch.from_numpy(targets).to(device)
+        loss, parts = self._objective(
+            embeddings.float(), given, labels_there, schedule.margin(config, self.step)
+        )
+        if not math.isfinite(value := float(loss.detach())):
+            raise TrainingError(
+                f"the loss is {value} at step {self.step}: training has diverged",
+                hint="Go on from the last checkpoint with a lower learning_rate, in another --out.",
+            )
+        for group in self._optimizer.param_groups:
+            group["lr"] = schedule.learning_rate(config, self.step)
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), _GRADIENT_NORM)
+        self._optimizer.step()
+        self._follow()
+        return num_crops, {
+            "loss": value,
+            **{name: float(part.detach()) for name, part in parts.items()},
+        }
+
+    def _masked(self, features: Tensor, rng: np.random.Generator) -> Tensor:
+        """SpecAugment: a band of mels and a stretch of frames become the mean, which is 0.
+
+        Source: D. Park et al., "SpecAugment", Interspeech 2019, section 2.
+        """
+        _, num_mels, num_frames = features.shape
+        for row in np.flatnonzero(rng.random(len(features)) < self.config.spec_augment):
+            mels = int(rng.integers(1, _MASKED_MELS + 1))
+            frames = int(rng.integers(1, _MASKED_FRAMES + 1))
+            low = int(rng.integers(num_mels - mels))
+            start = int(rng.integers(max(1, num_frames - frames)))
+            features[row, low : low + mels] = 0
+            features[row, :, start : start + frames] = 0
+        return features
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """The moving average of weights and statistics; young ones follow faster."""
+        decay = min(self.config.average_decay, (1 + self.step) / (10 + self.step))
+        average = self.average.state_dict()
+        for name, tensor in self.network.state_dict().items():
+            if tensor.is_floating_point():
+                average[name].lerp_(tensor, 1 - decay)
+            else:
+                average[name].copy_(tensor)
+
+    def measure(self) -> dict[str, float]:
+        """EERs of the averaged weights on held-out speakers."""
+        return {} if self._heldout is None else self._heldout.eers(self.embed)
+
+    @torch.no_grad()
+    def embed(self, samples: Tensor) -> Tensor:
+        """``(batch, num_samples)`` to ``(batch, dim)`` by the averaged weights, not normalised."""
+        device = self._hardware.device
+        parts = torch.split(samples, _EMBEDDED_AT_ONCE)
+        return torch.cat([self.average(self.log_mel(part.to(device))) for part in parts])
+
+
+def network_of(config: TrainingConfig) -> EcapaTdnn:
+    """A fresh network of the recipe's width."""
+    width = config.channels
+    return EcapaTdnn(EcapaTdnnConfig(channels=(width,) * 4 + (3 * width,)))

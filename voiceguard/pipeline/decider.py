@@ -1,0 +1,179 @@
+"""Hops 4 and 5 for one stream: evidence in, decisions out, each stamped with its times.
+
+Event loop. In: the embeddings of a segment's windows, as they come, and the segment's end. Out:
+provisional decisions while it grows, where they say something new, then exactly one final one,
+handed to hop 6.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from voiceguard.pipeline.segments import SegmentEvidence
+from voiceguard.types import SAMPLE_RATE_HZ, Decision, EndCause, Outcome, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from voiceguard.clock import Clock
+    from voiceguard.pipeline.judge import Judge, Judgement
+    from voiceguard.protocols import DecisionSink
+    from voiceguard.types import SegmentEnd, Window
+
+
+class Decider:
+    """Collects the evidence of the segment at hand and puts it to the judge.
+
+    Args:
+        stream: The stream's name.
+        judge: The judge in force at this moment; voiceprints may change any time.
+        sink: Hop 6.
+        clock: For the stamps.
+        max_window_samples: The length to which windows grow.
+        min_window_speech_s: Net speech of the shortest window.
+    """
+
+    def __init__(
+        self,
+        stream: str,
+        *,
+        judge: Callable[[], Judge],
+        sink: DecisionSink,
+        clock: Clock,
+        max_window_samples: int,
+        min_window_speech_s: float,
+    ) -> None:
+        self.opened_at_s = 0.0
+        """The monotonic time of the stream's sample 0, by the chunk delivered last."""
+        self.num_segments = 0
+        self.speech_s = 0.0
+        self._stream = stream
+        self._judge = judge
+        self._sink = sink
+        self._clock = clock
+        self._max_window_samples = max_window_samples
+        self._min_window_speech_s = min_window_speech_s
+        self._evidence: SegmentEvidence | None = None
+        self._provisional: Decision | None = None
+        self._provisional_accept: Decision | None = None
+
+    def evidence_of(self, segment: int) -> SegmentEvidence:
+        """What is known of this segment; fresh when another one begins."""
+        if self._evidence is None or self._evidence.segment != segment:
+            self._evidence = SegmentEvidence(segment, self._max_window_samples)
+            self._provisional = self._provisional_accept = None
+        return self._evidence
+
+    def look(self, window: Window, delivered_at_s: float) -> None:
+        """A provisional result up to this window's end, if one is due and says something new."""
+        evidence = self.evidence_of(window.segment)
+        policy = self._judge().policy
+        if evidence.num_looks >= policy.max_looks or window.segment_speech_s < policy.look_from_s:
+            return  # nothing is left of the error budget, or it is better spent later
+        evidence.num_looks += 1
+        decision = self._judged(
+            evidence,
+            is_final=False,
+            first_sample=evidence.windows[0][0].first_sample,
+            end_sample=window.end_sample,
+            net_speech_s=window.segment_speech_s,
+            snr_db=window.snr_db,
+            delivered_at_s=delivered_at_s,
+        )
+        last = self._provisional
+        if last is None or (last.outcome, last.speaker) != (decision.outcome, decision.speaker):
+            self._provisional = decision
+            if decision.outcome is Outcome.ACCEPTED:
+                self._provisional_accept = decision
+            self._sink.publish(decision)
+
+    def conclude(self, end: SegmentEnd, delivered_at_s: float) -> None:
+        """The final decision of a segment, exactly one."""
+        evidence = self.evidence_of(end.segment)
+        self.num_segments += 1
+        self.speech_s += end.net_speech_s
+        decision = self._judged(
+            evidence,
+            is_final=True,
+            first_sample=end.first_sample,
+            end_sample=end.end_sample,
+            net_speech_s=end.net_speech_s,
+            snr_db=end.snr_db,
+            delivered_at_s=delivered_at_s,
+            impediment=self._impediment(evidence, end),
+        )
+        self._evidence = None
+        self._sink.publish(decision)
+
+    def _impediment(self, evidence: SegmentEvidence, end: SegmentEnd) -> Reason | None:
+        """What forbids an accept whatever the scores say."""
+        if end.cause is EndCause.GAP:
+            return Reason.AUDIO_LOST
+        if evidence.inference_failed:
+            return Reason.INFERENCE_FAILED
+        if evidence.heard_two_voices:
+            return Reason.MORE_THAN_ONE_VOICE
+        if not evidence.windows and end.net_speech_s >= self._min_window_speech_s:
+            return Reason.OVERLOADED
+        return None
+
+    def _judged(
+        self,
+        evidence: SegmentEvidence,
+        *,
+        is_final: bool,
+        first_sample: int,
+        end_sample: int,
+        net_speech_s: float,
+        snr_db: float,
+        delivered_at_s: float,
+        impediment: Reason | None = None,
+    ) -> Decision:
+        judge = self._judge()
+        judgement = judge.judge(
+            evidence.pooled(),
+            net_speech_s=net_speech_s,
+            snr_db=snr_db,
+            is_final=is_final,
+            look=evidence.num_looks,
+            impediment=impediment,
+        )
+        start_s, end_s = first_sample / SAMPLE_RATE_HZ, end_sample / SAMPLE_RATE_HZ
+        delivered_at = self._utc_of(delivered_at_s)
+        return Decision(
+            decision_id=str(uuid.uuid4()),
+            stream=self._stream,
+            segment=evidence.segment,
+            is_final=is_final,
+            outcome=judgement.outcome,
+            reason=judgement.reason,
+            speaker=judgement.speaker,
+            scores=judgement.scores,
+            accept_llr=judgement.accept_llr,
+            p_fa=judgement.p_fa,
+            net_speech_s=net_speech_s,
+            snr_db=snr_db,
+            start_s=start_s,
+            end_s=end_s,
+            started_at=self._utc_of(self.opened_at_s + start_s),
+            ended_at=self._utc_of(self.opened_at_s + end_s),
+            delivered_at=delivered_at,
+            decided_at=self._clock.utc(),
+            expires_at=delivered_at + timedelta(seconds=judge.policy.expiry_s),
+            encoder_id=judgement.encoder_id,
+            revokes=self._taken_back(judgement) if is_final else None,
+        )
+
+    def _taken_back(self, judgement: Judgement) -> str | None:
+        """The id of the provisional accept that a final judgement does not confirm."""
+        earlier = self._provisional_accept
+        if earlier is None:
+            return None
+        confirms = (judgement.outcome, judgement.speaker) == (earlier.outcome, earlier.speaker)
+        return None if confirms else earlier.decision_id
+
+    def _utc_of(self, monotonic_s: float) -> datetime:
+        return self._clock.utc() - timedelta(seconds=self._clock.monotonic_s() - monotonic_s)

@@ -1,0 +1,280 @@
+"""One stream's journey from microphone to decision. Start reading here.
+
+===  =====================  ====================================  ==============================
+hop  where                  thread                                in -> out
+===  =====================  ====================================  ==============================
+1    audio/*                capture callback or I/O executor      device -> AudioChunk
+2    Stream.listen          event loop                            AudioChunk -> Window, SegmentEnd
+     (audio/resample, vad, gate, windows)
+3    Stream.decide          inference executor                    Window -> Embedding
+     (encoder/*)
+4    Decider, Judge         event loop                            Embedding -> SpeakerScore
+     (scoring/scorer)
+5    Decider, Judge         event loop                            SpeakerScore -> Decision
+     (scoring/policy)
+6    mqtt/*, sinks          event loop                            Decision -> MQTT, JSON, history
+===  =====================  ====================================  ==============================
+
+Between hops 1 and 2 lies the source's ring buffer, between 2 and 3 the WindowChannel; both are
+bounded and count what they lose. Every segment of speech ends in exactly one final decision,
+unless the machine slept through it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+
+from voiceguard.audio.resample import (
+    StreamResampler,
+    position_at_16_khz,
+    sanitise,
+    to_mono,
+)
+from voiceguard.pipeline.channel import WindowChannel
+from voiceguard.pipeline.decider import Decider
+from voiceguard.types import (
+    AudioChunk,
+    SourceState,
+    SourceStatus,
+    Window,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Executor
+    from typing import Literal
+
+    from voiceguard.clock import Clock
+    from voiceguard.pipeline.judge import Judge
+    from voiceguard.pipeline.segments import SegmentEvidence
+    from voiceguard.protocols import AudioSource, DecisionSink, EncoderStream
+    from voiceguard.speech.gate import SpeechGate
+    from voiceguard.speech.windows import WindowCutter
+    from voiceguard.types import Embedding, Samples
+
+log = structlog.get_logger(__name__)
+
+SUSPEND_TOLERANCE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamStatistics:
+    """Counters of one stream since it was opened; samples at the device's rate."""
+
+    samples_captured: int
+    samples_delivered: int
+    samples_lost: int
+    samples_buffered: int
+    samples_not_finite: int
+    """NaN or infinite as the device or file had them; taken for silence."""
+    speech_s: float
+    segments: int
+    windows_embedded: int
+    windows_superseded: int
+    segments_dropped: int
+
+
+class Stream:
+    """Takes one source's audio through hops 2 to 5 and hands decisions to hop 6.
+
+    Two coroutines, run side by side by the daemon: ``listen`` reads and cuts, ``decide`` embeds
+    and judges. Inference happens on the executor, so neither ever blocks the event loop.
+
+    Args:
+        source: Hop 1.
+        channel: Which channel of the source to take, or their mean.
+        gate: Hop 2, fresh.
+        cutter: Hop 2, fresh.
+        encoder: Hop 3, this stream's own view of the encoder.
+        judge: Gives hops 4 and 5 as they are at this moment; voiceprints may change any time.
+        sink: Hop 6.
+        executor: The inference executor.
+        clock: Time, for stamps and to notice that the machine slept.
+        on_status: Told of every change of the source's state.
+    """
+
+    def __init__(
+        self,
+        source: AudioSource,
+        *,
+        channel: int | Literal["downmix"],
+        gate: SpeechGate,
+        cutter: WindowCutter,
+        encoder: EncoderStream,
+        judge: Callable[[], Judge],
+        sink: DecisionSink,
+        executor: Executor,
+        clock: Clock,
+        on_status: Callable[[str, SourceStatus], None] = lambda _name, _status: None,
+    ) -> None:
+        self.name = source.name
+        self.status = SourceStatus(state=SourceState.STARTING)
+        self._source = source
+        self._channel_choice = channel
+        self._gate = gate
+        self._cutter = cutter
+        self._encoder = encoder
+        self._judge = judge
+        self._executor = executor
+        self._clock = clock
+        self._on_status = on_status
+        self._windows = WindowChannel(is_live=source.is_live)
+        self._decider = Decider(
+            source.name,
+            judge=judge,
+            sink=sink,
+            clock=clock,
+            max_window_samples=cutter.max_samples,
+            min_window_speech_s=cutter.min_speech_s,
+        )
+        self._resampler: StreamResampler | None = None
+        self._suspended_s = clock.suspended_s()
+        self._inference_began_s: float | None = None
+        self._num_not_finite = 0
+        self._num_embedded = 0
+
+    # --- hops 1 and 2 -----------------------------------------------------------------------
+
+    async def listen(self) -> None:
+        """Reads the source until it ends, and cuts its speech into windows."""
+        try:
+            async for event in self._source.events():
+                if isinstance(event, SourceStatus):
+                    await self._note_status(event)
+                else:
+                    await self._take(event)
+            await self._finish_audio()
+        finally:
+            await self._windows.close()
+
+    async def close(self) -> None:
+        """Frees the source; ``listen`` and then ``decide`` come to their end."""
+        await self._source.close()
+
+    async def _note_status(self, status: SourceStatus) -> None:
+        self.status = status
+        if status.state not in {SourceState.LISTENING, SourceState.ENDED, SourceState.STARTING}:
+            await self._break_audio(resume_at_sample=None)
+        self._on_status(self.name, status)
+
+    async def _take(self, chunk: AudioChunk) -> None:
+        """One chunk: channel choice, 16 kHz, speech gate, windows, and on to the decider."""
+        first_sample = position_at_16_khz(chunk.first_sample, chunk.rate_hz)
+        slept_s = self._clock.suspended_s() - self._suspended_s
+        if slept_s > SUSPEND_TOLERANCE_S:
+            self._suspended_s += slept_s
+            self._windows.clear()
+            log.warning("suspend_noticed", stream=self.name, slept_s=round(slept_s, 1))
+        rate_changed = self._resampler is not None and self._resampler.in_rate_hz != chunk.rate_hz
+        if chunk.after_gap or rate_changed or slept_s > SUSPEND_TOLERANCE_S:
+            await self._break_audio(resume_at_sample=first_sample)
+        if self._resampler is None:
+            self._resampler = StreamResampler(chunk.rate_hz)
+        end_s = (chunk.first_sample + len(chunk.samples)) / chunk.rate_hz
+        self._decider.opened_at_s = chunk.delivered_at_s - end_s
+        mono, num_not_finite = sanitise(to_mono(chunk.samples, self._channel_choice))
+        self._num_not_finite += num_not_finite
+        await self._push(self._resampler.push(mono), chunk.delivered_at_s)
+
+    async def _push(self, samples: Samples, delivered_at_s: float) -> None:
+        for event in self._gate.push(samples):
+            for item in self._cutter.push(event):
+                await self._windows.put(item, delivered_at_s)
+
+    async def _break_audio(self, resume_at_sample: int | None) -> None:
+        """Ends the open segment: what comes next does not follow on what came before."""
+        now_s = self._clock.monotonic_s()
+        if self._resampler is not None:
+            await self._push(self._resampler.flush(), now_s)
+            self._resampler = None
+        position = self._gate.position
+        num_lost = max(0, (resume_at_sample or position) - position)
+        for event in self._gate.mark_gap(num_lost):
+            for item in self._cutter.push(event):
+                await self._windows.put(item, now_s)
+
+    async def _finish_audio(self) -> None:
+        now_s = self._clock.monotonic_s()
+        if self._resampler is not None:
+            await self._push(self._resampler.flush(), now_s)
+        for event in self._gate.flush():
+            for item in self._cutter.push(event):
+                await self._windows.put(item, now_s)
+
+    # --- hops 3 to 6 ------------------------------------------------------------------------
+
+    async def decide(self) -> None:
+        """Embeds windows and judges segments, until ``listen`` has come to its end."""
+        async for pending in self._windows.items():
+            if isinstance(pending.item, Window):
+                await self._weigh(pending.item, pending.delivered_at_s)
+            else:
+                self._decider.conclude(pending.item, pending.delivered_at_s)
+
+    async def _weigh(self, window: Window, delivered_at_s: float) -> None:
+        evidence = self._decider.evidence_of(window.segment)
+        try:
+            embedding = await self._embed(window)
+        except Exception as error:
+            # Whatever the encoder did not survive must not become an accept, nor the daemon's end.
+            evidence.inference_failed = True
+            log.exception("inference_failed", stream=self.name, error=str(error))
+            return
+        evidence.add(window, embedding)
+        if window.is_probe:
+            self._watch_for_another_voice(evidence, delivered_at_s)
+        else:
+            self._decider.look(window, delivered_at_s)
+
+    async def _embed(self, window: Window) -> Embedding:
+        self._inference_began_s = self._clock.monotonic_s()
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._executor, self._encoder.embed, window)
+        finally:
+            self._inference_began_s = None
+            self._num_embedded += 1
+
+    def _watch_for_another_voice(self, evidence: SegmentEvidence, delivered_at_s: float) -> None:
+        """Ends the segment where the voice changed; what follows is judged for itself."""
+        change_cosine = self._judge().change_cosine
+        if change_cosine is None:
+            return
+        boundary = evidence.change_sample(change_cosine)
+        if boundary is None:
+            return
+        items = self._cutter.split(evidence.segment, boundary)
+        if not items:  # that segment is over already: its final decision says what was heard
+            evidence.heard_two_voices = True
+            return
+        evidence.cut_back(boundary)
+        self._windows.withdraw(evidence.segment, boundary)
+        for item in items:
+            self._windows.put_nowait(item, delivered_at_s)
+
+    # --- for the daemon ---------------------------------------------------------------------
+
+    def inference_age_s(self) -> float:
+        """How long the inference under way has been running; 0.0 when there is none."""
+        began_s = self._inference_began_s
+        return 0.0 if began_s is None else self._clock.monotonic_s() - began_s
+
+    def statistics(self) -> StreamStatistics:
+        """The source's counters and this stream's own."""
+        source = self._source.statistics()
+        return StreamStatistics(
+            samples_captured=source.samples_captured,
+            samples_delivered=source.samples_delivered,
+            samples_lost=source.samples_lost,
+            samples_buffered=source.samples_buffered,
+            samples_not_finite=self._num_not_finite,
+            speech_s=round(self._decider.speech_s, 2),
+            segments=self._decider.num_segments,
+            windows_embedded=self._num_embedded,
+            windows_superseded=self._windows.windows_superseded,
+            segments_dropped=self._windows.segments_dropped,
+        )

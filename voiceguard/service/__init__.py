@@ -1,0 +1,1 @@
+"""The daemon: the parts put together, run, watched and ended."""

@@ -1,0 +1,381 @@
+"""The composition root: puts the parts together, runs them, and ends them.
+
+The only module that makes long-lived tasks (all named, in one TaskGroup) and executors:
+
+- ``listen:NAME`` and ``decide:NAME`` for every stream (pipeline),
+- ``mqtt`` and ``history`` (hop 6),
+- ``voiceprints``, which sees changes in the store, and ``pulse``, which keeps health, status and
+  systemd's watchdog up to date,
+- one inference thread, and one I/O executor (decoding, fsync, standard input).
+
+It fails closed: while every source is away, inference stalls or the voiceprints' key is missing,
+the daemon says *unavailable* and accepts nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from voiceguard.audio.sources import open_source, parse_sources
+from voiceguard.clock import SystemClock
+from voiceguard.decisions.history import History
+from voiceguard.decisions.sinks import FanOut, HistorySink
+from voiceguard.errors import BrokerError, VoiceguardError, VoiceprintError
+from voiceguard.mqtt.client import MqttLink
+from voiceguard.mqtt.topics import Command
+from voiceguard.paths import history_file, state_dir
+from voiceguard.pipeline.stream import Stream
+from voiceguard.service import systemd
+from voiceguard.service.arming import ArmedSwitch
+from voiceguard.service.health import DaemonState, Health, assess_health
+from voiceguard.service.kit import assemble, open_store
+from voiceguard.service.lock import DaemonLock
+from voiceguard.service.roster import Roster
+from voiceguard.types import SourceState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from voiceguard.clock import Clock
+    from voiceguard.protocols import AudioSource, DecisionSink
+    from voiceguard.service.kit import Kit
+    from voiceguard.settings import Settings
+    from voiceguard.types import SourceStatus
+
+log = structlog.get_logger(__name__)
+
+PULSE_S = 0.5
+STOP_TIMEOUT_S = 1.5
+"""What closing may take in all; systemd and people wait for no more than 2 s."""
+
+
+class Daemon:
+    """Runs streams from their sources to MQTT until told to stop, or until all files have ended.
+
+    Args:
+        settings: Everything.
+        sinks: Where decisions go besides MQTT and the history.
+        sources: Sources to run instead of those that the settings name (the demo, tests).
+        clock: Time.
+        on_ready: Called once, when it listens.
+
+    Raises:
+        VoiceguardError: The sources are not written as they must be, or the state directory is
+            out of bounds.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        sinks: Iterable[DecisionSink] = (),
+        sources: Sequence[AudioSource] | None = None,
+        clock: Clock | None = None,
+        on_ready: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.health = Health(DaemonState.STARTING)
+        self._settings = settings
+        self._sinks = tuple(sinks)
+        self._sources = sources
+        self._clock = clock or SystemClock()
+        self._on_ready = on_ready
+        self._state = state_dir(settings.state_dir)
+        self._armed = ArmedSwitch(self._state, settings.service.start)
+        self._inference = ThreadPoolExecutor(1, thread_name_prefix="inference")
+        self._specs = parse_sources(settings.audio.sources) if sources is None else ()
+        num_sources = len(self._specs if sources is None else sources)
+        self._io = ThreadPoolExecutor(2 + num_sources, thread_name_prefix="io")
+        self._history = HistorySink(History(history_file(self._state), settings.history), self._io)
+        self._link: MqttLink | None = None
+        self._streams: dict[str, Stream] = {}
+        self._stream_tasks: list[asyncio.Task[None]] = []
+        self._attention = asyncio.Event()
+        self._reload = asyncio.Event()
+        self._feeds_watchdog = systemd.wants_watchdog()
+        self._is_stopping = False
+        self._is_ready = False
+        self._reported_at_s = float("-inf")
+        self._kit: Kit
+        self._roster: Roster
+        self._tasks: asyncio.TaskGroup
+
+    def stop(self) -> None:
+        """Ends ``run`` within 2 s. Event loop only."""
+        self._is_stopping = True
+        self._attention.set()
+
+    async def run(self) -> None:
+        """Listens and decides until stopped, or until every source has ended.
+
+        Raises:
+            VoiceguardError: It could not start, or decisions of file sources were not delivered.
+        """
+        try:
+            with DaemonLock(self._state), self._stopping_on_signals():
+                loop = asyncio.get_running_loop()
+                self._kit = await loop.run_in_executor(self._inference, assemble, self._settings)
+                self._warn_of_no_calibration()
+                self._roster = Roster(self._kit, open_store(self._settings), self._io)
+                await self._roster.refresh()
+                await self._serve()
+        except* VoiceguardError as group:
+            raise _first(group) from group
+        finally:
+            await self._history.finish(STOP_TIMEOUT_S)  # an error must not lose what was decided
+            self._inference.shutdown(wait=False, cancel_futures=True)
+            self._io.shutdown(wait=False, cancel_futures=True)
+
+    def _warn_of_no_calibration(self) -> None:
+        """Every decision will be inconclusive: said once, before somebody wonders."""
+        if self._kit.calibration is None:
+            info = self._kit.encoder.info
+            hint = "`voiceguard calibrate DIR` makes a calibration, after which start this again"
+            log.warning("encoder_uncalibrated", encoder=info.name, hint=hint)
+
+    # --- start, life and end ----------------------------------------------------------------
+
+    async def _serve(self) -> None:
+        async with asyncio.TaskGroup() as self._tasks:
+            background = [
+                self._tasks.create_task(self._history.run(), name="history"),
+                self._tasks.create_task(self._watch_voiceprints(), name="voiceprints"),
+                self._tasks.create_task(self._pulse(), name="pulse"),
+            ]
+            if self._settings.mqtt.is_enabled:
+                self._link = MqttLink(self._settings.mqtt, on_command=self.obey)
+                self._link.set_speakers(self._roster.speakers)
+                background.append(self._tasks.create_task(self._link.run(), name="mqtt"))
+            await self._follow_switch()
+            while not (self._is_stopping or self._have_all_ended()):
+                self._report()
+                await self._attention.wait()
+                self._attention.clear()
+                await self._follow_switch()
+            await self._end(background)
+
+    def _have_all_ended(self) -> bool:
+        return bool(self._stream_tasks) and all(task.done() for task in self._stream_tasks)
+
+    async def _end(self, background: list[asyncio.Task[None]]) -> None:
+        """Delivers what is decided, closes what is open, stops what runs."""
+        systemd.notify_systemd("STOPPING=1")
+        has_ended_by_itself = not self._is_stopping
+        if has_ended_by_itself:
+            await self._deliver()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                await self._close_streams()
+                await self._history.drain(STOP_TIMEOUT_S)
+                if self._link is not None:
+                    await self._link.close()
+        for task in background:
+            task.cancel()
+        log.info("daemon_stopped")
+        if has_ended_by_itself:
+            self._check_result()
+
+    async def _deliver(self) -> None:
+        """Waits for history and broker until decisions expire, or until told to stop."""
+        await self._history.drain(STOP_TIMEOUT_S)
+        if self._link is None:
+            return
+        expiry_s = self._settings.policy.expiry_s
+        delivery = self._tasks.create_task(self._link.drain(expiry_s), name="delivery")
+        delivery.add_done_callback(lambda _task: self._attention.set())
+        while not (delivery.done() or self._is_stopping):
+            await self._attention.wait()
+            self._attention.clear()
+        delivery.cancel()
+
+    def _check_result(self) -> None:
+        """The files are over: what kept them from being decided or delivered is an error."""
+        if self._roster.fault:
+            raise VoiceprintError(
+                f"nobody could be recognised: {self._roster.fault}",
+                hint="`voiceguard doctor` says how to mend it",
+            )
+        if self._link is None:
+            return
+        statistics = self._link.statistics()
+        num_lost = (
+            statistics.decisions_dropped
+            + statistics.decisions_expired
+            + statistics.decisions_pending
+        )
+        if num_lost:
+            raise BrokerError(
+                f"{num_lost} decision(s) did not reach {self._settings.mqtt.broker} in time",
+                hint="is the broker running, and are user and password right? `voiceguard doctor`",
+            )
+
+    @contextlib.contextmanager
+    def _stopping_on_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        handled = []
+        # Outside the main thread signals can't be handled: whoever embeds the daemon stops it.
+        with contextlib.suppress(ValueError, RuntimeError):
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, self.stop)
+                handled.append(number)
+        try:
+            yield
+        finally:
+            for number in handled:
+                loop.remove_signal_handler(number)
+
+    # --- streams ----------------------------------------------------------------------------
+
+    async def _follow_switch(self) -> None:
+        """Opens or closes the devices as the switch says, and remembers it for a restart."""
+        if self._armed.is_armed == bool(self._streams):
+            return
+        if self._armed.is_armed:
+            self._open_streams()
+        else:
+            await self._close_streams()
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(self._io, self._armed.remember)
+        except VoiceguardError as error:
+            log.warning("switch_not_remembered", error=str(error))
+
+    def _open_streams(self) -> None:
+        audio = self._settings.audio
+        sources = self._sources
+        if sources is None:
+            sources = [open_source(spec, audio, io_executor=self._io) for spec in self._specs]
+        sink = FanOut([*self._sinks, self._history, *([self._link] if self._link else [])])
+        for source in sources:
+            stream = Stream(
+                source,
+                channel=audio.channel,
+                gate=self._kit.make_gate(),
+                cutter=self._kit.make_cutter(),
+                encoder=self._kit.encoder.open_stream(),
+                judge=lambda: self._roster.judge,
+                sink=sink,
+                executor=self._inference,
+                clock=self._clock,
+                on_status=self._note_status,
+            )
+            self._streams[stream.name] = stream
+            for name, work in (("listen", stream.listen()), ("decide", stream.decide())):
+                task = self._tasks.create_task(work, name=f"{name}:{stream.name}")
+                task.add_done_callback(lambda _task: self._attention.set())
+                self._stream_tasks.append(task)
+
+    async def _close_streams(self) -> None:
+        for stream in self._streams.values():
+            await stream.close()
+        if self._stream_tasks:
+            _, late = await asyncio.wait(self._stream_tasks, timeout=STOP_TIMEOUT_S / 2)
+            for task in late:
+                task.cancel()
+        self._streams, self._stream_tasks = {}, []
+
+    def _note_status(self, stream: str, status: SourceStatus) -> None:
+        is_well = status.state in {SourceState.LISTENING, SourceState.STARTING, SourceState.ENDED}
+        say = log.info if is_well else log.warning
+        say("source_changed", stream=stream, state=status.state, detail=status.detail)
+        self._reported_at_s = float("-inf")
+        self._attention.set()
+
+    # --- what goes on beside the streams ----------------------------------------------------
+
+    def obey(self, command: Command) -> None:
+        """A command from MQTT."""
+        log.info("command_received", command=command)
+        if command is Command.RELOAD:
+            self._reload.set()
+        else:
+            self._armed.is_armed = command is Command.ARM
+        self._attention.set()
+
+    async def _watch_voiceprints(self) -> None:
+        """Sees speakers added, changed and removed by other processes, without a restart."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.service.voiceprint_poll_s):
+                    await self._reload.wait()
+            force = self._reload.is_set()
+            self._reload.clear()
+            if await self._roster.refresh(force=force):
+                if self._link is not None:
+                    self._link.set_speakers(self._roster.speakers)
+                self._reported_at_s = float("-inf")
+                self._attention.set()
+
+    async def _pulse(self) -> None:
+        """Makes the main loop look after health and watchdog though nothing has happened."""
+        while True:
+            await asyncio.sleep(PULSE_S)
+            self._attention.set()
+
+    def _report(self) -> None:
+        """Health to the log, systemd and MQTT."""
+        inference_age_s = max((s.inference_age_s() for s in self._streams.values()), default=0.0)
+        health = assess_health(
+            is_armed=self._armed.is_armed,
+            streams={name: stream.status for name, stream in self._streams.items()},
+            store_fault=self._roster.fault,
+            inference_age_s=inference_age_s,
+            inference_timeout_s=self._settings.service.inference_timeout_s,
+        )
+        if self._feeds_watchdog and inference_age_s <= self._settings.service.inference_timeout_s:
+            systemd.notify_systemd("WATCHDOG=1")
+        if health != self.health:
+            log.info("health_changed", state=health.state, reason=health.reason)
+            systemd.notify_systemd(f"STATUS={health.state} {health.reason}".rstrip())
+            self.health = health
+            self._reported_at_s = float("-inf")
+        if health.state is not DaemonState.STARTING and not self._is_ready:
+            self._is_ready = True
+            systemd.notify_systemd("READY=1")
+            self._on_ready()
+        now_s = self._clock.monotonic_s()
+        if now_s - self._reported_at_s >= self._settings.service.status_interval_s:
+            self._reported_at_s = now_s
+            if self._link is not None:
+                self._link.set_available(health.is_available, health.reason)
+                self._link.set_status(self.status())
+
+    def status(self) -> dict[str, Any]:
+        """What the status topic says: state, streams with their counters, encoder, speakers."""
+        info = self._kit.encoder.info
+        return {
+            "schema": 1,
+            "state": self.health.state,
+            "reason": self.health.reason,
+            "armed": self._armed.is_armed,
+            "streams": {
+                name: {
+                    "state": stream.status.state,
+                    "detail": stream.status.detail,
+                    **asdict(stream.statistics()),
+                }
+                for name, stream in self._streams.items()
+            },
+            "encoder": {
+                "name": info.name,
+                "encoder_id": info.encoder_id,
+                "is_calibrated": self._kit.calibration is not None,
+            },
+            "speakers": [name for name, _ in self._roster.speakers],
+            "refused": {each.speaker: each.reason for each in self._roster.refusals},
+        }
+
+
+def _first(group: BaseExceptionGroup[VoiceguardError]) -> VoiceguardError:
+    """The first error of a task group: the others followed from it or can wait."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, VoiceguardError)
+    return error

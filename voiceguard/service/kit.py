@@ -1,0 +1,170 @@
+"""Builds the parts from the settings: one kit, used by the daemon and by every command.
+
+Blocking (loads torch and the weights); the daemon calls it on the inference executor.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from voiceguard.encoder import load_encoder
+from voiceguard.encoder.installed import installed_models
+from voiceguard.encoder.library import (
+    calibration_path,
+    cohort_path,
+    shipped_models,
+    stated_encoder_id,
+)
+from voiceguard.enrollment import Enrollment, foretell
+from voiceguard.paths import is_there, models_dir, own_calibration_file, state_dir
+from voiceguard.pipeline.judge import Judge
+from voiceguard.scoring.calibration import load_calibration
+from voiceguard.scoring.limits import NO_LIMITS
+from voiceguard.scoring.scorer import Scorer
+from voiceguard.scoring.snorm import load_cohort
+from voiceguard.speech.gate import SpeechGate
+from voiceguard.speech.vad import make_confirming_vad, make_vad
+from voiceguard.speech.windows import WindowCutter
+from voiceguard.voiceprints.store import VoiceprintStore
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from voiceguard.protocols import Encoder
+    from voiceguard.scoring.calibration import Calibration
+    from voiceguard.scoring.limits import EnrollmentLimits
+    from voiceguard.scoring.prediction import PredictedRate
+    from voiceguard.scoring.snorm import Cohort
+    from voiceguard.settings import Settings
+    from voiceguard.types import Voiceprint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kit:
+    """An encoder with everything that turns its embeddings into decisions."""
+
+    settings: Settings
+    encoder: Encoder
+    cohort: Cohort | None
+    calibration: Calibration | None
+
+    def make_gate(self) -> SpeechGate:
+        """A fresh speech gate for one stream."""
+        return SpeechGate(make_vad(self.settings.vad), self.settings.gate)
+
+    def make_cutter(self) -> WindowCutter:
+        """A fresh window cutter for one stream."""
+        return WindowCutter(self.settings.windows)
+
+    @property
+    def enrollment_limits(self) -> EnrollmentLimits:
+        """How unlike takes of one person may be; without a calibration nobody knows."""
+        return NO_LIMITS if self.calibration is None else self.calibration.enrollment
+
+    def new_enrollment(self) -> Enrollment:
+        """An enrollment that hears as the daemon does, and leaves music out where it can."""
+        vad = self.settings.vad
+        return Enrollment(
+            self.encoder,
+            lambda: make_vad(vad),
+            self.settings.gate,
+            limits=self.enrollment_limits,
+            make_confirming_vad=make_confirming_vad(vad),
+        )
+
+    def foretell(
+        self, voiceprint: Voiceprint, *, num_voiceprints: int = 1
+    ) -> tuple[PredictedRate, ...]:
+        """How often the speaker will be accepted; empty where the calibration can't say."""
+        return foretell(
+            voiceprint,
+            self.cohort,
+            self.calibration,
+            self.settings.policy,
+            num_voiceprints=num_voiceprints,
+        )
+
+    def make_judge(self, voiceprints: Sequence[Voiceprint], claim: str | None = None) -> Judge:
+        """A judge over these voiceprints; with a claim, over that one speaker."""
+        return Judge(
+            encoder_id=self.encoder.info.encoder_id,
+            scorer=Scorer(voiceprints, self.cohort, self.calibration),
+            policy=self.settings.policy,
+            calibration=self.calibration,
+            claim=claim,
+        )
+
+
+def assemble(settings: Settings) -> Kit:
+    """Loads the encoder, and the cohort and calibration that belong to it.
+
+    An encoder without a calibration is usable; every decision is then inconclusive.
+
+    Raises:
+        EncoderError: Weights, cohort or calibration are missing, corrupt or do not fit together.
+    """
+    encoder = open_encoder(settings)
+    encoder_id = encoder.info.encoder_id
+    path = cohort_path(settings.encoder.model, installed_in(settings))
+    cohort = load_cohort(path, encoder_id=encoder_id) if path.exists() else None
+    chosen = calibration_in_force(settings, encoder_id)
+    calibration = (
+        load_calibration(
+            chosen, encoder_id=encoder_id, cohort_id=cohort.cohort_id if cohort else None
+        )
+        if chosen is not None
+        else None
+    )
+    return Kit(settings=settings, encoder=encoder, cohort=cohort, calibration=calibration)
+
+
+def installed_in(settings: Settings) -> Path:
+    """Where encoders that were imported are, in the state directory in force."""
+    return models_dir(state_dir(settings.state_dir))
+
+
+def open_encoder(settings: Settings) -> Encoder:
+    """The encoder of the settings alone, raises as ``load_encoder``."""
+    config = settings.encoder
+    return load_encoder(
+        config.model,
+        device=config.device,
+        num_threads=config.num_threads,
+        models_dir=installed_in(settings),
+    )
+
+
+def calibration_in_force(settings: Settings, encoder_id: str) -> Path | None:
+    """The file: the one that the settings name, else one fitted here, else the encoder's own.
+
+    Args:
+        settings: ``encoder.calibration`` and ``state_dir`` count.
+        encoder_id: Of the encoder in use.
+
+    Returns:
+        A path, that of a named one whether it exists or not; None where there is none at all.
+    """
+    config = settings.encoder
+    if config.calibration != "auto":
+        return Path(config.calibration).expanduser()
+    own = own_calibration_file(state_dir(settings.state_dir), encoder_id)
+    shipped = calibration_path(config.model, installed_in(settings))
+    return next((path for path in (own, shipped) if is_there(path)), None)
+
+
+def open_store(settings: Settings) -> VoiceprintStore:
+    """The voiceprints of the state directory in force."""
+    return VoiceprintStore(
+        state_dir(settings.state_dir),
+        key_file=settings.key_file or None,
+        encoder_name=lambda encoder_id: encoder_name(settings, encoder_id),
+    )
+
+
+def encoder_name(settings: Settings, encoder_id: str) -> str | None:
+    """What the encoder of that id is called here, by the cards; None: it is not here."""
+    directory = installed_in(settings)
+    known = (*shipped_models(), *installed_models(directory))
+    return next((each for each in known if stated_encoder_id(each, directory) == encoder_id), None)

@@ -1,0 +1,83 @@
+"""One recording as one test utterance: hops 2 to 5 in a straight line, for files and arrays.
+
+Blocking; what ``verify``, ``identify``, the importable API and the evaluation do. The daemon's
+journey for endless audio is :mod:`voiceguard.pipeline.stream`; both use the same gate, windows,
+pooling and judge.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from voiceguard.pipeline.segments import SegmentEvidence
+from voiceguard.types import Reason, Window
+
+if TYPE_CHECKING:
+    from voiceguard.pipeline.judge import Judge, Judgement
+    from voiceguard.service.kit import Kit
+    from voiceguard.types import Embedding, Samples, SegmentEnd
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Utterance:
+    """What was heard in a recording."""
+
+    embedding: Embedding | None
+    """Pooled over all its speech; None where no stretch of speech was long enough."""
+    net_speech_s: float
+    snr_db: float
+    """Mean over its segments, weighted by their speech; NaN where there was none."""
+    num_segments: int
+    has_two_voices: bool = False
+
+
+def examine(kit: Kit, samples: Samples, *, change_cosine: float | None = None) -> Utterance:
+    """Finds the speech in a recording, embeds its windows and pools them.
+
+    Args:
+        kit: Encoder, gate and windows.
+        samples: ``(num_samples,)`` mono 16 kHz.
+        change_cosine: Below it, successive stretches of speech are two voices; None: don't look.
+    """
+    gate, cutter = kit.make_gate(), kit.make_cutter()
+    encoder = kit.encoder.open_stream()
+    evidence = SegmentEvidence(0, cutter.max_samples)
+    ends: list[SegmentEnd] = []
+    for event in [*gate.push(samples), *gate.flush()]:
+        for item in cutter.push(event):
+            if isinstance(item, Window):
+                evidence.add(item, encoder.embed(item))
+                if change_cosine is not None and item.is_probe:
+                    evidence.note_change(change_cosine)
+            else:
+                ends.append(item)
+    speech_s = [end.net_speech_s for end in ends]
+    return Utterance(
+        embedding=evidence.pooled(),
+        net_speech_s=sum(speech_s),
+        snr_db=float(np.average([end.snr_db for end in ends], weights=speech_s))
+        if sum(speech_s)
+        else float("nan"),
+        num_segments=len(ends),
+        has_two_voices=evidence.heard_two_voices,
+    )
+
+
+def judge_recording(kit: Kit, judge: Judge, samples: Samples) -> Judgement:
+    """One judgement about a whole recording.
+
+    Args:
+        kit: Made the judge.
+        judge: With a claim for verification, without for identification.
+        samples: ``(num_samples,)`` mono 16 kHz.
+    """
+    heard = examine(kit, samples, change_cosine=judge.change_cosine)
+    return judge.judge(
+        heard.embedding,
+        net_speech_s=heard.net_speech_s,
+        snr_db=heard.snr_db,
+        impediment=Reason.MORE_THAN_ONE_VOICE if heard.has_two_voices else None,
+    )
