@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 READERS = {
     "speechbrain": "a SpeechBrain directory (embedding_model.ckpt and hyperparams.yaml)",
-    "nemo": "an NVIDIA NeMo archive (.nemo)",
+    "nemo.archive": "an NVIDIA NeMo archive (.nemo)",
     "taoruijie": "an unofficial ECAPA-TDNN (.model or .pt with speaker_encoder.* tensors)",
-    "ecapa2": "ECAPA2 (ecapa2.pt, TorchScript)",
-    "onnx": "a WeSpeaker or 3D-Speaker export, or any .onnx file with a sidecar that describes it",
-    "generic": "a TorchScript file with a sidecar that describes it",
+    "programs.ecapa2": "ECAPA2 (ecapa2.pt, TorchScript)",
+    "programs.onnx": "a WeSpeaker or 3D-Speaker export, or any .onnx file with a sidecar that describes it",
+    "programs.torchscript": "a TorchScript file with a sidecar that describes it",
 }
-"""Modules of this package in the order in which they are asked, and what each looks for."""
+"""Modules of this folder in the order in which they are asked, and what each looks for."""
 
 
 def reader_of(path: Path) -> Reader:
