@@ -11,7 +11,7 @@ from tests.services import require_program
 from voiceguard.errors import ExitCode
 from voiceguard.voiceprints.key import CREDENTIAL_NAME
 
-UNITS = Path(__file__).resolve().parents[1] / "systemd"
+UNITS = Path(__file__).resolve().parents[2] / "systemd"
 SYSTEM_UNIT, USER_UNIT = "voiceguard.service", "voiceguard-user.service"
 
 

@@ -15,7 +15,7 @@ from tests.encoder.made_programs import (
     save_features_graph,
     save_script,
 )
-from voiceguard.encoder import installed
+from voiceguard.encoder import installed, installing
 from voiceguard.encoder.library import find_model
 from voiceguard.encoder.loading import load_encoder
 from voiceguard.errors import EncoderError, UsageError
@@ -93,7 +93,7 @@ def test_trust_is_kept_only_where_it_is_needed(tmp_path: Path) -> None:
 def test_a_program_too_large_for_a_speaker_encoder_is_not_copied(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(installed, "MAX_PROGRAM_BYTES", 100)
+    monkeypatch.setattr(installing, "MAX_PROGRAM_BYTES", 100)
     with pytest.raises(EncoderError, match="at most 100 are read"):
         bring(save_features_graph(tmp_path / "model.onnx"), tmp_path / "models")
     assert list((tmp_path / "models").iterdir()) == []
