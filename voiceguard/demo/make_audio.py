@@ -113,7 +113,12 @@ def synthesise(voice: str, text: str) -> NDArray[np.float32]:
 
 
 def write_opus(path: Path, samples: NDArray[np.float32]) -> None:
-    """Writes Ogg Opus, 24 kbit/s: small, and no worse for an encoder than a cheap microphone."""
+    """Writes Ogg Opus, 24 kbit/s: small, and no worse for an encoder than a cheap microphone.
+
+    Args:
+        path: Of the file.
+        samples: ``(num_samples,)`` float32 at ``RATE_HZ``; beyond full scale it is clipped.
+    """
     with av.open(str(path), "w", format="ogg", options={"fflags": "+bitexact"}) as container:
         stream = container.add_stream("libopus", rate=RATE_HZ)
         stream.layout = "mono"

@@ -57,7 +57,7 @@ class Level:
     """Standard deviation of what is not known of the speaker."""
 
     def accept_rates(self, threshold: float, z: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The share of utterances that score above ``threshold`` if the level is z spreads off."""
+        """``(num_z,)``: the share of utterances above a threshold if the level is z spreads off."""
         levels = self.mean + self.spread * z
         above = (levels - threshold) / self.outlook.utterance_spread
         return np.array([_NORMAL.cdf(value) for value in above])

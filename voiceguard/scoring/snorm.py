@@ -38,7 +38,10 @@ _REMAKE = "Make it again with this encoder, or install voiceguard again."
 
 
 class CohortStatistics(NamedTuple):
-    """How one side of a trial scores against those strangers that resemble it most."""
+    """How one side of a trial scores against those strangers that resemble it most.
+
+    Two arrays of one shape, ``(...,)``: a figure per embedding.
+    """
 
     mean: NDArray[np.float64]
     deviation: NDArray[np.float64]

@@ -22,7 +22,8 @@ READERS = {
     "nemo.archive": "an NVIDIA NeMo archive (.nemo)",
     "taoruijie": "an unofficial ECAPA-TDNN (.model or .pt with speaker_encoder.* tensors)",
     "programs.ecapa2": "ECAPA2 (ecapa2.pt, TorchScript)",
-    "programs.onnx": "a WeSpeaker or 3D-Speaker export, or any .onnx file with a sidecar that describes it",
+    "programs.onnx": "a WeSpeaker or 3D-Speaker export, or any .onnx file with a sidecar that "
+    "describes it",
     "programs.torchscript": "a TorchScript file with a sidecar that describes it",
 }
 """Modules of this folder in the order in which they are asked, and what each looks for."""

@@ -59,6 +59,6 @@ class FrontEnd(nn.Module):
 
 
 def centred(window: Tensor, fft_samples: int) -> Tensor:
-    """A window in the middle of a transform's samples, as torch.stft puts it, zeros around it."""
+    """``(window_samples,)`` to ``(fft_samples,)``: in the middle, as torch.stft puts it."""
     missing = fft_samples - len(window)
     return nn.functional.pad(window, (missing // 2, missing - missing // 2))

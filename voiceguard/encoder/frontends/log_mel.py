@@ -83,7 +83,9 @@ class LogMelFrontEnd(FrontEnd):
     """Log-mel power, the edges padded by reflection, each band's mean over the window removed."""
 
     window: Tensor
+    """``(fft_samples,)``"""
     mel_bands: Tensor
+    """``(fft_samples // 2 + 1, num_mels)``"""
 
     def __init__(self, log_mel: LogMel) -> None:
         super().__init__()
@@ -94,8 +96,8 @@ class LogMelFrontEnd(FrontEnd):
         spectrogram: Any = log_mel.mel_power.spectrogram
         mel_scale: Any = log_mel.mel_power.mel_scale
         window = centred(spectrogram.window, config.fft_samples)
-        self.register_buffer("window", window)  # (fft_samples,)
-        self.register_buffer("mel_bands", mel_scale.fb)  # (fft_samples // 2 + 1, num_mels)
+        self.register_buffer("window", window)
+        self.register_buffer("mel_bands", mel_scale.fb)
 
     def prepare(self, samples: Tensor) -> Tensor:
         """See ``FrontEnd.prepare``; the samples must be more than half a transform."""

@@ -78,7 +78,9 @@ class SpeechBrainFbank(FrontEnd):
     """Decibels of mel bands; the edges are padded with zeros."""
 
     window: Tensor
+    """``(fft_samples,)``"""
     mel_bands: Tensor
+    """``(fft_samples // 2 + 1, num_mels)``"""
 
     def __init__(self, config: SpeechBrainFbankConfig) -> None:
         super().__init__()
@@ -86,7 +88,7 @@ class SpeechBrainFbank(FrontEnd):
         self.frame_samples = config.fft_samples
         self.offset_samples = config.fft_samples // 2
         window = centred(torch.hamming_window(config.window_samples), config.fft_samples)
-        self.register_buffer("window", window)  # (fft_samples,)
+        self.register_buffer("window", window)
         self.register_buffer("mel_bands", mel_bands(config))  # (fft_samples // 2 + 1, num_mels)
 
     def prepare(self, samples: Tensor) -> Tensor:

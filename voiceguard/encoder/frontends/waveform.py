@@ -36,7 +36,7 @@ class Waveform(FrontEnd):
     offset_samples = 0
 
     def bands(self, frames: Tensor) -> Tensor:
-        """The frames as they are."""
+        """``(num_frames, 160)``, the frames as they are."""
         return frames
 
     def finish(self, bands: Tensor) -> Tensor:

@@ -160,7 +160,7 @@ def _single(network: nn.Module) -> Callable[[Tensor], Tensor]:
 
 
 def checked(samples: Samples, info: EncoderInfo, device: torch.device) -> Tensor:
-    """Samples that can be embedded, copied to the encoder's device.
+    """``(num_samples,)`` that can be embedded, copied to the encoder's device.
 
     Raises:
         AudioError: Not mono, too short, or not finite.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class ErrorRates(NamedTuple):
-    """One operating point per entry, from accepting everything to accepting nothing."""
+    """``(num_points,)`` each, from accepting everything to accepting nothing."""
 
     threshold: NDArray[np.float64]
     """Accept scores at or above it."""
@@ -33,6 +33,10 @@ class ErrorRates(NamedTuple):
 
 def det_points(target: NDArray[np.float64], nontarget: NDArray[np.float64]) -> ErrorRates:
     """All operating points that differ; the last threshold is infinite.
+
+    Args:
+        target: ``(num_target,)`` scores.
+        nontarget: ``(num_nontarget,)`` scores.
 
     Raises:
         ValueError: A class is empty, or a score is NaN.
@@ -54,6 +58,10 @@ def eer(target: NDArray[np.float64], nontarget: NDArray[np.float64]) -> float:
 
     Unlike an interpolated EER it does not depend on how ties and steps fall, never exceeds 0.5,
     and is the highest Bayes error over all priors.
+
+    Args:
+        target: ``(num_target,)`` scores.
+        nontarget: ``(num_nontarget,)`` scores.
     """
     return eer_of_blocks(_pav(target, nontarget))
 
@@ -74,7 +82,13 @@ def eer_of_blocks(blocks: Blocks) -> float:
 def min_dcf(
     target: NDArray[np.float64], nontarget: NDArray[np.float64], *, p_target: float = 0.01
 ) -> float:
-    """Lowest normalised detection cost over all thresholds; unit costs."""
+    """Lowest normalised detection cost over all thresholds; unit costs.
+
+    Args:
+        target: ``(num_target,)`` scores.
+        nontarget: ``(num_nontarget,)`` scores.
+        p_target: Prior of a target trial.
+    """
     points = det_points(target, nontarget)
     cost = p_target * points.p_miss + (1 - p_target) * points.p_fa
     return float(cost.min() / min(p_target, 1 - p_target))
@@ -83,7 +97,13 @@ def min_dcf(
 def act_dcf(
     target_llr: NDArray[np.float64], nontarget_llr: NDArray[np.float64], *, p_target: float = 0.01
 ) -> float:
-    """Normalised detection cost at the threshold that theory gives, ``-logit(p_target)``."""
+    """Normalised detection cost at the threshold that theory gives, ``-logit(p_target)``.
+
+    Args:
+        target_llr: ``(num_target,)``, natural logarithm.
+        nontarget_llr: ``(num_nontarget,)``, likewise.
+        p_target: Prior of a target trial.
+    """
     threshold = -np.log(p_target / (1 - p_target))
     p_miss = np.mean(target_llr < threshold)
     p_fa = np.mean(nontarget_llr >= threshold)
@@ -92,14 +112,24 @@ def act_dcf(
 
 
 def cllr(target_llr: NDArray[np.float64], nontarget_llr: NDArray[np.float64]) -> float:
-    """Cost of LLRs over all operating points, in bits: 0 is perfect, 1 is knowing nothing."""
+    """Cost of LLRs over all operating points, in bits: 0 is perfect, 1 is knowing nothing.
+
+    Args:
+        target_llr: ``(num_target,)``, natural logarithm.
+        nontarget_llr: ``(num_nontarget,)``, likewise.
+    """
     miss = np.logaddexp(0, -target_llr).mean()
     false_accept = np.logaddexp(0, nontarget_llr).mean()
     return float(0.5 * (miss + false_accept) / np.log(2))
 
 
 def min_cllr(target: NDArray[np.float64], nontarget: NDArray[np.float64]) -> float:
-    """Cllr after the best monotone calibration (pool adjacent violators): discrimination alone."""
+    """Cllr after the best monotone calibration (pool adjacent violators): discrimination alone.
+
+    Args:
+        target: ``(num_target,)`` scores.
+        nontarget: ``(num_nontarget,)`` scores.
+    """
     blocks = _pav(target, nontarget)
     # A block's LLR is the log of these shares' ratio: a trial in it costs log(1 + odds against it).
     targets, nontargets = blocks.num_target / len(target), blocks.num_nontarget / len(nontarget)
@@ -114,7 +144,10 @@ def _pooled_cost(share: NDArray[np.float64], against: NDArray[np.float64]) -> fl
 
 
 class Blocks(NamedTuple):
-    """Scores in rising order, pooled until the share of targets rises strictly."""
+    """Scores in rising order, pooled until the share of targets rises strictly.
+
+    ``(num_blocks,)`` counts of trials each.
+    """
 
     num_target: NDArray[np.float64]
     num_nontarget: NDArray[np.float64]

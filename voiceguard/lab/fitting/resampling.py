@@ -53,7 +53,13 @@ class SpeakerDraws:
 def draw_speakers(
     speakers: NDArray[np.str_], num_draws: int, rng: np.random.Generator
 ) -> SpeakerDraws:
-    """Draws as many as there are, with replacement, ``num_draws`` times."""
+    """Draws as many as there are, with replacement, ``num_draws`` times.
+
+    Args:
+        speakers: ``(num_rows,)`` names, each as often as it likes.
+        num_draws: How often.
+        rng: Where the draws come from.
+    """
     names = np.unique(speakers)
     chosen = rng.integers(len(names), size=(num_draws, len(names)))
     counts = np.stack([np.bincount(row, minlength=len(names)) for row in chosen])
@@ -93,7 +99,7 @@ def eer_per_draw(
 
 
 def interval(per_draw: NDArray[np.float64]) -> tuple[float, float] | None:
-    """The middle 95 % of a figure's draws; None where most draws could not show it."""
+    """The middle 95 % of ``(num_draws,)`` figures; None where most draws could not show it."""
     shown = per_draw[np.isfinite(per_draw)]
     if len(shown) * 2 < len(per_draw) or not len(shown):
         return None

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Trials:
-    """Columns of equal length, one row per trial; target where ``enrolled == tested``."""
+    """Columns of ``(num_trials,)``; a trial is a target trial where ``enrolled == tested``."""
 
     score: NDArray[np.float64]
-    """``(num_trials,)``, as the scorer gives it before calibration (or LLRs, after it)."""
+    """As the scorer gives it before calibration (or LLRs, after it)."""
     enrolled: NDArray[np.str_]
     """Whose voiceprint. Names are unique across corpora ("voxforge/rortiz")."""
     tested: NDArray[np.str_]
@@ -44,21 +44,22 @@ class Trials:
 
     @property
     def is_target(self) -> NDArray[np.bool_]:
+        """``(num_trials,)``."""
         return np.asarray(self.enrolled == self.tested)
 
     @property
     def target(self) -> NDArray[np.float64]:
-        """Scores of the target trials."""
+        """Scores of the target trials, ``(num_target,)``."""
         return self.score[self.is_target]
 
     @property
     def nontarget(self) -> NDArray[np.float64]:
-        """Scores of the non-target trials."""
+        """Scores of the non-target trials, ``(num_nontarget,)``."""
         return self.score[~self.is_target]
 
     @property
     def speakers(self) -> NDArray[np.str_]:
-        """Everybody, once, in alphabetical order."""
+        """``(num_speakers,)``: everybody, once, in alphabetical order."""
         return np.unique(np.concatenate([self.enrolled, self.tested]))
 
     @property
@@ -73,9 +74,13 @@ class Trials:
         return len(set(map(tuple, ordered.T.tolist())))
 
     def select(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> Trials:
-        """The rows of a mask, or those of a list of indices, repeated as often as listed."""
+        """The rows of a mask, or those of a list of indices, repeated as often as listed.
+
+        Args:
+            rows: ``(num_trials,)`` of a mask, or ``(num_rows,)`` indices.
+        """
         return Trials(**{name: column[rows] for name, column in self._columns().items()})
 
     def with_score(self, score: NDArray[np.float64]) -> Trials:
-        """The same trials, scored otherwise."""
+        """The same trials with other scores, ``(num_trials,)``."""
         return replace(self, score=score)

@@ -54,7 +54,13 @@ def within_voice_transform(
 
 @torch.no_grad()
 def fold(network: EcapaTdnn, matrix: NDArray[np.float64], mean: NDArray[np.float64]) -> None:
-    """Changes the projection so that it gives ``matrix (embedding - mean)``."""
+    """Changes the projection so that it gives ``matrix (embedding - mean)``.
+
+    Args:
+        network: Is changed.
+        matrix: ``(embedding_dim, embedding_dim)``.
+        mean: ``(embedding_dim,)``.
+    """
     projection = network.projection
     turn = torch.from_numpy(matrix).to(projection.weight.device, projection.weight.dtype)
     offset = torch.from_numpy(mean).to(projection.bias.device, projection.bias.dtype)

@@ -48,7 +48,9 @@ class TakeStatistics:
     agreements_added: NDArray[np.float64]
     """``(num_tests,)``: cosines of other sessions' speech to the voiceprint."""
     breaks_one_voice: NDArray[np.float64]
+    """``(num_takes,)``"""
     breaks_two_voices: NDArray[np.float64]
+    """``(num_mixed_takes,)``"""
 
     def caught(self, limits: EnrollmentLimits) -> float | None:
         """Share of takes with two voices that are noticed; None where it is unknown."""

@@ -86,12 +86,12 @@ class EncoderTrials:
 
     @property
     def target(self) -> NDArray[np.float64]:
-        """Cosines of the target trials."""
+        """Cosines of the target trials, ``(num_target,)``."""
         return self.score[self.is_target]
 
     @property
     def nontarget(self) -> NDArray[np.float64]:
-        """Cosines of the non-target trials."""
+        """Cosines of the non-target trials, ``(num_nontarget,)``."""
         return self.score[~self.is_target]
 
     def of_corpus(self, corpus: str) -> EncoderTrials:

@@ -79,7 +79,7 @@ _UNUSED_ID = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Curve:
-    """One detection-error curve: a name, and the scores of trials."""
+    """One detection-error curve: a name, and the scores of ``(num_trials,)`` of each kind."""
 
     name: str
     target: NDArray[np.float64]
@@ -92,6 +92,7 @@ class Histogram:
 
     title: str
     groups: dict[str, NDArray[np.float64]]
+    """``(num_trials,)`` each, by what they are called."""
     marks: dict[str, float]
     """Thresholds, by what they are called."""
 

@@ -286,7 +286,12 @@ def coloured_noise(exponents: Tensor, num_samples: int, rng: np.random.Generator
 
 
 def at_peak(crops: Tensor, peak_dbfs: Tensor) -> Tensor:
-    """Brings the loudest sample of every crop to a level; silence stays as it is."""
+    """Brings the loudest sample of every crop to a level; silence stays as it is.
+
+    Args:
+        crops: ``(batch, num_samples)``.
+        peak_dbfs: ``(batch,)``.
+    """
     peaks = crops.abs().amax(dim=1, keepdim=True)
     gains = torch.where(peaks > _SILENT_RMS, 10 ** (peak_dbfs[:, None] / 20) / peaks, 1.0)
     return (crops * gains).clamp_(-1, 1)

@@ -54,6 +54,10 @@ def telephone(signals: Tensor, law: Law) -> Tensor:
     """Down to 8 kHz, through the companding law, and up again.
 
     Resampling happens in the spectrum of the whole crop; its ends meet, which a crop survives.
+
+    Args:
+        signals: ``(batch, num_samples)`` at 16 kHz, as is what comes out.
+        law: North America's and Japan's, or Europe's.
     """
     num_samples = signals.shape[-1]
     length = num_samples + -num_samples % 4

@@ -41,14 +41,14 @@ class Round:
     """One voice of every speaker."""
 
     speech: NDArray[np.int16]
-    """All passages, one after the other; maybe mapped from a file."""
+    """``(num_samples,)``: all passages, one after the other; maybe mapped from a file."""
     ends: NDArray[np.int64]
     """``(num_passages,)``, where each ends in ``speech``."""
     targets: NDArray[np.float32] | None
     """``(num_passages, teacher_dim)`` as the teacher gave them; None without a teacher."""
 
     def passage(self, number: int) -> NDArray[np.int16]:
-        """One passage's samples."""
+        """One passage's samples, ``(num_samples,)``."""
         start = 0 if number == 0 else int(self.ends[number - 1])
         return self.speech[start : int(self.ends[number])]
 

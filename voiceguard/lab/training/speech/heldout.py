@@ -37,10 +37,11 @@ class HeldOut:
     """Clips to embed; row i of every tensor is speaker i."""
 
     corpora: NDArray[np.str_]
+    """``(num_speakers,)``"""
     enroll: Tensor
     """``(num_speakers, num_samples)``."""
     tests: dict[str, Tensor]
-    """By condition: ``1 s clean`` to ``3 s corrupted``."""
+    """``(num_speakers, num_samples)`` by condition: ``1 s clean`` to ``3 s corrupted``."""
 
     def eers(self, embed: Callable[[Tensor], Tensor]) -> dict[str, float]:
         """EER per condition; every speaker is tried against the others of the corpus.

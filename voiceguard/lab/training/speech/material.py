@@ -60,7 +60,7 @@ class Passage:
     speaker: str
     corpus: str
     pcm: NDArray[np.int16]
-    """Maybe mapped from a file."""
+    """``(num_samples,)``, maybe mapped from a file."""
 
     @property
     def samples(self) -> Samples:
@@ -73,7 +73,7 @@ class Passage:
 
 
 def to_pcm(samples: Samples) -> NDArray[np.int16]:
-    """16-bit numbers."""
+    """Samples of any shape as 16-bit numbers."""
     return np.round(np.clip(samples, -1, 1) * FULL_SCALE).astype(np.int16)
 
 
