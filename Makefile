@@ -65,6 +65,8 @@ $(VENV)/.installed-test: EXTRAS := broker,silero,report,test
 
 $(VENV)/.installed-%: pyproject.toml config/constraints.txt | $(BIN)/pip
 	@sed "$$($(BIN)/python -c '$(PINS)')" config/constraints.txt > $(VENV)/constraints.txt
+	@$(BIN)/pip uninstall --yes --quiet voiceguard 2>/dev/null  # what this was called once
+	@rm -rf voiceguard.egg-info
 	$(BIN)/pip install --disable-pip-version-check -c $(VENV)/constraints.txt -e '.[$(EXTRAS)]'
 	@touch $@ $(if $(findstring test,$@),$(VENV)/.installed-demo)
 

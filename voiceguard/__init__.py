@@ -18,13 +18,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from voiceguard.errors import VoiceguardError
-from voiceguard.types import Decision, Outcome, Reason
+from voiceguard.types import VERSION, Decision, Outcome, Reason
 
 if TYPE_CHECKING:
     from voiceguard.api import Guard, listen, open_guard
     from voiceguard.encoder import load_encoder
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 __all__ = [
     "Decision",

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.metadata
 import importlib.util
 import os
 import platform
@@ -23,10 +22,11 @@ from typing import TYPE_CHECKING, Any
 
 from voiceguard.audio.portaudio import DeviceDescription, find_device, list_devices
 from voiceguard.audio.sources import parse_sources
-from voiceguard.errors import VoiceguardError
+from voiceguard.errors import VoiceguardError, install_command
 from voiceguard.mqtt.connection import check_broker
 from voiceguard.paths import PRIVATE_DIR_MODE, history_file, state_dir
 from voiceguard.settings import Settings, find_config_file, load_settings
+from voiceguard.types import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -85,10 +85,9 @@ def examine(config_file: Path | None, overrides: Mapping[str, Any]) -> Iterator[
 
 def check_python() -> Check:
     """Which Python runs which voiceguard."""
-    version = importlib.metadata.version("voiceguard")
     where = f"{sys.executable}, {platform.system()} {platform.machine()}"
     return Check(
-        "program", Status.OK, f"voiceguard {version}, {platform.python_version()}, {where}"
+        "program", Status.OK, f"voiceguard {VERSION}, {platform.python_version()}, {where}"
     )
 
 
@@ -97,7 +96,9 @@ def check_torch() -> Check:
     try:
         import torch  # noqa: PLC0415  # slow to import, and what is being checked
     except (ImportError, OSError) as error:
-        return Check("torch", Status.FAIL, f"torch does not load: {error}", "pip install torch")
+        return Check(
+            "torch", Status.FAIL, f"torch does not load: {error}", install_command("torch")
+        )
     device = "CUDA" if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads"
     return Check("torch", Status.OK, f"{torch.__version__}, {device}")
 
@@ -268,7 +269,7 @@ def check_broker_reachable(settings: Settings) -> Check:
                 "broker",
                 Status.FAIL,
                 "the embedded broker needs amqtt, which is not installed",
-                "pip install 'voiceguard[broker]'",
+                install_command("amqtt"),
             )
         return Check("broker", Status.WARN, "embedded: for first runs only", "--broker mqtt://HOST")
     try:

@@ -1,12 +1,21 @@
 """Every error that a person may meet, in one leaf module.
 
 Each carries the exit code of the command line and two sentences: what is wrong (naming the thing,
-the file or the setting, and what was expected) and what to do about it.
+the file or the setting, and what was expected) and what to do about it. Where that is to install a
+package, ``install_command`` says how.
 """
 
 from __future__ import annotations
 
+import re
+import shlex
+import sys
+import tomllib
 from enum import IntEnum
+from pathlib import Path
+
+DISTRIBUTION = "voiceguard-daemon"
+"""What this package is called in package indexes, where its import name is somebody else's."""
 
 
 class ExitCode(IntEnum):
@@ -85,3 +94,47 @@ class BrokerError(VoiceguardError):
     """The MQTT broker refuses, or cannot be reached where waiting for it makes no sense."""
 
     exit_code = ExitCode.BROKER
+
+
+# --- packages that are missing --------------------------------------------------------------
+
+
+def install_command(*packages: str) -> str:
+    """What installs packages for the Python that runs this, to be pasted into a shell as it is.
+
+    In the versions that this distribution asks for; its own name and extras are left out of it,
+    since it need not have come from an index.
+
+    Args:
+        packages: Their names in pyproject.toml: "silero-vad".
+    """
+    known = {_normalised(each): each for each in _requirements()}
+    wanted = [known.get(_normalised(name), name) for name in packages]
+    return shlex.join([sys.executable or "python3", "-m", "pip", "install", *wanted])
+
+
+def _requirements() -> list[str]:
+    """Of this distribution and all its extras, without the markers."""
+    from importlib import metadata  # noqa: PLC0415 - slow, and only needed when something is missing
+
+    try:
+        stated = metadata.requires(DISTRIBUTION) or []
+    except metadata.PackageNotFoundError:  # run from a checkout that is not installed
+        stated = _stated_by_checkout(Path(__file__).resolve().parents[1] / "pyproject.toml")
+    return [each.partition(";")[0].strip() for each in stated]
+
+
+def _stated_by_checkout(pyproject: Path) -> list[str]:
+    try:
+        project = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]
+    except (OSError, ValueError, KeyError):
+        return []
+    if project.get("name") != DISTRIBUTION:
+        return []
+    extras = project["optional-dependencies"].values()
+    return [*project["dependencies"], *(each for extra in extras for each in extra)]
+
+
+def _normalised(requirement: str) -> str:
+    """The package's name, written as indexes compare names."""
+    return re.sub(r"[-_.]+", "-", re.split(r"[^\w.-]", requirement, maxsplit=1)[0]).lower()

@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from datetime import datetime
 
+VERSION = "0.1.0"
+"""This release's; pyproject.toml reads it here."""
+
 SAMPLE_RATE_HZ = 16_000
 """The rate of everything behind the resampler."""
 

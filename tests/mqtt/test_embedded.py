@@ -10,7 +10,7 @@ import sys
 import aiomqtt
 import pytest
 
-from voiceguard.errors import BrokerError
+from voiceguard.errors import BrokerError, install_command
 from voiceguard.mqtt.config import MqttConfig
 from voiceguard.mqtt.connection import check_broker
 from voiceguard.mqtt.embedded import embedded_broker
@@ -62,4 +62,4 @@ async def test_without_the_extra_the_hint_says_how_to_get_it(
     with pytest.raises(BrokerError, match="not installed") as missing:
         async with embedded_broker(0):
             pass
-    assert missing.value.hint == "run: pip install 'voiceguard[broker]'"
+    assert missing.value.hint == f"run: {install_command('amqtt')}"

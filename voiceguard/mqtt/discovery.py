@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import json
 import re
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from voiceguard.mqtt.topics import EMPTY, OCCUPIED, OFFLINE, ONLINE, Command
-from voiceguard.types import Outcome
+from voiceguard.types import VERSION, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -82,16 +81,15 @@ def device_config(
         },
         **_fixed_components(topics, list(speakers)),
     }
-    release = version("voiceguard")
     return {
         "dev": {
             "ids": [topics.device_id],
             "name": f"Voiceguard {topics.node}",
             "mf": "voiceguard",
             "mdl": "Speaker verification",
-            "sw": release,
+            "sw": VERSION,
         },
-        "o": {"name": "voiceguard", "sw": release},
+        "o": {"name": "voiceguard", "sw": VERSION},
         "avty_t": topics.availability,
         "pl_avail": ONLINE,
         "pl_not_avail": OFFLINE,

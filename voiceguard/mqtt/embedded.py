@@ -1,7 +1,7 @@
 """A broker inside this process for first runs, the demo and tests: amqtt on 127.0.0.1.
 
 Event loop only; its tasks live and end inside the context manager. MQTT 3.1.1, no passwords,
-nothing is stored: never for a home that relies on it. Needs the extra ``voiceguard[broker]``.
+nothing is stored: never for a home that relies on it. Needs amqtt, the extra ``broker``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from voiceguard.errors import BrokerError
+from voiceguard.errors import BrokerError, install_command
 from voiceguard.mqtt.config import BrokerAddress
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ async def embedded_broker(port: int = DEFAULT_PORT) -> AsyncIterator[BrokerAddre
     except ImportError as error:
         raise BrokerError(
             "the embedded broker needs amqtt, which is not installed",
-            hint="run: pip install 'voiceguard[broker]'",
+            hint=f"run: {install_command('amqtt')}",
         ) from error
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -23,7 +23,7 @@ from voiceguard.encoder.frontends.kaldi import KaldiFbankConfig
 from voiceguard.encoder.frontends.log_mel import LogMel, LogMelConfig
 from voiceguard.encoder.loading import load_encoder
 from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn, EcapaTdnnConfig
-from voiceguard.errors import EncoderError, UsageError
+from voiceguard.errors import EncoderError, UsageError, install_command
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -173,4 +173,4 @@ def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "onnx", None)  # as if it were not installed
     with pytest.raises(EncoderError, match="exporting an encoder needs the package onnx") as caught:
         export_onnx(CARD, NETWORK, tmp_path / "tiny.onnx")
-    assert caught.value.hint == "pip install 'voiceguard[onnx]'"
+    assert caught.value.hint == f"run: {install_command('onnx', 'onnxruntime')}"

@@ -21,7 +21,7 @@ from voiceguard.encoder.running.resemblyzer import (
     find_weights,
     partial_starts,
 )
-from voiceguard.errors import AudioError, EncoderError
+from voiceguard.errors import AudioError, EncoderError, install_command
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -124,7 +124,7 @@ def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(EncoderError, match="not installed") as raised:
         load_encoder("resemblyzer", device="cpu")
-    assert raised.value.hint == "pip install 'voiceguard[rivals]'"
+    assert raised.value.hint == f"run: {install_command('resemblyzer')}"
 
 
 @needs_resemblyzer

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.services import needs_shared
 from tests.speech.vad import sounds
-from voiceguard.errors import ConfigError
+from voiceguard.errors import ConfigError, install_command
 from voiceguard.speech.vad import VadConfig, make_vad
 from voiceguard.speech.vad.silero import SileroVad
 from voiceguard.types import SAMPLE_RATE_HZ
@@ -65,4 +65,4 @@ def test_without_the_extra_the_error_says_what_to_install(monkeypatch: pytest.Mo
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(ConfigError, match="silero") as caught:
         make_vad(SILERO)
-    assert "pip install voiceguard[silero]" in caught.value.hint
+    assert install_command("silero-vad", "onnxruntime") in caught.value.hint

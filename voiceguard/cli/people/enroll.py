@@ -21,7 +21,7 @@ from voiceguard.cli.options import (
 from voiceguard.cli.output import print_json, stderr, stdout
 from voiceguard.cli.people.consent import ask_consent, ask_to_keep_audio
 from voiceguard.decisions.wire import iso_utc, rounded
-from voiceguard.errors import UsageError, VoiceprintError
+from voiceguard.errors import UsageError, VoiceprintError, install_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -181,7 +181,11 @@ def _new_enrollment(settings: Settings, check: Callable[[str], None]) -> tuple[K
     check(kit.encoder.info.encoder_id)
     if is_music_heard_as_speech(settings.vad):
         stderr.print(
-            "[dim]music is not recognised: keep it off, or pip install 'voiceguard\\[silero]'[/]"
+            "music is not recognised: keep it off, or run: "
+            + install_command("silero-vad", "onnxruntime"),
+            style="dim",
+            markup=False,
+            soft_wrap=True,  # to be copied in one piece
         )
     return kit, kit.new_enrollment()
 

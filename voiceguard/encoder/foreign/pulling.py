@@ -16,7 +16,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from voiceguard.errors import EncoderError, StateError, UsageError
+from voiceguard.errors import EncoderError, StateError, UsageError, install_command
 from voiceguard.paths import make_private_dir
 
 if TYPE_CHECKING:
@@ -247,7 +247,8 @@ def check_package() -> None:
     except ImportError as error:
         raise EncoderError(
             "pulling an encoder needs the package huggingface_hub",
-            hint="pip install 'voiceguard[hub]'; or fetch the files yourself and import them.",
+            hint=f"Run `{install_command('huggingface_hub')}`, or fetch the files yourself and "
+            "import them.",
         ) from error
 
 

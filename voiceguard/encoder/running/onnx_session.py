@@ -8,12 +8,10 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from voiceguard.errors import EncoderError
+from voiceguard.errors import EncoderError, install_command
 
 if TYPE_CHECKING:
     from types import ModuleType
-
-INSTALL_HINT = "pip install 'voiceguard[onnx]'"
 
 _ERRORS_ONLY = 3
 _OPERATORS_ARE_MISSING = ("is not a registered function", "No Op registered", "NOT_IMPLEMENTED")
@@ -34,7 +32,7 @@ def require(name: str, purpose: str) -> ModuleType:
     except ImportError as error:
         raise EncoderError(
             f"{purpose} needs the package {name}, which can't be imported: {error}",
-            hint=INSTALL_HINT,
+            hint=f"run: {install_command('onnx', 'onnxruntime')}",
         ) from error
 
 

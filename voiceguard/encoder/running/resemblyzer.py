@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 from voiceguard.encoder.running.torch_encoder import checked, find_device
 from voiceguard.encoder.torchaudio_compat import import_torchaudio
-from voiceguard.errors import AudioError, EncoderError
+from voiceguard.errors import AudioError, EncoderError, install_command
 from voiceguard.types import FRAME_SAMPLES, SAMPLE_RATE_HZ, EncoderInfo
 
 if TYPE_CHECKING:
@@ -58,8 +58,6 @@ BATCH_PARTIALS = 64
 """The weights are read once per step for so many; more gains nothing and takes memory."""
 TARGET_DBFS = -30.0
 """Quieter audio is amplified to it; louder audio stays as it is."""
-
-_HINT = "pip install 'voiceguard[rivals]'"
 
 
 class Ge2eNetwork(nn.Module):
@@ -187,7 +185,7 @@ def find_weights() -> Path:
     if path is None or not path.is_file():
         raise EncoderError(
             "encoder 'resemblyzer' needs the package Resemblyzer, which is not installed",
-            hint=_HINT,
+            hint=f"run: {install_command('resemblyzer')}",
         )
     return path
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from voiceguard.errors import VoiceguardError
+from voiceguard.errors import VoiceguardError, install_command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,8 @@ def plot_progress(history: Sequence[dict[str, Any]], path: Path, *, title: str) 
         from matplotlib.figure import Figure  # noqa: PLC0415 - heavy, and an extra
     except ImportError as error:
         raise VoiceguardError(
-            "plots need matplotlib, which is not installed", hint="pip install 'voiceguard[train]'"
+            "plots need matplotlib, which is not installed",
+            hint=f"run: {install_command('matplotlib')}",
         ) from error
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     figure.suptitle(title)

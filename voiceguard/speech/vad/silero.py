@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from voiceguard.errors import ConfigError
+from voiceguard.errors import ConfigError, install_command
 from voiceguard.types import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
@@ -89,7 +89,8 @@ def _open_session() -> Any:  # noqa: ANN401  # onnxruntime has no types
     if package is None or not package.submodule_search_locations:
         raise ConfigError(
             "vad.backend is silero, and the packages it needs are not installed",
-            hint="pip install voiceguard[silero], or set vad.backend to energy",
+            hint=f"run `{install_command('silero-vad', 'onnxruntime')}`, or set vad.backend to "
+            "energy",
         )
     model = Path(package.submodule_search_locations[0]) / "data" / "silero_vad.onnx"
     options = onnxruntime.SessionOptions()

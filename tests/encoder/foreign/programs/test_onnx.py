@@ -24,7 +24,7 @@ from voiceguard.encoder.foreign import detecting
 from voiceguard.encoder.foreign.programs import onnx as reader
 from voiceguard.encoder.frontends.kaldi import KaldiFbankConfig
 from voiceguard.encoder.frontends.waveform import WaveformConfig
-from voiceguard.errors import EncoderError
+from voiceguard.errors import EncoderError, install_command
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -301,4 +301,4 @@ def test_a_missing_extra_is_named(
     monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
     with pytest.raises(EncoderError, match=f"needs the package {package}") as caught:
         reader.read(path, name="x")
-    assert caught.value.hint == "pip install 'voiceguard[onnx]'"
+    assert caught.value.hint == f"run: {install_command('onnx', 'onnxruntime')}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.lab.evaluation.made_up import CONDITIONS, make_daemon, make_encoders
-from voiceguard.errors import UsageError
+from voiceguard.errors import UsageError, install_command
 from voiceguard.lab.evaluation.report.page import About, check_report, write_report
 
 if TYPE_CHECKING:
@@ -81,4 +81,4 @@ def test_missing_matplotlib_is_told_before_the_work(
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(UsageError, match="needs matplotlib") as caught:
         check_report(tmp_path / "page.html")
-    assert "voiceguard[report]" in caught.value.hint
+    assert install_command("matplotlib") in caught.value.hint

@@ -13,7 +13,7 @@ from importlib import resources
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from voiceguard.errors import UsageError
+from voiceguard.errors import UsageError, install_command
 from voiceguard.lab.evaluation.report.encoder_tables import encoder_tables
 from voiceguard.lab.evaluation.report.tables import daemon_tables, eer_table
 
@@ -52,7 +52,7 @@ def check_report(path: Path) -> None:
     if find_spec("matplotlib") is None:
         raise UsageError(
             "a report with plots needs matplotlib, which is not installed",
-            hint="pip install 'voiceguard[report]'; or leave --report out",
+            hint=f"run `{install_command('matplotlib')}`, or leave --report out",
         )
     is_new = not path.exists()
     try:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from voiceguard.audio.files import load_audio
-from voiceguard.errors import AudioError, UsageError, VoiceguardError
+from voiceguard.errors import AudioError, UsageError, VoiceguardError, install_command
 from voiceguard.lab.corpora.corpus import Skip, read_noise
 from voiceguard.lab.training.corruption.filters import convolve
 from voiceguard.types import SAMPLE_RATE_HZ
@@ -103,7 +103,7 @@ def simulate_rooms(num_rooms: int, rng: np.random.Generator, *, hall_share: floa
     except ImportError as error:
         raise VoiceguardError(
             "simulating rooms needs pyroomacoustics, which is not installed",
-            hint="pip install 'voiceguard[train]', or train with measured rooms only",
+            hint=f"run `{install_command('pyroomacoustics')}`, or train with measured rooms only",
         ) from error
     num_halls = round(hall_share * num_rooms)
     kinds = [_HALL] * num_halls + [_ROOM] * (num_rooms - num_halls)
