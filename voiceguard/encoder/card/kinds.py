@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 ARCHITECTURES: dict[str, str] = {
     "ecapa_tdnn": "voiceguard.encoder.networks.ecapa_tdnn:EcapaTdnnConfig",
     "taoruijie_ecapa": "voiceguard.encoder.networks.taoruijie:TaoRuijieConfig",
+    "campplus": "voiceguard.encoder.networks.campplus:CamPlusPlusConfig",
     "nemo_conv": "voiceguard.encoder.networks.nemo_conv:NemoConvConfig",
     "nemo_ecapa": "voiceguard.encoder.networks.nemo_ecapa:NemoEcapaConfig",
     "onnx": "voiceguard.encoder.card.program_config:OnnxConfig",

@@ -21,6 +21,7 @@ READERS = {
     "speechbrain": "a SpeechBrain directory (embedding_model.ckpt and hyperparams.yaml)",
     "nemo.archive": "an NVIDIA NeMo archive (.nemo)",
     "taoruijie": "an unofficial ECAPA-TDNN (.model or .pt with speaker_encoder.* tensors)",
+    "threed_speaker": "3D-Speaker's CAM++ (.pt with head.* and xvector.* tensors)",
     "programs.ecapa2": "ECAPA2 (ecapa2.pt, TorchScript)",
     "programs.onnx": "a WeSpeaker or 3D-Speaker export, or any .onnx file with a sidecar that "
     "describes it",

@@ -42,12 +42,7 @@ _FILTER_TOLERANCE = 1e-3
 
 def recognises(path: Path) -> bool:
     """Whether the names of its tensors are there; nothing is unpickled."""
-    if not path.is_file():
-        return False
-    try:
-        index = _index(path)
-    except (OSError, zipfile.BadZipFile, ValueError, RuntimeError, NotImplementedError, EOFError):
-        return False
+    index = index_of(path)
     return all(mark in index for mark in _MARKS)
 
 
@@ -87,8 +82,15 @@ def read(path: Path, *, name: str) -> Imported:
     )
 
 
+def index_of(path: Path) -> bytes:
+    """The part of a file of ``torch.save`` that holds the tensors' names; else nothing."""
+    try:
+        return _index(path) if path.is_file() else b""
+    except (OSError, zipfile.BadZipFile, ValueError, RuntimeError, NotImplementedError, EOFError):
+        return b""
+
+
 def _index(path: Path) -> bytes:
-    """The part of a file of ``torch.save`` that holds the tensors' names."""
     with path.open("rb") as file:
         if not zipfile.is_zipfile(file):
             file.seek(0)

@@ -1,0 +1,148 @@
+"""3D-Speaker's CAM++ checkpoints: a ``.pt`` file, a plain table of tensors.
+
+In: the file, zipped by ``torch.save``. Out: sizes read from the tensors' shapes, the tensors under
+our names, and the features of that project's recipe, of which the file itself says nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from voiceguard.encoder.card import native
+from voiceguard.encoder.card.model_card import ModelCard
+from voiceguard.encoder.foreign.imported import Imported
+from voiceguard.encoder.foreign.safe import reading
+from voiceguard.encoder.foreign.taoruijie import index_of
+from voiceguard.encoder.frontends.kaldi import KaldiFbankConfig
+from voiceguard.encoder.networks.campplus import CamPlusPlusConfig
+from voiceguard.errors import EncoderError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from torch import Tensor
+
+NAME = "CAM++ (3D-Speaker layout)"
+
+MIN_WINDOW_S = 0.5
+"""Ours: the project states none."""
+
+_MARKS = (b"head.conv1.weight", b"xvector.tdnn.linear.weight", b"cam_layer.linear_local.weight")
+
+_OURS_BY_THEIRS = (
+    (r"^head\.conv1\.", "head.conv_in."),
+    (r"^head\.bn1\.", "head.norm_in."),
+    (r"^head\.conv2\.", "head.conv_out."),
+    (r"^head\.bn2\.", "head.norm_out."),
+    (r"^head\.layer(\d+)\.", r"head.stages.\1."),
+    (r"\.bn([12])\.", r".norm\1."),
+    (r"^xvector\.tdnn\.linear\.", "input_layer."),
+    (r"^xvector\.tdnn\.nonlinear\.batchnorm\.", "input_norm."),
+    (r"^xvector\.block(\d+)\.tdnnd(\d+)\.", r"blocks.\1.layers.\2."),
+    (r"\.nonlinear1\.batchnorm\.", ".input_norm."),
+    (r"(layers\.\d+)\.linear1\.", r"\1.bottleneck."),
+    (r"\.nonlinear2\.batchnorm\.", ".norm."),
+    (r"\.cam_layer\.linear_local\.", ".local."),
+    (r"\.cam_layer\.linear1\.", ".mask_hidden."),
+    (r"\.cam_layer\.linear2\.", ".mask."),
+    (r"^xvector\.transit(\d+)\.linear\.", r"blocks.\1.transition."),
+    (r"^xvector\.transit(\d+)\.nonlinear\.batchnorm\.", r"blocks.\1.transition_norm."),
+    (r"^xvector\.out_nonlinear\.batchnorm\.", "output_norm."),
+    (r"^xvector\.dense\.linear\.", "projection."),
+    (r"^xvector\.dense\.nonlinear\.batchnorm\.", "embedding_norm."),
+)
+_COUNTED = re.compile(r"\b(stages|blocks|layers)\.(\d+)\b")
+"""From 1 there (but a stage's layers), from 0 here."""
+
+
+def recognises(path: Path) -> bool:
+    """Whether the names of its tensors are there; nothing is unpickled."""
+    index = index_of(path)
+    return all(mark in index for mark in _MARKS)
+
+
+def read(path: Path, *, name: str) -> Imported:
+    """Reads the file, see ``imported.Reader.read``."""
+    state = to_native(reading.read_tensors(path))
+    try:
+        architecture = sizes_of(state)
+    except KeyError as error:
+        raise EncoderError(f"{path} has no tensor for {error}: it is of another network") from error
+    except (ValueError, IndexError) as error:
+        raise EncoderError(f"{path}: {error}") from error
+    features = KaldiFbankConfig(num_bands=architecture.num_bands)
+    card = ModelCard(
+        name=name,
+        architecture=architecture,
+        features=features,
+        min_window_s=MIN_WINDOW_S,
+        licence="not stated in the checkpoint",
+        trained_on="not stated in the checkpoint",
+        source=str(path),
+        origin_format=NAME,
+    )
+    native.build(card, state, found_in=str(path), hint="Only 3D-Speaker's CAM++ is read.")
+    layers = ", ".join(map(str, architecture.block_layers))
+    return Imported(
+        card=card,
+        state=state,
+        found=(
+            f"{NAME}, blocks of {layers} layers, {architecture.embedding_dim} dimensions",
+            f"{features.num_bands} Kaldi log-mel bands, computed as 3D-Speaker does",
+        ),
+    )
+
+
+def to_native(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Renames the tensors to those of ``CamPlusPlus.state_dict()``."""
+    native = {}
+    for theirs, tensor in tensors.items():
+        ours = theirs
+        for pattern, replacement in _OURS_BY_THEIRS:
+            ours = re.sub(pattern, replacement, ours)
+        ours = _COUNTED.sub(lambda match: f"{match[1]}.{int(match[2]) - 1}", ours)
+        native[ours] = tensor.squeeze(2) if ours == "projection.weight" else tensor
+    return native
+
+
+def sizes_of(state: Mapping[str, Tensor]) -> CamPlusPlusConfig:
+    """The network's sizes, from its tensors under our names.
+
+    Raises:
+        KeyError: A tensor is missing.
+        IndexError: One has fewer sides than its kind.
+        ValueError: Impossible sizes.
+    """
+    head_channels = state["head.conv_in.weight"].shape[0]
+    num_stages = _count(state, r"head\.stages\.(\d+)\.")
+    num_blocks = _count(state, r"blocks\.(\d+)\.")
+    first = "blocks.0.layers.0"
+    channels, num_in, input_kernel_size = state["input_layer.weight"].shape
+    growth, bottleneck_channels, kernel_size = state[f"{first}.local.weight"].shape
+    return CamPlusPlusConfig(
+        num_bands=num_in // head_channels * 2 ** (num_stages + 1),
+        head_channels=head_channels,
+        head_layers=tuple(
+            _count(state, rf"head\.stages\.{stage}\.(\d+)\.") for stage in range(num_stages)
+        ),
+        channels=channels,
+        input_kernel_size=input_kernel_size,
+        block_layers=tuple(
+            _count(state, rf"blocks\.{block}\.layers\.(\d+)\.") for block in range(num_blocks)
+        ),
+        growth=growth,
+        kernel_size=kernel_size,
+        bottleneck_channels=bottleneck_channels,
+        mask_channels=state[f"{first}.mask_hidden.weight"].shape[0],
+        transition_channels=tuple(
+            state[f"blocks.{block}.transition.weight"].shape[0] for block in range(num_blocks)
+        ),
+        embedding_dim=state["projection.weight"].shape[0],
+    )
+
+
+def _count(state: Mapping[str, Tensor], pattern: str) -> int:
+    """How many different numbers stand where the pattern has its group."""
+    return len({match[1] for each in state if (match := re.match(pattern, each))})
