@@ -65,8 +65,9 @@ def recognises(path: Path) -> bool:
 
 def read(path: Path, *, name: str) -> Imported:
     """Reads the file, see ``imported.Reader.read``."""
-    state = to_native(reading.read_tensors(path))
+    tensors = reading.read_tensors(path)
     try:
+        state = to_native(tensors)
         architecture = sizes_of(state)
     except KeyError as error:
         raise EncoderError(f"{path} has no tensor for {error}: it is of another network") from error
@@ -96,13 +97,19 @@ def read(path: Path, *, name: str) -> Imported:
 
 
 def to_native(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Renames the tensors to those of ``CamPlusPlus.state_dict()``."""
-    native = {}
+    """Renames the tensors to those of ``CamPlusPlus.state_dict()``.
+
+    Raises:
+        ValueError: Two would have the same name.
+    """
+    native: dict[str, Tensor] = {}
     for theirs, tensor in tensors.items():
         ours = theirs
         for pattern, replacement in _OURS_BY_THEIRS:
             ours = re.sub(pattern, replacement, ours)
         ours = _COUNTED.sub(lambda match: f"{match[1]}.{int(match[2]) - 1}", ours)
+        if ours in native:
+            raise ValueError(f"two tensors are called {ours} here")
         native[ours] = tensor.squeeze(2) if ours == "projection.weight" else tensor
     return native
 

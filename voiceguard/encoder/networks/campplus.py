@@ -295,10 +295,11 @@ class MaskedLayer(nn.Module):
 def _context(h: Tensor, extent: Extent) -> Tensor:
     """Mean of the whole plus mean of each segment, ``(batch, channels, segments)``."""
     padding = -h.shape[2] % SEGMENT_FRAMES
-    segments = pad(h, (0, padding)).unflatten(2, (-1, SEGMENT_FRAMES))
+    segments = pad(h, (0, padding)).reshape(*h.shape[:2], -1, SEGMENT_FRAMES)
     sums = segments.sum(dim=3, dtype=torch.float32)  # half precision would round them
     whole = sums.sum(dim=2, keepdim=True) / extent.num_frames[:, None, None]
-    return whole + sums / extent.per_segment(sums.shape[2])
+    context: Tensor = whole + sums / extent.per_segment(sums.shape[2])
+    return context
 
 
 def pool(x: Tensor, extent: Extent) -> Tensor:
