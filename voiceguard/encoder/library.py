@@ -7,6 +7,7 @@ from pathlib import Path
 
 from voiceguard import paths
 from voiceguard.encoder.card.identity import encoder_id
+from voiceguard.encoder.foreign.catalogue import find_known
 from voiceguard.encoder.installed import (
     IN_USE_NAME,
     NAME,
@@ -75,6 +76,8 @@ def find_model(model: str, models_dir: Path | None = None) -> Path:
         # A program is run from where its import put it, after somebody trusted that file: a card
         # beside any other could say of itself that it is trusted.
         hint = f"Import it first: `voiceguard models import {name} --name NAME`, then use NAME."
+    if (published := find_known(name)) is not None and not published.elsewhere:
+        hint = f"`voiceguard models pull {model}` fetches it."
     if model == "default":
         hint = "`voiceguard models use NAME` chooses another, `models use default` the shipped one."
     raise EncoderError(
@@ -85,12 +88,16 @@ def find_model(model: str, models_dir: Path | None = None) -> Path:
 
 
 def resolve_name(model: str, models_dir: Path) -> str:
-    """What "default" means now; any other name or path means itself.
+    """What "default" means now, and what an alias of the catalogue does; others mean themselves.
 
     Raises:
         StateError: The choice of a default cannot be read.
     """
-    return (in_use(models_dir) or DEFAULT_MODEL) if model == "default" else model
+    name = (in_use(models_dir) or DEFAULT_MODEL) if model == "default" else model
+    known = find_known(name)
+    if known is None or installed_file(name, models_dir) is not None:
+        return name
+    return known.name
 
 
 def cohort_path(model: str, models_dir: Path | None = None) -> Path:

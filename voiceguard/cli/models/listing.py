@@ -87,6 +87,7 @@ def _details_here(row: Row) -> Sequence[str]:
     if licence.startswith("not stated"):  # as importers write it; whoever wants more asks `info`
         licence = "licence not stated"
     return (
+        *([row.note] if row.note else []),
         f"{row.state}, id {row.encoder_id or '?'}, {licence}",
         *([origin(_short(row.source))] if row.state == "installed" and row.source else []),
         *([f"its publisher says: {row.published}"] if row.published else []),
@@ -105,6 +106,7 @@ def _cells_elsewhere(row: Row) -> Sequence[str]:
 
 def _details_elsewhere(row: Row) -> Sequence[str]:
     return (
+        *([row.note] if row.note else []),
         origin(_short(row.source)),
         *([f"its publisher says: {row.published}"] if row.published else []),
     )

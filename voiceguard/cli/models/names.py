@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import TYPE_CHECKING
 
@@ -78,6 +79,20 @@ def check_path(path: Path) -> None:
             hint=f'--model {path}, or model = "{path.resolve()}" under [encoder] in '
             "voiceguard.toml",
         )
+
+
+def known_name(path: Path) -> str | None:
+    """What the catalogue calls the file of a wheel that this is, by its size and then its hash."""
+    from voiceguard.encoder.foreign.catalogue import CATALOGUE
+
+    for known in CATALOGUE:
+        wheel = known.wheel
+        if wheel is None or not path.is_file() or path.stat().st_size != wheel.num_bytes:
+            continue
+        with path.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() == wheel.sha256:
+                return known.name
+    return None
 
 
 def name_of(path: Path) -> str:

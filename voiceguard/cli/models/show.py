@@ -136,12 +136,18 @@ def _use(commercial_use: bool | None) -> str:
 def print_known(known: KnownEncoder) -> None:
     """What the catalogue knows of an encoder that is not installed."""
     _say(f"[bold]{escape(known.name)}[/]  {escape(known.family)}, not installed")
+    if known.note:
+        _say(escape(known.note))
     _say(f"published at {escape(known.source)}")
     _say(f"licence {escape(known.licence or 'not known')}{_use(known.commercial_use)}")
     dimensions = "?" if known.embedding_dim is None else str(known.embedding_dim)
     _say(f"{millions(known.num_parameters)} parameters, {dimensions} dimensions")
     if known.published:
         _say(f"its publisher says: {escape(known.published)}")
+    if known.trained_on:
+        _say(f"trained on {escape(known.trained_on)}")
+    if known.attribution:
+        _say(escape(known.attribution))
     if known.needs_trust:
         _say("a program (TorchScript): it can do anything that you can do when it runs")
     _say(how_to_get(known))
@@ -149,7 +155,7 @@ def print_known(known: KnownEncoder) -> None:
 
 def how_to_get(known: KnownEncoder) -> str:
     """The command, for people."""
-    if known.hub is None:
+    if known.elsewhere:
         return (
             f"fetch it at {known.elsewhere}, then "
             f"`voiceguard models import FILE --name {known.name}`"

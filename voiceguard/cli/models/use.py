@@ -37,7 +37,7 @@ def use_model(
     settings = load_settings(config, **overrides(state_dir=state_dir))
     directory = installed_in(settings)
     if name != "default":
-        check_here(name, directory)
+        name = check_here(name, directory)
     if stated_encoder_id(name if name != "default" else DEFAULT_MODEL, directory) is None:
         raise EncoderError(
             f"the card of {name} is missing or damaged, so it can't be used",

