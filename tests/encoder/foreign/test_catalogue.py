@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
-from voiceguard.encoder.foreign.catalogue import CATALOGUE, KnownEncoder, find_known, of_hub_id
+from voiceguard.encoder.foreign.catalogue import (
+    CATALOGUE,
+    KnownEncoder,
+    find_known,
+    of_hub_id,
+    of_sha256,
+)
 from voiceguard.encoder.library import check_name
 
 
@@ -42,6 +49,21 @@ def test_a_repository_somebody_names_is_taken_for_speechbrains_layout() -> None:
     assert [file.name for file in named.files] == ["embedding_model.ckpt", "hyperparams.yaml"]
 
 
-def test_an_entry_is_on_the_hub_or_elsewhere() -> None:
-    with pytest.raises(ValueError, match="either a hub repository with files, or elsewhere"):
+def test_an_entry_is_on_the_hub_or_in_a_wheel_or_elsewhere() -> None:
+    with pytest.raises(ValueError, match="hub repository with files, or a wheel, or elsewhere"):
         KnownEncoder(name="x", family="y")
+    campplus = find_known("campplus-zh-en")
+    assert campplus is not None
+    with pytest.raises(ValueError, match="or a wheel, or elsewhere"):
+        replace(campplus, elsewhere="the moon")
+
+
+def test_aliases_mean_one_entry_and_a_files_hash_does() -> None:
+    campplus = find_known("campplus")
+    assert campplus is not None
+    assert campplus.name == "campplus-zh-en"
+    assert campplus.wheel is not None
+    assert of_sha256(campplus.wheel.sha256) is campplus
+    assert of_sha256("0" * 64) is None
+    names = [name for known in CATALOGUE for name in (known.name, *known.aliases)]
+    assert len(set(names)) == len(names)

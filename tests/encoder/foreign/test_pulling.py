@@ -175,8 +175,8 @@ def test_offline_mode_is_told_as_such(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path\n"
         "from voiceguard.encoder.foreign.pulling import pull\n"
-        "from voiceguard.encoder.foreign.catalogue import CATALOGUE\n"
-        "try: pull(CATALOGUE[0], Path(sys.argv[1]))\n"
+        "from voiceguard.encoder.foreign.catalogue import find_known\n"
+        "try: pull(find_known('speechbrain-ecapa-voxceleb'), Path(sys.argv[1]))\n"
         "except Exception as error: print(type(error).__name__, error)"
     )
     told = subprocess.run(

@@ -52,7 +52,9 @@ def test_many_at_once_are_embedded_as_one_by_one(tmp_path: Path) -> None:
     network = native.build(imported.card, imported.state, found_in="it")
     single = TorchEncoder.of(imported.card, network, device="cpu")
     front_end = imported.card.features.build()
-    batched = TorchEncoder(single.info, front_end, single._network, single.device, network)
+    batched = TorchEncoder(
+        single.info, front_end, lambda x: network(x[None])[0], single.device, network
+    )
     given = [golden.signal(seconds) for seconds in (2.0, 0.5, 3.3)]
     for found in (single.embed_many(given), batched.embed_many(given)):
         assert np.allclose(found, [single.embed(each) for each in given], atol=1e-5)

