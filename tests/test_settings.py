@@ -90,3 +90,30 @@ def test_the_users_own_file_is_found(tmp_path: Path) -> None:
     path.parent.mkdir(parents=True)
     _write(path, 'state_dir = "/somewhere"\n')
     assert load_settings().state_dir == "/somewhere"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[gate]\nhangover_s = 'x'\n", "gate.hangover_s: must be a number (found 'x')"),
+        ("[audio]\nblock_ms = 1.5\n", "audio.block_ms: must be a whole number (found 1.5)"),
+        (
+            "[audio]\nchannel = 'left'\n",
+            "audio.channel: must be 'downmix' or a whole number (found 'left')",
+        ),
+        ("[audio]\nsources = [1]\n", "audio.sources: must be a text (found 1)"),
+        ("[log]\nlevel = 'loud'\n", "log.level: must be 'debug', 'info', 'warning' or 'error'"),
+        ("[mqtt]\ndiscovery = 'x'\n", "mqtt.discovery: must be true or false (found 'x')"),
+        ("gate = 3\n", "gate: must be a table (found 3)"),
+        ("state_dir = 3\n", "state_dir: must be a text (found 3)"),
+        ("[windows]\nmin_s = 3.0\nmax_s = 2.0\n", "windows: min_s must be between 0.3 and 2.0, not"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_answered_in_our_words(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    """Never in pydantic's: its texts are for programmers."""
+    with pytest.raises(ConfigError) as caught:
+        load_settings(_write(tmp_path / "v.toml", text))
+    assert said in str(caught.value)
+    assert "nput should" not in str(caught.value)

@@ -12,18 +12,18 @@ import logging
 import os
 import sys
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TextIO
+from typing import Any, Literal, TextIO
 
 import structlog
+
+from voiceguard.validation.ranges import SettingsTable
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LogConfig:
+class LogConfig(SettingsTable):
     """The [log] table of voiceguard.toml."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
     level: LogLevel = "info"
     format: Literal["auto", "console", "json"] = "auto"

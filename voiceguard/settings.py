@@ -12,7 +12,7 @@ import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import platformdirs
 from pydantic import Field, ValidationError
@@ -33,6 +33,11 @@ from voiceguard.scoring.policy import PolicyConfig
 from voiceguard.speech.gate import GateConfig
 from voiceguard.speech.vad import VadConfig
 from voiceguard.speech.windows import WindowConfig
+from voiceguard.validation.ranges import Between, SettingsTable
+from voiceguard.validation.reading import expected
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 ENVIRONMENT_PREFIX = "VOICEGUARD_"
 
@@ -41,24 +46,17 @@ OTHER_VARIABLES = {"VOICEGUARD_CONFIG", "VOICEGUARD_REQUIRE_SERVICES"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServiceConfig:
+class ServiceConfig(SettingsTable):
     """The [service] table of voiceguard.toml."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
     start: Literal["armed", "disarmed", "as_before"] = "as_before"
     """Whether it listens after a start; ``as_before``: as it was left, armed the first time."""
-    inference_timeout_s: float = 10.0
+    inference_timeout_s: Annotated[float, Between(0.1, 3600)] = 10.0
     """An inference that takes longer makes the daemon unavailable, and systemd restart it."""
-    voiceprint_poll_s: float = 1.0
+    voiceprint_poll_s: Annotated[float, Between(0.1, 3600)] = 1.0
     """How often the store is looked at for speakers added, changed or removed."""
-    status_interval_s: float = 30.0
+    status_interval_s: Annotated[float, Between(0.1, 3600)] = 30.0
     """How often the published counters are refreshed; changes of state are published at once."""
-
-    def __post_init__(self) -> None:
-        for name in ("inference_timeout_s", "voiceprint_poll_s", "status_interval_s"):
-            if not 0.1 <= (value := getattr(self, name)) <= 3600:  # noqa: PLR2004
-                raise ValueError(f"{name} must be between 0.1 and 3600, not {value}")
 
 
 class Settings(BaseSettings):
@@ -158,7 +156,7 @@ def load_settings(config_file: Path | None = None, **overrides: Any) -> Settings
         return _SettingsFromFile(**_without_none(overrides))
     except ValidationError as error:
         raise ConfigError(
-            "\n".join(_sentence(fault) for fault in error.errors()),
+            "\n".join(_sentences(error.errors(include_url=False))),
             hint=f"correct {path or 'the setting'}; `voiceguard config show` lists every setting",
         ) from error
 
@@ -200,21 +198,25 @@ def _check_environment() -> None:
             )
 
 
-def _sentence(fault: Any) -> str:  # noqa: ANN401  # pydantic_core.ErrorDetails
-    """One validation fault in words: ``policy.p_fa: ...``."""
-    location = [str(part) for part in fault["loc"]]
-    where = ".".join(location)
+def _sentences(faults: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Validation faults in words, one per setting: ``policy: p_fa must be ...``."""
+    by_setting: dict[str, list[Mapping[str, Any]]] = {}
+    for fault in faults:  # a setting of several kinds has one fault for each of them
+        by_setting.setdefault(".".join(map(str, fault["loc"][:2])), []).append(fault)
+    return [
+        f"{where}: {_complaint(where.split('.'), found)}" for where, found in by_setting.items()
+    ]
+
+
+def _complaint(location: list[str], faults: list[Mapping[str, Any]]) -> str:
+    fault = faults[0]
     if fault["type"] in {"extra_forbidden", "unexpected_keyword_argument"}:
         close = difflib.get_close_matches(location[-1], _keys_at(location[:-1]), n=1)
-        return f"{where}: there is no such setting" + (
-            f"; did you mean {close[0]}?" if close else ""
-        )
-    message = str(fault["msg"]).removeprefix("Value error, ")
-    return (
-        f"{where}: {message} (found {fault['input']!r})"
-        if len(location) > 1
-        else (f"{where}: {message}")
-    )
+        return "there is no such setting" + (f"; did you mean {close[0]}?" if close else "")
+    wanted = [expected(each) for each in faults]
+    if None in wanted:
+        return str(fault["ctx"]["error"])
+    return f"must be {' or '.join(map(str, wanted))} (found {fault['input']!r})"
 
 
 def _keys_at(location: list[str]) -> list[str]:

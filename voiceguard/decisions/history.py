@@ -15,12 +15,13 @@ import sqlite3
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import structlog
 
 from voiceguard.errors import StateError
 from voiceguard.paths import PRIVATE_FILE_MODE, is_there, make_private_dir
+from voiceguard.validation.ranges import Between, SettingsTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,23 +51,13 @@ _log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryConfig:
+class HistoryConfig(SettingsTable):
     """How much is remembered, the [history] table of voiceguard.toml."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
-
-    max_entries: int = 1000
+    max_entries: Annotated[int, Between(0, 1_000_000)] = 1000
     """Decisions kept, the oldest go first. 0: keep no history."""
-    max_age_days: float = 30.0
-    """Older decisions go."""
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.max_entries <= 1_000_000:  # noqa: PLR2004
-            raise ValueError(f"max_entries must be between 0 and 1000000, not {self.max_entries}")
-        if not 0.04 <= self.max_age_days <= 3650:  # noqa: PLR2004  # an hour, ten years
-            raise ValueError(
-                f"max_age_days must be between 0.04 and 3650, not {self.max_age_days:g}"
-            )
+    max_age_days: Annotated[float, Between(0.04, 3650)] = 30.0
+    """Older decisions go. From an hour to ten years."""
 
 
 class History:

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
+
+from voiceguard.validation.ranges import Between, SettingsTable, check_ranges
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EncoderConfig:
+class EncoderConfig(SettingsTable):
     """Which encoder makes the embeddings, and on what, the [encoder] table of voiceguard.toml."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
     model: str = "default"
     """default (the one that `voiceguard models use` chose, else the shipped one), the name of a
     shipped or installed model, or the path of a .safetensors file with its card beside it."""
     device: str = "auto"
     """auto (a CUDA device where there is one), cpu, cuda or cuda:N."""
-    num_threads: int = 1
+    num_threads: Annotated[int, Between(1, 64)] = 1
     """CPU threads per window. One is the most efficient; two shorten the wait."""
     calibration: str = "auto"
     """The path of a calibration, or auto: the one that `voiceguard calibrate` fitted to this
@@ -33,5 +33,4 @@ class EncoderConfig:
             raise ValueError(f"device must be auto, cpu, cuda or cuda:N, not {self.device!r}")
         if not self.calibration:
             raise ValueError("calibration must be auto or a path, not empty")
-        if not 1 <= self.num_threads <= 64:  # noqa: PLR2004 - said in the message
-            raise ValueError(f"num_threads must be between 1 and 64, not {self.num_threads}")
+        check_ranges(self)

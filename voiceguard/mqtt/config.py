@@ -6,10 +6,11 @@ import re
 import socket
 from dataclasses import dataclass, field
 from pathlib import Path  # noqa: TC003  # pydantic-settings resolves these annotations
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from voiceguard.mqtt.topics import Topics
+from voiceguard.validation.ranges import Between, SettingsTable, check_ranges
 
 _NODE = re.compile(r"[a-z0-9_-]{1,64}")
 _PREFIX = re.compile(r"[A-Za-z0-9_-]{1,64}(/[A-Za-z0-9_-]{1,64}){0,7}")
@@ -38,10 +39,8 @@ def default_node_id() -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MqttConfig:
+class MqttConfig(SettingsTable):
     """How decisions reach the home, the [mqtt] table of voiceguard.toml."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
     broker: str = "mqtt://localhost"
     """``mqtt://[user@]host[:port]``, ``mqtts://...`` (TLS), ``embedded`` (a broker inside this
@@ -64,13 +63,13 @@ class MqttConfig:
     discovery: bool = True
     """Tell Home Assistant what there is."""
     discovery_prefix: str = "homeassistant"
-    occupancy_hold_s: float = 30.0
+    occupancy_hold_s: Annotated[float, Between(1, 600)] = 30.0
     """How long after an accept its speaker counts as present, unless a decision says otherwise."""
-    keepalive_s: int = 10
+    keepalive_s: Annotated[int, Between(1, 300)] = 10
     """A broker that is silent for up to twice as long is given up."""
-    timeout_s: float = 5.0
+    timeout_s: Annotated[float, Between(0.1, 60)] = 5.0
     """Longest wait for a connection, and for each acknowledgement."""
-    outbox_size: int = 64
+    outbox_size: Annotated[int, Between(1, 10_000)] = 64
     """Decisions that wait while the broker is away; the oldest are dropped and counted."""
 
     def __post_init__(self) -> None:
@@ -98,10 +97,7 @@ class MqttConfig:
         if self.broker == "embedded" and self.protocol == "5":
             raise ValueError('the embedded broker speaks only MQTT 3.1.1: set protocol = "auto"')
         self._check_tls(address)
-        _check_range("occupancy_hold_s", self.occupancy_hold_s, 1, 600)
-        _check_range("keepalive_s", self.keepalive_s, 1, 300)
-        _check_range("timeout_s", self.timeout_s, 0.1, 60)
-        _check_range("outbox_size", self.outbox_size, 1, 10_000)
+        check_ranges(self)
 
     def _check_tls(self, address: BrokerAddress | None) -> None:
         if (self.client_cert_file is None) != (self.client_key_file is None):
@@ -162,8 +158,3 @@ def parse_broker(broker: str) -> BrokerAddress | None:
         tls=url.scheme == "mqtts",
         username=url.username or None,
     )
-
-
-def _check_range(name: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        raise ValueError(f"{name} must be between {low:g} and {high:g}, not {value:g}")

@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated
 
 from voiceguard.types import Outcome, Reason, SpeakerScore
+from voiceguard.validation.ranges import Between, SettingsTable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,48 +30,29 @@ P_FA_CEILING = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyConfig:
+class PolicyConfig(SettingsTable):
     """When to accept, the [policy] table of voiceguard.toml."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
-
-    p_fa: float = 0.01
+    p_fa: Annotated[float, Between(0, P_FA_CEILING, is_low_excluded=True)] = 0.01
     """False accepts per final decision about a stranger, all voiceprints together; <= 0.05."""
-    p_miss: float = 0.05
+    p_miss: Annotated[float, Between(0, 0.5)] = 0.05
     """An enrolled speaker's segments that may be called rejected or unknown; what lies between is
     inconclusive. 0: there is no between, everything that is not accepted is rejected or unknown."""
-    min_speech_s: float = 0.8
+    min_speech_s: Annotated[float, Between(0.5, 10)] = 0.8
     """Less net speech is inconclusive."""
-    min_snr_db: float = 0.0
+    min_snr_db: Annotated[float, Between(-20, 60)] = 0.0
     """Noisier speech is inconclusive."""
-    margin_llr: float = 2.0
+    margin_llr: Annotated[float, Between(0, 10)] = 2.0
     """How far the best voiceprint must lead the runner-up: 2 is 7 times likelier. Only where
     several are enrolled."""
-    look_share: float = 0.3
+    look_share: Annotated[float, Between(0, 0.9)] = 0.3
     """Share of p_fa that accepting before the end of the speech may use. 0: only at the end."""
-    look_from_s: float = 2.0
+    look_from_s: Annotated[float, Between(0.5, 10)] = 2.0
     """Net speech before the first provisional look; earlier, it would be spent on less evidence."""
-    max_looks: int = 1
+    max_looks: Annotated[int, Between(1, 100)] = 1
     """Provisional looks at a segment; each gets an equal part of that share."""
-    expiry_s: float = 5.0
+    expiry_s: Annotated[float, Between(0.5, 60)] = 5.0
     """How long after it was made a decision may be acted on."""
-
-    def __post_init__(self) -> None:
-        if not 0 < self.p_fa <= P_FA_CEILING:
-            raise ValueError(f"p_fa must be above 0 and at most {P_FA_CEILING}, not {self.p_fa}")
-        for name, low, high in (
-            ("p_miss", 0.0, 0.5),
-            ("min_speech_s", 0.5, 10.0),
-            ("min_snr_db", -20.0, 60.0),
-            ("margin_llr", 0.0, 10.0),
-            ("look_share", 0.0, 0.9),
-            ("look_from_s", 0.5, 10.0),
-            ("max_looks", 1, 100),
-            ("expiry_s", 0.5, 60.0),
-        ):
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ValueError(f"{name} must be between {low:g} and {high:g}, not {value}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from voiceguard.types import (
     SpeechAudio,
     SpeechEnd,
 )
+from voiceguard.validation.ranges import Between, SettingsTable
 
 if TYPE_CHECKING:
     from voiceguard.protocols import VoiceActivityDetector
@@ -36,31 +37,17 @@ MAX_DROPOUT_FRAMES = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GateConfig:
+class GateConfig(SettingsTable):
     """When speech begins and ends, the [gate] table of voiceguard.toml."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
-
-    min_speech_s: float = 0.15
+    min_speech_s: Annotated[float, Between(FRAME_S, 1)] = 0.15
     """Speech frames before a segment opens, so that clicks and knocks don't."""
-    hangover_s: float = 0.5
+    hangover_s: Annotated[float, Between(0.1, 5)] = 0.5
     """A pause this long ends a segment."""
-    pre_roll_s: float = 0.2
+    pre_roll_s: Annotated[float, Between(0, 1)] = 0.2
     """Audio kept from before the first speech frame: soft beginnings of words."""
-    max_speech_s: float = 10.0
+    max_speech_s: Annotated[float, Between(2, 60)] = 10.0
     """Net speech after which a segment is cut: a television never pauses."""
-
-    def __post_init__(self) -> None:
-        limits = {
-            "min_speech_s": (FRAME_S, 1.0),
-            "hangover_s": (0.1, 5.0),
-            "pre_roll_s": (0.0, 1.0),
-            "max_speech_s": (2.0, 60.0),
-        }
-        for name, (low, high) in limits.items():
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ValueError(f"{name} must be between {low:g} and {high:g}, not {value:g}")
 
 
 class _Frame(NamedTuple):

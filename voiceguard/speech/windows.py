@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from voiceguard.types import (
     SpeechEnd,
     Window,
 )
+from voiceguard.validation.ranges import Between, SettingsTable, check_range, check_ranges
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,31 +43,21 @@ MIN_PROBE_SPEECH = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WindowConfig:
+class WindowConfig(SettingsTable):
     """How speech is cut for the encoder, the [windows] table of voiceguard.toml."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
     min_s: float = 0.8
     """Net speech before the first window: less says too little about a voice."""
-    max_s: float = 4.0
+    max_s: Annotated[float, Between(1, MAX_WINDOW_S)] = 4.0
     """Windows grow to this length, pauses included, and then slide."""
-    hop_s: float = 0.5
+    hop_s: Annotated[float, Between(0.1, 5)] = 0.5
     """Net speech between windows: work is in proportion to speech."""
-    probe_s: float = 2.0
+    probe_s: Annotated[float, Between(0.5, MAX_WINDOW_S, or_zero=True)] = 2.0
     """Length of the disjoint stretches compared to notice a change of speaker; 0: none."""
 
     def __post_init__(self) -> None:
-        limits = {
-            "max_s": (1.0, MAX_WINDOW_S),
-            "min_s": (0.3, self.max_s),
-            "hop_s": (0.1, 5.0),
-            "probe_s": (0.0 if self.probe_s == 0 else 0.5, MAX_WINDOW_S),
-        }
-        for name, (low, high) in limits.items():
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ValueError(f"{name} must be between {low:g} and {high:g}, not {value:g}")
+        check_ranges(self)
+        check_range("min_s", self.min_s, Between(0.3, self.max_s))
 
 
 class _Totals(NamedTuple):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from voiceguard.errors import ConfigError
 from voiceguard.speech.vad.energy import EnergyVad
+from voiceguard.validation.ranges import SettingsTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,10 +17,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VadConfig:
+class VadConfig(SettingsTable):
     """Which detector decides what is speech, the [vad] table of voiceguard.toml."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
     backend: Literal["energy", "silero"] = "energy"
     """``energy`` costs next to nothing and hears music, dogs and chainsaws as speech; ``silero``
