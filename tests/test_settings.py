@@ -106,7 +106,7 @@ def test_the_users_own_file_is_found(tmp_path: Path) -> None:
         ("[mqtt]\ndiscovery = 'x'\n", "mqtt.discovery: must be true or false (found 'x')"),
         ("gate = 3\n", "gate: must be a table (found 3)"),
         ("state_dir = 3\n", "state_dir: must be a text (found 3)"),
-        ("[windows]\nmin_s = 3.0\nmax_s = 2.0\n", "windows: min_s must be between 0.3 and 2.0, not"),
+        ("[windows]\nmin_s = 3.0\nmax_s = 2.0\n", "windows: min_s must be between 0.3 and 2.0"),
     ],
 )
 def test_a_value_of_the_wrong_kind_is_answered_in_our_words(
