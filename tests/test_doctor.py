@@ -12,7 +12,7 @@ import pytest
 
 from tests.services import free_port
 from voiceguard.audio.config import AudioConfig
-from voiceguard.audio.portaudio import DeviceDescription
+from voiceguard.audio.devices import DeviceDescription
 from voiceguard.doctor import (
     Check,
     Status,

@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from voiceguard.audio.portaudio import DeviceDescription, find_device, list_devices
+from voiceguard.audio.devices import DeviceDescription, find_device
+from voiceguard.audio.portaudio import list_devices
 from voiceguard.audio.sources import parse_sources
 from voiceguard.errors import VoiceguardError, install_command
 from voiceguard.mqtt.connection import check_broker

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from voiceguard.audio.config import AudioConfig
+from voiceguard.audio.devices import DeviceDescription
 from voiceguard.audio.microphone import Microphone, _Timeline
-from voiceguard.audio.portaudio import Capture, DeviceDescription
+from voiceguard.audio.portaudio import Capture
 
 DEVICE = DeviceDescription(
     index=0, name="m", host_api="ALSA", num_channels=1, default_rate_hz=48_000, is_default=True

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from voiceguard.audio.config import AudioConfig
-from voiceguard.audio.portaudio import Capture, DeviceDescription, DeviceGoneError, find_device
+from voiceguard.audio.devices import DeviceDescription, DeviceGoneError, find_device
+from voiceguard.audio.portaudio import Capture
 from voiceguard.errors import DeviceError
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import structlog
 
 from voiceguard.audio import portaudio
+from voiceguard.audio.devices import DeviceGoneError
 from voiceguard.audio.ring import RingCounts
 from voiceguard.errors import DeviceError
 from voiceguard.types import AudioChunk, SourceState, SourceStatus
@@ -238,7 +239,7 @@ class Microphone:
         self._timeline.end(capture)
 
     def _raise_unless_it_may_pass(self, error: DeviceError) -> None:
-        waits = self._config.wait_for_device and isinstance(error, portaudio.DeviceGoneError)
+        waits = self._config.wait_for_device and isinstance(error, DeviceGoneError)
         if self._num_opened == 0 and not waits:
             raise error
 

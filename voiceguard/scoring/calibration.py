@@ -89,7 +89,7 @@ class Calibration:
 
     def __post_init__(self) -> None:
         pairs = (*self.quality_range, self.slope_quality, self.offset_quality)
-        if any(len(pair) != 2 for pair in pairs) or len(self.quality_range) != 2:  # noqa: PLR2004
+        if any(len(pair) != 2 for pair in pairs) or len(self.quality_range) != 2:
             raise ValueError("quality terms come in pairs: log net speech seconds, SNR in dB")
         numbers = [self.slope, self.offset, self.llr_cap, *(x for pair in pairs for x in pair)]
         if not all(math.isfinite(number) for number in numbers):

@@ -47,7 +47,7 @@ def renormalised_mean(embeddings: NDArray[np.float32]) -> Embedding:
     Raises:
         ValueError: There is none, one is zero or not finite, or they cancel each other out.
     """
-    if embeddings.ndim != 2 or len(embeddings) == 0:  # noqa: PLR2004
+    if embeddings.ndim != 2 or len(embeddings) == 0:
         raise ValueError(f"expected embeddings (num_embeddings >= 1, dim), not {embeddings.shape}")
     mean = normalised(normalised(embeddings).mean(axis=0))
     if not np.isfinite(mean).all():

@@ -142,7 +142,7 @@ def leave_one_out(
     Raises:
         ValueError: Fewer than two templates, or one without a direction.
     """
-    if len(templates) < 2:  # noqa: PLR2004
+    if len(templates) < 2:
         raise ValueError("leaving one out needs at least two templates")
     embeddings = np.stack([template.embedding for template in templates])
     rest = np.stack(

@@ -98,11 +98,11 @@ class Cohort:
 
     def __post_init__(self) -> None:
         shape = self.embeddings.shape
-        if self.embeddings.ndim != 2 or shape[0] < MIN_COHORT_SPEAKERS:  # noqa: PLR2004
+        if self.embeddings.ndim != 2 or shape[0] < MIN_COHORT_SPEAKERS:
             raise ValueError(
                 f"a cohort is (num_speakers >= {MIN_COHORT_SPEAKERS}, dim), not {shape}"
             )
-        if not 2 <= self.top_k <= shape[0]:  # noqa: PLR2004
+        if not 2 <= self.top_k <= shape[0]:
             raise ValueError(f"top_k must be between 2 and {shape[0]}, not {self.top_k}")
         if sum(source.num_speakers for source in self.sources) not in (0, shape[0]):
             raise ValueError(f"the sources' speakers do not add up to {shape[0]}")

@@ -102,7 +102,7 @@ def fit_tail(llrs: NDArray[np.float64], *, condition: str, num_independent: int)
     Raises:
         ValueError: Too few, or not finite.
     """
-    if len(llrs) < 2 or not np.isfinite(llrs).all():  # noqa: PLR2004
+    if len(llrs) < 2 or not np.isfinite(llrs).all():
         raise ValueError(f"condition {condition!r} needs at least 2 finite LLRs, has {len(llrs)}")
     falling = np.sort(llrs)[::-1]
     num_over = min(len(falling) // 2, max(_MIN_EXCEEDANCES, math.ceil(_START_RATE * len(falling))))

@@ -109,7 +109,7 @@ def _sentence(fault: Mapping[str, Any]) -> str:
 
 def _shortened(value: object) -> str:
     text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."  # noqa: PLR2004 - a line of an error
+    return text if len(text) <= 80 else f"{text[:77]}..."  # a line of an error
 
 
 def _listed(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

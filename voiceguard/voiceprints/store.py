@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import structlog
 
-from voiceguard.errors import StoreKeyError, VoiceguardError, VoiceprintError
+from voiceguard.errors import VoiceguardError, VoiceprintError
 from voiceguard.paths import is_there, make_private_dir, voiceprints_dir
 from voiceguard.voiceprints import directory as files
 from voiceguard.voiceprints import format as file_format
-from voiceguard.voiceprints import kept_audio
+from voiceguard.voiceprints import kept_audio, wording
 from voiceguard.voiceprints.durable import replace_durably, sync_directory
 from voiceguard.voiceprints.key import StoreKey, create_key, key_location, load_key
 from voiceguard.voiceprints.names import check_speaker_name
@@ -75,7 +75,7 @@ class VoiceprintStore:
         self._state = state
         self._key_file = key_file
         self._environ = environ
-        self._encoder_name = encoder_name
+        self._encoders = wording.EncoderNames(encoder_name)
 
     @property
     def key_path(self) -> Path:
@@ -174,10 +174,7 @@ class VoiceprintStore:
             contents.append((self._audio_path(voiceprint.speaker), kept_audio.seal(audio, key)))
         with files.writing(self.directory):
             if not overwrite and is_there(path):
-                raise VoiceprintError(
-                    f"{voiceprint.speaker!r} is already enrolled",
-                    hint="--add takes another room or microphone in, --force starts anew",
-                )
+                raise wording.already_enrolled(voiceprint.speaker)
             self._write(voiceprint, contents)
 
     def replace(self, old: Voiceprint, new: Voiceprint) -> None:
@@ -193,10 +190,7 @@ class VoiceprintStore:
         with files.writing(self.directory):
             present = self.load(old.speaker)
             if (present.created_at, present.updated_at) != (old.created_at, old.updated_at):
-                raise VoiceprintError(
-                    f"the voiceprint of {old.speaker!r} was changed by somebody else meanwhile",
-                    hint="give the command again",
-                )
+                raise wording.changed_meanwhile(old.speaker)
             self._write(new, contents)
 
     def load_audio(self, voiceprint: Voiceprint) -> KeptAudio | None:
@@ -272,11 +266,7 @@ class VoiceprintStore:
         return files.read_file(path, kept_audio.MAX_FILE_BYTES, what)
 
     def _nobody(self, speaker: str) -> VoiceprintError:
-        known = ", ".join(self.names()) or "nobody"
-        return VoiceprintError(
-            f"there is no voiceprint of {speaker!r} in {self.directory}",
-            hint=f"enrolled: {known}; `voiceguard enroll NAME` adds somebody",
-        )
+        return wording.nobody(speaker, self.directory, self.names())
 
     def _path(self, speaker: str) -> Path:
         return self.directory / (check_speaker_name(speaker) + SUFFIX)
@@ -295,40 +285,17 @@ class VoiceprintStore:
 
     def of_another_encoder(self, voiceprint: Voiceprint, encoder_id: str) -> VoiceprintError:
         """What to say of a voiceprint that the encoder in use can't be compared with."""
-        speaker = voiceprint.speaker
-        anew = (
-            f"`voiceguard voiceprints migrate {speaker}` makes it anew from the audio that was kept"
-            if self.audio_bytes(speaker) is not None
-            else f"no audio was kept to make it anew from: `voiceguard enroll {speaker} --force`"
-        )
-        older = self._encoder_name(voiceprint.encoder_id)
-        back = (
-            f"`voiceguard models use {older}` goes back to the encoder that made it"
-            if older is not None
-            else "bring the encoder that made it, where you have it: `voiceguard models import` "
-            'and `use`, or model = "/path/old.safetensors" under [encoder] in voiceguard.toml'
-        )
-        return VoiceprintError(
-            f"the voiceprint of {speaker!r} was made by encoder "
-            f"{self.describe_encoder(voiceprint.encoder_id)}; the one in use is "
-            f"{self.describe_encoder(encoder_id)}, and the two can't be compared",
-            hint=f"{anew}; or {back}",
-        )
+        has_audio = self.audio_bytes(voiceprint.speaker) is not None
+        return self._encoders.of_another(voiceprint, encoder_id, has_audio=has_audio)
 
     def describe_encoder(self, encoder_id: str) -> str:
         """The id, and the name that it has here: ``fb1d7a9bfaf3d568 (ecapa-c256)``."""
-        name = self._encoder_name(encoder_id)
-        return encoder_id if name is None else f"{encoder_id} ({name})"
+        return self._encoders.describe(encoder_id)
 
     def _existing_key(self) -> StoreKey:
         path = self.key_path
         if not is_there(path):
-            raise StoreKeyError(
-                f"the key file {path} is missing, and the {len(self.names())} voiceprint(s) in "
-                f"{self.directory} can't be read without it",
-                hint="restore that file; or remove the voiceprints "
-                "(`voiceguard voiceprints remove NAME`) and enroll again",
-            )
+            raise wording.key_missing(path, self.directory, len(self.names()))
         return load_key(path, self._environ)
 
     def _key_for_saving(self) -> StoreKey:
@@ -352,11 +319,7 @@ class VoiceprintStore:
                 content = _read(self.directory / (name + SUFFIX), name)
                 key_ids.add(file_format.read_header(content, name).key_id)
         if key_ids and key.key_id not in key_ids:
-            raise StoreKeyError(
-                f"{key.source} is not the key that sealed the voiceprints in {self.directory}",
-                hint="restore the right key; or remove the voiceprints "
-                "(`voiceguard voiceprints remove NAME`) and enroll again",
-            )
+            raise wording.key_does_not_fit(key, self.directory)
 
 
 def _read(path: Path, speaker: str) -> bytes:

@@ -101,7 +101,7 @@ def _table(rates: Sequence[PredictedRate]) -> Table:
 
 def _caveat(rates: Sequence[PredictedRate], num_takes: int) -> str:
     caveats = [f"ranges that hold for {10 * RANGE_SHARE:.0f} of 10 speakers, in as little noise"]
-    if num_takes < 2:  # noqa: PLR2004
+    if num_takes < 2:
         caveats.append("from a single take they are wide: two more say more")
     if not any(rate.occasion == OTHER_OCCASION for rate in rates):
         caveats.append("same room and day only: the calibration knows no other days")

@@ -259,11 +259,11 @@ def _digest(path: Path) -> str:
 
 def _is_sha256(text: str | None) -> bool:
     """Large files' etags are their sha256; small ones' are git's own hash."""
-    return text is not None and len(text) == 64 and _is_hex(text)  # noqa: PLR2004
+    return text is not None and len(text) == 64 and _is_hex(text)
 
 
 def _is_commit(text: str) -> bool:
-    return len(text) == 40 and _is_hex(text)  # noqa: PLR2004
+    return len(text) == 40 and _is_hex(text)
 
 
 def _is_hex(text: str) -> bool:

@@ -144,7 +144,7 @@ def _features(found: Mapping[str, Tensor], num_mels: int) -> TaoRuijieMelConfig:
     """
     config = TaoRuijieMelConfig(num_mels=num_mels)
     if (filters := found.get("torchfbank.0.flipped_filter")) is not None:
-        if filters.numel() != 2 or float(filters.flatten()[1]) != 1.0:  # noqa: PLR2004 - two taps
+        if filters.numel() != 2 or float(filters.flatten()[1]) != 1.0:  # two taps
             raise ValueError("its pre-emphasis is not a filter of two taps")
         config = replace(config, preemphasis=round(-float(filters.flatten()[0]), 6))
     window = found.get("torchfbank.1.spectrogram.window")
@@ -153,7 +153,7 @@ def _features(found: Mapping[str, Tensor], num_mels: int) -> TaoRuijieMelConfig:
     bands = found.get("torchfbank.1.mel_scale.fb")
     if bands is not None:
         config = replace(config, fft_samples=2 * (bands.shape[0] - 1))
-    if not 2 <= config.window_samples <= config.fft_samples <= 2**12:  # noqa: PLR2004 - a pair of samples
+    if not 2 <= config.window_samples <= config.fft_samples <= 2**12:  # a pair of samples
         raise ValueError(f"its transform has {config.fft_samples} samples, not supported")
     ours = TaoRuijieMel(config)
     missing = config.fft_samples - config.window_samples

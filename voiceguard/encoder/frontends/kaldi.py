@@ -53,7 +53,7 @@ class KaldiFbankConfig(FrontEndConfig):
     """Whether each band's mean over the window is removed (cepstral mean subtraction)."""
 
     def __post_init__(self) -> None:
-        if not 4 <= self.num_bands <= 256:  # noqa: PLR2004 - said in the message
+        if not 4 <= self.num_bands <= 256:
             raise ValueError(f"num_bands must be between 4 and 256, not {self.num_bands}")
         if self.window not in {"povey", "hamming"}:
             raise ValueError(f"window must be 'povey' or 'hamming', not {self.window!r}")

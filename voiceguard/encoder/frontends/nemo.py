@@ -68,9 +68,9 @@ class NemoMelConfig(FrontEndConfig):
     def __post_init__(self) -> None:
         if self.window not in WINDOWS:
             raise ValueError(f"window must be one of {', '.join(WINDOWS)}, not {self.window!r}")
-        if not 1 <= self.num_bands <= 512:  # noqa: PLR2004 - said in the message
+        if not 1 <= self.num_bands <= 512:
             raise ValueError(f"num_bands must be between 1 and 512, not {self.num_bands}")
-        if not 2 <= self.window_samples <= self.fft_samples <= 8192:  # noqa: PLR2004 - likewise
+        if not 2 <= self.window_samples <= self.fft_samples <= 8192:
             raise ValueError(
                 "window_samples and fft_samples must be between 2 and 8192, the window not longer "
                 f"than the transform, not {self.window_samples} and {self.fft_samples}"

@@ -70,7 +70,7 @@ class CamPlusPlusConfig:
                 f"block_layers and transition_channels must be of {len(DILATIONS)} blocks, not "
                 f"{len(self.block_layers)} and {len(self.transition_channels)}"
             )
-        if not 1 <= len(self.head_layers) <= 4:  # noqa: PLR2004 - said in the message
+        if not 1 <= len(self.head_layers) <= 4:
             raise ValueError(f"head_layers must be of 1 to 4 stages, not {len(self.head_layers)}")
         if self.num_bands % self.band_stride:
             raise ValueError(
@@ -139,7 +139,7 @@ class Extent:
         """``(batch, channels, frames)`` or ``(batch, channels, bands, frames)``, padding zero."""
         if self.mask is None:
             return x
-        return x * (self.mask if x.dim() == 3 else self.mask.unsqueeze(1))  # noqa: PLR2004 - as above
+        return x * (self.mask if x.dim() == 3 else self.mask.unsqueeze(1))
 
     def per_segment(self, num_segments: int) -> Tensor:
         """``(batch, 1, num_segments)``: how many frames each holds, at least one."""

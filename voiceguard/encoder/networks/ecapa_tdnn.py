@@ -52,7 +52,8 @@ class EcapaTdnnConfig:
 
     def __post_init__(self) -> None:
         num_layers = len(self.channels)
-        if num_layers < 3 or {len(self.kernel_sizes), len(self.dilations)} != {num_layers}:  # noqa: PLR2004 - input, blocks, aggregation
+        # input, blocks, aggregation
+        if num_layers < 3 or {len(self.kernel_sizes), len(self.dilations)} != {num_layers}:
             raise ValueError(
                 "channels, kernel_sizes and dilations must have one entry per layer, at least 3, "
                 f"not {num_layers}, {len(self.kernel_sizes)} and {len(self.dilations)}"

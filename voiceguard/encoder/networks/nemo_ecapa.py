@@ -52,7 +52,7 @@ class NemoEcapaConfig:
 
     def __post_init__(self) -> None:
         lengths = {len(self.channels), len(self.kernel_sizes), len(self.dilations)}
-        if len(lengths) != 1 or min(lengths) < 3:  # noqa: PLR2004 - input, block, aggregation
+        if len(lengths) != 1 or min(lengths) < 3:  # input, block, aggregation
             raise ValueError(
                 "channels, kernel_sizes and dilations must have one entry per layer, at least 3, "
                 f"not {len(self.channels)}, {len(self.kernel_sizes)} and {len(self.dilations)}"

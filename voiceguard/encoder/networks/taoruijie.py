@@ -44,7 +44,7 @@ class TaoRuijieConfig:
         for name, value in asdict(self).items():
             if not isinstance(value, int) or not 1 <= value <= 2**14:
                 raise ValueError(f"{name} must be between 1 and {2**14}, not {value!r}")
-        if self.res2net_scale < 2 or self.channels % self.res2net_scale:  # noqa: PLR2004 - two groups
+        if self.res2net_scale < 2 or self.channels % self.res2net_scale:  # two groups
             raise ValueError(
                 f"channels, {self.channels}, must be a multiple of res2net_scale, "
                 f"{self.res2net_scale}, and that at least 2"

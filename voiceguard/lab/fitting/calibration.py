@@ -67,7 +67,7 @@ def cross_fit(trials: Trials, *, p_target: float = P_TARGET, prior: Prior | None
         ValueError: There is one fold only, a speaker is in two, or too few trials are outside one.
     """
     folds = np.unique(trials.fold)
-    if len(folds) < 2:  # noqa: PLR2004
+    if len(folds) < 2:
         raise ValueError("cross-fitting needs trials in at least two folds")
     members = set(
         zip(

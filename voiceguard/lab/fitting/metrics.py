@@ -208,7 +208,7 @@ def bootstrap_by_speaker(
         ValueError: There are fewer than two speakers with target trials.
     """
     speakers = trials.speakers
-    if len(np.unique(trials.enrolled[trials.is_target])) < 2:  # noqa: PLR2004
+    if len(np.unique(trials.enrolled[trials.is_target])) < 2:
         raise ValueError("bootstrapping needs at least two speakers with target trials")
     enrolled = np.searchsorted(speakers, trials.enrolled)
     tested = np.searchsorted(speakers, trials.tested)

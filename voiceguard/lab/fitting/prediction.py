@@ -79,7 +79,7 @@ def _template_loss(known: Sequence[Observed]) -> float:
     gains = [
         (np.mean(s.take_scores) - s.pair_score) / (1 - 1 / (len(s.take_scores) - 1))
         for s in known
-        if len(s.take_scores) > 2  # noqa: PLR2004  # of two takes each, the mean of others is one
+        if len(s.take_scores) > 2  # of two takes each, the mean of others is one
     ]
     return max(0.0, float(np.mean(gains))) if gains else 0.0
 

@@ -146,7 +146,7 @@ def trial_weights(trials: Trials) -> NDArray[np.float64]:
 def _check(trials: Trials, p_target: float) -> None:
     if not 0 < p_target < 1:
         raise ValueError(f"p_target must be between 0 and 1, not {p_target}")
-    if min(len(trials.target), len(trials.nontarget)) < 2:  # noqa: PLR2004
+    if min(len(trials.target), len(trials.nontarget)) < 2:
         raise ValueError("fitting needs at least two target and two non-target trials")
     if not np.isfinite(trials.score).all():
         raise ValueError("a score is not finite")
@@ -233,7 +233,7 @@ def _newton(
         size = 1.0
         while loss(terms - size * step) > loss(terms) - 1e-4 * size * (gradient @ step):
             size /= 2
-            if size < 1e-10:  # noqa: PLR2004
+            if size < 1e-10:
                 return terms  # rounding is all that is left to win
         terms = terms - size * step
     raise ArithmeticError("logistic regression did not converge")  # pragma: no cover

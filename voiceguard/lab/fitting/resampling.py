@@ -117,6 +117,6 @@ def _step_starts(score: NDArray[np.float64], is_target: NDArray[np.bool_]) -> ND
     sizes = np.diff(np.append(new_score, len(score)))
     # 0: non-targets only, 1: targets only, 2: both, which never joins its neighbour.
     kind = np.where(targets == 0, 0, np.where(targets == sizes, 1, 2))
-    is_start = np.append(True, (np.diff(kind) != 0) | (kind[1:] == 2))  # noqa: PLR2004
+    is_start = np.append(True, (np.diff(kind) != 0) | (kind[1:] == 2))
     starts: NDArray[np.int64] = new_score[is_start]
     return starts

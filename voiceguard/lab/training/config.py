@@ -66,7 +66,7 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         low, high = self.crop_s
-        if not 0.3 <= low <= high <= 20:  # noqa: PLR2004 - said in the message
+        if not 0.3 <= low <= high <= 20:
             raise ConfigError(f"crop_s must rise and lie between 0.3 and 20, not {self.crop_s}")
         for name in ("num_steps", "num_voices", "sub_centers", "batch_s", "channels"):
             if getattr(self, name) < 1:

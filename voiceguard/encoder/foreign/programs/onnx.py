@@ -131,7 +131,7 @@ def _undescribed(graph: Graph) -> tuple[Family | None, Sidecar, str]:
             f"{graph.path} is sherpa-onnx's export of an NVIDIA NeMo model",
             hint="Import the .nemo file that it was made from: its front end is inside.",
         )
-    if graph.rank != 3 or graph.input_shape[2] != NUM_BANDS:  # noqa: PLR2004 - batch, time, bands
+    if graph.rank != 3 or graph.input_shape[2] != NUM_BANDS:  # batch, time, bands
         raise EncoderError(
             f"{graph.path} has no sidecar, and its input {graph.input} "
             f"{graph.shown(graph.input_shape)} is not (batch, time, {NUM_BANDS}), the only one "

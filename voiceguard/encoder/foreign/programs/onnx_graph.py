@@ -168,7 +168,7 @@ def read_graph(
     given = _choose(path, "input", session.get_inputs(), input_name, ())
     wanted = _choose(path, "output", session.get_outputs(), output_name, _OUTPUT_NAMES)
     output_shape = _shape(path, "output", wanted)
-    if len(output_shape) != 2:  # noqa: PLR2004 - said in the message
+    if len(output_shape) != 2:
         raise EncoderError(
             f"{path}: its output {wanted.name} {Graph.shown(output_shape)} is not "
             "(batch, dimensions)",

@@ -146,7 +146,7 @@ def _agreements(experiment: Experiment) -> NDArray[np.float64]:
     found = []
     for enrolled in experiment.enrolled:
         takes = np.stack([each.embedding for each in enrolled.voiceprint.templates])
-        if len(takes) > 2:  # noqa: PLR2004  # as in an enrollment, where two more have been said
+        if len(takes) > 2:  # as in an enrollment, where two more have been said
             alike = takes @ takes.T
             found += [float(np.median(np.delete(row, i))) for i, row in enumerate(alike)]
     return np.array(found)

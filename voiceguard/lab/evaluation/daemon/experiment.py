@@ -164,7 +164,7 @@ def run_experiment(
             rest = [u for u in session if not found or u.recording.path not in found[1]]
             if rest:
                 tests += _tests(kit, rest, plan, change_cosine)
-    if len(enrolled) < 2:  # noqa: PLR2004
+    if len(enrolled) < 2:
         raise UsageError(
             f"{len(enrolled)} speakers could be enrolled, where 2 are needed",
             hint=f"each needs a session of more than {plan.num_enroll} utterances that are long "

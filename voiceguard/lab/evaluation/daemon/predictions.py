@@ -125,7 +125,7 @@ _LENGTH_OF = {f"{length_s:g} s": length_s for length_s in PREDICTED_LENGTHS_S}
 def take_scores(enrolled: Enrolled, cohort: Cohort | None) -> tuple[float, ...]:
     """Each take against the mean of the others; empty with one."""
     templates = enrolled.voiceprint.templates
-    if len(templates) < 2:  # noqa: PLR2004
+    if len(templates) < 2:
         return ()
     return tuple(score.normalised for score in leave_one_out(templates, cohort, None))
 

@@ -171,7 +171,7 @@ def embed_corpus(
                     for piece in pieces_of(rest, plan)
                     for heard in heard_pieces(kit, who, piece, plan, with_snr=with_snr)
                 )
-    if len(collector.enrollees) < 2:  # noqa: PLR2004
+    if len(collector.enrollees) < 2:
         raise UsageError(
             f"{len(collector.enrollees)} speakers could be enrolled, where 2 are needed",
             hint=f"each needs a session of more than {plan.num_enroll} utterances, or enroll from "

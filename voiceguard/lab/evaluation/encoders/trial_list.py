@@ -89,7 +89,7 @@ def read_trial_list(path: Path, root: Path) -> TrialList:
             f"{', ...' if len(unknown) > _NAMED_FILES else ''}",
             hint="its paths are relative to the folder that is evaluated",
         )
-    if len({trial.is_target for trial in trials}) < 2:  # noqa: PLR2004
+    if len({trial.is_target for trial in trials}) < 2:
         raise UsageError(
             f"trial list {path} has {len(trials)} trials and not both kinds: error rates need "
             "lines that begin with 1 and lines that begin with 0"

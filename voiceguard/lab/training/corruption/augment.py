@@ -218,7 +218,7 @@ class Augmenter:
         return torch.from_numpy(weights).to(self._device) * loudness.T @ voices
 
     def _band_limited(self, crops: Tensor, rng: np.random.Generator) -> Tensor:
-        is_telephone = rng.random(len(crops)) < 0.5  # noqa: PLR2004 - half and half
+        is_telephone = rng.random(len(crops)) < 0.5  # half and half
         high_hz = rng.uniform(*self._config.low_pass_hz, size=len(crops))
         low, high = TELEPHONE_BAND_HZ
         edges_hz = np.stack((low * is_telephone, np.where(is_telephone, high, high_hz)))

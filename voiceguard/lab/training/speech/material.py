@@ -187,7 +187,7 @@ class _Reader:
 
 def _shown(skips: Sequence[Skip]) -> str:
     shown = "; ".join(f"{skip.path} ({skip.reason})" for skip in skips[:3])
-    return shown + (f"; and {len(skips) - 3} more" if len(skips) > 3 else "")  # noqa: PLR2004
+    return shown + (f"; and {len(skips) - 3} more" if len(skips) > 3 else "")
 
 
 def _checked(recording: Recording, seen: dict[str, Recording], skips: list[Skip]) -> Samples | None:
