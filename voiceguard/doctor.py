@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import os
 import platform
 import shutil
@@ -24,6 +23,7 @@ from voiceguard.audio.devices import DeviceDescription, find_device
 from voiceguard.audio.portaudio import list_devices
 from voiceguard.audio.sources import parse_sources
 from voiceguard.errors import VoiceguardError, install_command
+from voiceguard.mqtt import embedded
 from voiceguard.mqtt.connection import check_broker
 from voiceguard.paths import PRIVATE_DIR_MODE, history_file, state_dir
 from voiceguard.settings import Settings, find_config_file, load_settings
@@ -265,7 +265,7 @@ def check_broker_reachable(settings: Settings) -> Check:
     if broker == "none":
         return Check("broker", Status.OK, "none: decisions are not published")
     if broker == "embedded":
-        if importlib.util.find_spec("amqtt") is None:
+        if not embedded.is_installed():
             return Check(
                 "broker",
                 Status.FAIL,

@@ -26,6 +26,10 @@ from voiceguard.errors import StateError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+COMMENTED_CONFIG = Path(__file__).parent / "service" / "defaults" / "voiceguard.toml"
+"""Every setting with its default, to be copied; config/voiceguard.toml by a link, so that it is in
+every installation. Beside it, in ``service/units``, are the systemd units."""
+
 PRIVATE_DIR_MODE = 0o700
 PRIVATE_FILE_MODE = 0o600
 

@@ -29,6 +29,7 @@ from voiceguard.encoder.config import EncoderConfig
 from voiceguard.errors import ConfigError
 from voiceguard.logs import LogConfig
 from voiceguard.mqtt.config import MqttConfig
+from voiceguard.paths import COMMENTED_CONFIG
 from voiceguard.scoring.policy import PolicyConfig
 from voiceguard.speech.gate import GateConfig
 from voiceguard.speech.vad import VadConfig
@@ -115,7 +116,7 @@ def find_config_file(explicit: Path | None = None) -> Path | None:
         if not _is_file(named):
             raise ConfigError(
                 f"configuration file {named} is not there",
-                hint="name an existing file with --config, or copy config/voiceguard.toml",
+                hint=f"name an existing file with --config, or copy {COMMENTED_CONFIG}",
             )
         return named
     candidates = (

@@ -14,8 +14,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from voiceguard.cli.options import JsonOption
-from voiceguard.cli.output import print_json, stdout, styled_outcome
-from voiceguard.errors import ExitCode
+from voiceguard.cli.output import print_json, stderr, stdout, styled_outcome
+from voiceguard.errors import ExitCode, install_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -38,8 +38,16 @@ def demo(
     """
     from voiceguard.demo.scene import load_scene
     from voiceguard.logs import LogConfig, configure_logging
+    from voiceguard.mqtt import embedded
 
     configure_logging(LogConfig(level="error"))
+    if not embedded.is_installed():
+        stderr.print(
+            "MQTT is left out, decisions come from the process itself; to have it, run: "
+            + install_command("amqtt"),
+            markup=False,
+            soft_wrap=True,  # to be copied in one piece
+        )
     scene = load_scene()
     show = _show_json if json_lines else _show_table
     summary = show(scene, is_paced=not fast)
@@ -48,11 +56,12 @@ def demo(
 
 def _show_table(scene: Scene, *, is_paced: bool) -> Summary:
     from voiceguard.demo.household import summarise
+    from voiceguard.mqtt import embedded
 
     stdout.print(
         f"Enrolling the synthetic voice [bold]{scene.display_name}[/] and starting the daemon; "
-        f"then {scene.duration_s:.0f} s of scene{' in real time' if is_paced else ''}. The "
-        "decisions come over MQTT.\n"
+        f"then {scene.duration_s:.0f} s of scene{' in real time' if is_paced else ''}."
+        f"{' The decisions come over MQTT.' if embedded.is_installed() else ''}\n"
     )
     heard: list[Heard] = []
     with Live(decision_table(scene, heard), console=stdout, auto_refresh=False) as live:
@@ -160,7 +169,7 @@ def conclusion(scene: Scene, summary: Summary) -> str:
     if summary.latency_ms is not None:
         median_ms, max_ms = summary.latency_ms
         figures = f"median {median_ms:.0f} ms, at most {max_ms:.0f} ms"
-        lines.append(f"From the last sample needed to the decision received by MQTT: {figures}.")
+        lines.append(f"From the last sample needed to the decision received: {figures}.")
     if summary.is_success:
         lines.append("[bold green]It has worked.[/] Next: `voiceguard enroll YOUR-NAME`.")
     elif summary.false_accepts:

@@ -3,17 +3,18 @@
 ``voiceguard demo`` shows it. The scene (:mod:`voiceguard.demo.scene`) is listened to in real
 time, by the daemon as it ships, with the policy as it ships. What comes back is received over
 MQTT by a client that shares nothing with the daemon but the broker, and is compared with what was
-said. Runs on the event loop; the daemon inside brings its own threads.
+said; where no broker can be embedded, the daemon hands it over inside the process. Runs on the
+event loop; the daemon inside brings its own threads.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import statistics
 import time
 import wave
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -23,9 +24,11 @@ import numpy as np
 
 from voiceguard.audio.files import load_audio
 from voiceguard.audio.sources import AudioConfig
+from voiceguard.decisions.sinks import CallbackSink
+from voiceguard.decisions.wire import decision_payload
 from voiceguard.enrollment import enroll_recordings
+from voiceguard.mqtt import embedded
 from voiceguard.mqtt.config import MqttConfig
-from voiceguard.mqtt.embedded import embedded_broker
 from voiceguard.service.daemon import Daemon
 from voiceguard.service.kit import assemble, open_store
 from voiceguard.settings import Settings
@@ -33,11 +36,12 @@ from voiceguard.speech.vad import make_vad
 from voiceguard.types import SAMPLE_RATE_HZ, Outcome, Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from pathlib import Path
 
     from voiceguard.demo.scene import Said, Scene
-    from voiceguard.types import Samples
+    from voiceguard.protocols import DecisionSink
+    from voiceguard.types import Decision, Samples
 
 MATCH_TOLERANCE_S = 0.7
 """A decision's start and end may lie so far outside of what was said (pre-roll, hangover)."""
@@ -163,25 +167,22 @@ async def run_demo(
     """
     recording = folder / "scene.wav"
     write_wav(recording, scene.samples)
-    async with embedded_broker(_free_port()) as address:
-        audio = AudioConfig(sources=(f"scene=file:{recording}",), paced=is_paced)
-        settings = demo_settings(folder / "state", audio, str(address))
+    audio = AudioConfig(sources=(f"scene=file:{recording}",), paced=is_paced)
+
+    async def listen(broker: str, *sinks: DecisionSink) -> bool:
+        settings = demo_settings(folder / "state", audio, broker)
         await asyncio.to_thread(_enroll, scene, settings)
-        async with aiomqtt.Client(
-            address.host, address.port, protocol=aiomqtt.ProtocolVersion.V311
-        ) as consumer:
-            topics = settings.mqtt.topics
-            for topic in (topics.decision, topics.provisional):
-                await consumer.subscribe(topic, qos=1)
-            listening = asyncio.create_task(_consume(consumer, on_heard), name="demo-consumer")
-            began_s = time.monotonic()
-            try:
-                await Daemon(settings).run()
-                await asyncio.sleep(LAST_MESSAGE_S)
-            finally:
-                listening.cancel()
-                await asyncio.wait({listening})
-            return not is_paced or time.monotonic() - began_s >= scene.duration_s
+        began_s = time.monotonic()
+        await Daemon(settings, sinks=sinks).run()
+        return not is_paced or time.monotonic() - began_s >= scene.duration_s
+
+    def hand_over(decision: Decision) -> None:
+        on_heard(Heard(decision_payload(decision), datetime.now(UTC)))
+
+    if not embedded.is_installed():
+        return await listen("none", CallbackSink(hand_over))
+    async with _consumer(on_heard) as broker:
+        return await listen(broker)
 
 
 def _enroll(scene: Scene, settings: Settings) -> None:
@@ -201,6 +202,30 @@ def _enroll(scene: Scene, settings: Settings) -> None:
     open_store(settings).save(voiceprint)
 
 
+@asynccontextmanager
+async def _consumer(on_heard: Callable[[Heard], None]) -> AsyncIterator[str]:
+    """A broker, whose address it yields, and somebody who listens to it.
+
+    On any free port but MQTT's own: somebody's home may look for its broker there.
+    """
+    async with (
+        embedded.embedded_broker(0) as address,
+        aiomqtt.Client(
+            address.host, address.port, protocol=aiomqtt.ProtocolVersion.V311
+        ) as consumer,
+    ):
+        topics = _mqtt(str(address)).topics
+        for topic in (topics.decision, topics.provisional):
+            await consumer.subscribe(topic, qos=1)
+        listening = asyncio.create_task(_consume(consumer, on_heard), name="demo-consumer")
+        try:
+            yield str(address)
+            await asyncio.sleep(LAST_MESSAGE_S)
+        finally:
+            listening.cancel()
+            await asyncio.wait({listening})
+
+
 async def _consume(client: aiomqtt.Client, on_heard: Callable[[Heard], None]) -> None:
     async for message in client.messages:
         received_at = datetime.now(UTC)
@@ -208,12 +233,8 @@ async def _consume(client: aiomqtt.Client, on_heard: Callable[[Heard], None]) ->
         on_heard(Heard(json.loads(message.payload), received_at))
 
 
-def _free_port() -> int:
-    """Not MQTT's own: somebody's home may look for its broker there."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def _mqtt(broker: str) -> MqttConfig:
+    return MqttConfig(broker=broker, protocol="3.1.1", node_id="demo")
 
 
 def demo_settings(state: Path, audio: AudioConfig, broker: str) -> Settings:
@@ -228,7 +249,7 @@ def demo_settings(state: Path, audio: AudioConfig, broker: str) -> Settings:
             "state_dir": str(state),
             "key_file": str(state / "demo.key"),
             "audio": audio,
-            "mqtt": MqttConfig(broker=broker, protocol="3.1.1", node_id="demo"),
+            "mqtt": _mqtt(broker),
         }
     )
 

@@ -7,6 +7,7 @@ nothing is stored: never for a home that relies on it. Needs amqtt, the extra ``
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import logging
 import socket
 from contextlib import asynccontextmanager
@@ -28,6 +29,11 @@ _STOP_WITHIN_S = 1.0
 # amqtt reports every connection at INFO and every rude client at WARNING; its own failures that
 # matter reach us as exceptions.
 _CHATTY = ("amqtt", "transitions")
+
+
+def is_installed() -> bool:
+    """Whether the package that this needs is there; imports nothing."""
+    return importlib.util.find_spec("amqtt") is not None
 
 
 @asynccontextmanager
