@@ -10,15 +10,17 @@ BIN := $(VENV)/bin
 SERVICES := pulseaudio pulseaudio-utils libportaudio2 libasound2-plugins mosquitto flite sox systemd
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check services demo-audio clean
+.PHONY: help demo test test-packages packages check services demo-audio clean
 
 help:
-	@echo 'make demo        enroll a synthetic voice, listen to a scene, see the decisions (1 minute)'
-	@echo 'make test        the whole test suite'
-	@echo 'make check       ruff, mypy, import-linter'
-	@echo 'make services    as root: installs by apt-get what the tests need of the system'
-	@echo 'make demo-audio  speaks the recordings of the demo anew (needs flite)'
-	@echo 'make clean       removes the virtual environment and every build output'
+	@echo 'make demo          enroll a synthetic voice, listen to a scene, see the decisions (1 minute)'
+	@echo 'make test          the test suite but for the next one'
+	@echo 'make test-packages builds wheel and sdist, and runs the wheel alone'
+	@echo 'make packages      wheel and source distribution, into dist/'
+	@echo 'make check         ruff, mypy, import-linter'
+	@echo 'make services      as root: installs by apt-get what the tests need of the system'
+	@echo 'make demo-audio    speaks the recordings of the demo anew (needs flite)'
+	@echo 'make clean         removes the virtual environment and every build output'
 	@echo
 	@echo 'The first of them makes $(VENV) with $(PYTHON); another Python: make PYTHON=... demo'
 
@@ -28,7 +30,13 @@ demo: $(VENV)/.installed-demo
 test: $(VENV)/.installed-test
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    $(MAKE) --no-print-directory services; fi
-	$(BIN)/pytest $(PYTEST_ARGS)
+	$(BIN)/pytest $(PYTEST_ARGS) --ignore=tests/packages
+
+test-packages: $(VENV)/.installed-test
+	$(BIN)/pytest tests/packages
+
+packages: $(VENV)/.installed-test
+	$(BIN)/python -m build --no-isolation
 
 check: $(VENV)/.installed-test
 	$(BIN)/ruff check .

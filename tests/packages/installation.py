@@ -1,0 +1,101 @@
+"""The packages built from this checkout, and a virtual environment that holds only the wheel.
+
+Third-party packages are not installed again (torch alone takes minutes): those that the wheel asks
+for, and theirs, are links to the ones beside this Python. Whatever else is installed here, extras
+and tools of the tests, is out of reach.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from packaging.requirements import Requirement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def build(folder: Path) -> tuple[Path, Path]:
+    """Builds the source distribution from what git would commit, and the wheel from that.
+
+    Returns:
+        The source distribution and the wheel.
+    """
+    checkout, packages = folder / "checkout", folder / "packages"
+    for name in _files_of_the_checkout():
+        target = checkout / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(REPOSITORY / name, target, follow_symlinks=False)
+    command = [sys.executable, "-m", "build", "--no-isolation", f"--outdir={packages}"]
+    run([*command, str(checkout)], home=folder)
+    (source,), (wheel,) = packages.glob("*.tar.gz"), packages.glob("*.whl")
+    return source, wheel
+
+
+def _files_of_the_checkout() -> list[str]:
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=True).stdout
+    names = listed.decode().split("\0")
+    return [name for name in names if name and os.path.lexists(REPOSITORY / name)]
+
+
+def install(wheel: Path, folder: Path) -> Path:
+    """Makes a virtual environment with the wheel and what it asks for.
+
+    Returns:
+        Its directory of programs.
+    """
+    venv.create(folder / "venv", with_pip=False, symlinks=True)
+    programs = folder / "venv" / "bin"
+    pip = [sys.executable, "-m", "pip", f"--python={programs / 'python'}", "install", "--quiet"]
+    run([*pip, "--no-index", "--no-deps", "--disable-pip-version-check", str(wheel)], home=folder)
+    (site_packages,) = (folder / "venv").glob("lib/python3*/site-packages")
+    linked = folder / "third-party"
+    linked.mkdir()
+    (requiring,) = metadata.distributions(path=[str(site_packages)])
+    for path in _third_party(requiring):
+        if not (linked / path.name).exists():
+            (linked / path.name).symlink_to(path)
+    (site_packages / "third-party.pth").write_text(f"{linked}\n")
+    return programs
+
+
+def _third_party(requiring: metadata.Distribution) -> Iterator[Path]:
+    """The files and folders of what it asks for, directly and by others."""
+    seen: set[tuple[str, str]] = set()
+    waiting = [(requiring, "")]
+    while waiting:
+        asking, extra = waiting.pop()
+        for requirement in map(Requirement, asking.requires or ()):
+            if requirement.marker and not requirement.marker.evaluate({"extra": extra}):
+                continue
+            wanted = {(requirement.name, each) for each in ("", *requirement.extras)} - seen
+            seen |= wanted
+            distribution = metadata.distribution(requirement.name)
+            waiting += [(distribution, each) for _, each in wanted]
+            for name in {file.parts[0] for file in distribution.files or ()} - {".."}:
+                yield Path(str(distribution.locate_file(name)))
+
+
+def run(command: list[str], *, home: Path, is_ok: bool = True) -> subprocess.CompletedProcess[str]:
+    """Runs a command away from the checkout, with nothing of this process's Python around it."""
+    done = subprocess.run(
+        command,
+        cwd=home,
+        env={"PATH": os.environ["PATH"], "HOME": str(home), "COLUMNS": "80"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert not is_ok or done.returncode == 0, f"{command}:\n{done.stdout}{done.stderr}"
+    return done

@@ -1,0 +1,117 @@
+"""The wheel, alone in a fresh virtual environment, does what the checkout does."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import tarfile
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from tests.packages.installation import REPOSITORY, build, install, run
+from voiceguard.demo.scene import FOLDER
+from voiceguard.errors import DISTRIBUTION, ExitCode
+from voiceguard.types import VERSION
+
+if TYPE_CHECKING:
+    import subprocess
+
+SHIPPED = {
+    "service/units/voiceguard.service": "systemd/voiceguard.service",
+    "service/units/voiceguard-user.service": "systemd/voiceguard-user.service",
+    "service/defaults/voiceguard.toml": "config/voiceguard.toml",
+}
+"""Where it is in the package, and where in the repository."""
+
+
+class Installed(NamedTuple):
+    source: Path
+    wheel: Path
+    programs: Path
+    home: Path
+
+    def voiceguard(self, *words: str, is_ok: bool = True) -> subprocess.CompletedProcess[str]:
+        return run([str(self.programs / "voiceguard"), *words], home=self.home, is_ok=is_ok)
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    folder = tmp_path_factory.mktemp("a home")  # the blank is meant
+    source, wheel = build(folder)
+    return Installed(source, wheel, install(wheel, folder), folder)
+
+
+def test_the_packages_have_the_distributions_name(installed: Installed) -> None:
+    stem = f"{DISTRIBUTION.replace('-', '_')}-{VERSION}"
+    assert installed.wheel.name == f"{stem}-py3-none-any.whl"
+    assert installed.source.name == f"{stem}.tar.gz"
+    assert installed.voiceguard("--version").stdout == f"voiceguard {VERSION}\n"
+
+
+def test_the_wheel_carries_units_and_commented_configuration(installed: Installed) -> None:
+    with zipfile.ZipFile(installed.wheel) as wheel:
+        for name, original in SHIPPED.items():
+            assert wheel.read(f"voiceguard/{name}") == (REPOSITORY / original).read_bytes()
+
+
+def test_code_finds_them_where_they_are_installed(installed: Installed) -> None:
+    code = (
+        "import sys; from importlib.resources import files;"
+        "sys.exit(sum(not files('voiceguard').joinpath(name).is_file() for name in sys.argv[1:]))"
+    )
+    run([str(installed.programs / "python"), "-c", code, *SHIPPED], home=installed.home)
+
+
+def test_the_source_distribution_holds_no_link(installed: Installed) -> None:
+    """Or whoever unpacks it without the link's target builds a wheel that lacks a file."""
+    with tarfile.open(installed.source) as archive:
+        assert [each.name for each in archive if not (each.isfile() or each.isdir())] == []
+
+
+def test_a_missing_configuration_is_answered_with_the_one_to_copy(installed: Installed) -> None:
+    done = installed.voiceguard("run", "--config", "none.toml", is_ok=False)
+    assert done.returncode == ExitCode.USAGE
+    named = next(installed.home.rglob("site-packages/voiceguard/service/defaults/voiceguard.toml"))
+    assert str(named) in done.stderr
+
+
+def test_nothing_of_the_checkout_or_of_the_extras_is_in_reach(installed: Installed) -> None:
+    code = (
+        "import importlib.util as u, voiceguard; print(voiceguard.__file__);"
+        "print([n for n in ('amqtt', 'silero_vad', 'onnx', 'pytest', 'psutil') if u.find_spec(n)])"
+    )
+    done = run([str(installed.programs / "python"), "-c", code], home=installed.home)
+    where, found = done.stdout.splitlines()
+    assert Path(where).is_relative_to(installed.home)
+    assert found == "[]"
+
+
+def test_it_enrolls_and_recognises(installed: Installed) -> None:
+    takes = map(str, sorted(FOLDER.glob("enroll-*.opus")))
+    installed.voiceguard("enroll", "robin", "--yes", "--from", *takes)
+    heard = FOLDER / "scene-4-slt.opus"
+
+    words = ("run", "--broker", "none", "--source", f"file:{heard}", "--fast", "--json")
+    last = installed.voiceguard(*words).stdout.splitlines()[-1]
+
+    decision = json.loads(last)
+    assert (decision["outcome"], decision["speaker"]) == ("accepted", "robin")
+
+
+def test_the_demo_does_without_a_broker_and_says_so_first(installed: Installed) -> None:
+    done = installed.voiceguard("demo", "--fast", "--json")
+
+    *_, summary = map(json.loads, done.stdout.splitlines())
+    assert summary["is_success"]
+    assert summary["num_accepted"] >= 2
+    first, *others = done.stderr.splitlines()
+    assert others == []
+    said, _, command = first.partition("to have it, run: ")
+    assert said.startswith("MQTT is left out")
+    python, *arguments = shlex.split(command)
+    assert Path(python).parent == installed.programs
+    assert arguments[:-1] == ["-m", "pip", "install"]
+    assert arguments[-1].startswith("amqtt>=")
