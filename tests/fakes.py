@@ -23,6 +23,7 @@ from voiceguard.types import (
     Samples,
     SegmentEnd,
     SourceState,
+    SourceStatistics,
     SourceStatus,
     SpeakerScore,
     Template,
@@ -54,14 +55,6 @@ class FakeClock:
         return self.slept_s
 
 
-@dataclass(frozen=True)
-class FakeStatistics:
-    samples_captured: int = 0
-    samples_delivered: int = 0
-    samples_lost: int = 0
-    samples_buffered: int = 0
-
-
 @dataclass
 class FakeSource:
     """Plays a list of events, then ends; with ``hold`` it waits for ``close`` instead.
@@ -74,6 +67,7 @@ class FakeSource:
     is_live: bool = False
     hold: bool = False
     closed: asyncio.Event = field(default_factory=asyncio.Event)
+    counts: SourceStatistics = field(default_factory=SourceStatistics)
 
     async def events(self) -> AsyncIterator[AudioChunk | SourceStatus]:
         for event in self.script:
@@ -89,8 +83,8 @@ class FakeSource:
     async def close(self) -> None:
         self.closed.set()
 
-    def statistics(self) -> FakeStatistics:
-        return FakeStatistics()
+    def statistics(self) -> SourceStatistics:
+        return self.counts
 
 
 def chunks(

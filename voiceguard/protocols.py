@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         Embedding,
         EncoderInfo,
         Samples,
+        SourceStatistics,
         SourceStatus,
         Window,
     )
@@ -47,19 +48,6 @@ class AudioSource(Protocol):
     def statistics(self) -> SourceStatistics:
         """Counters since the source was opened."""
         ...
-
-
-class SourceStatistics(Protocol):
-    """In device samples; ``captured == delivered + lost + buffered`` holds at every moment."""
-
-    @property
-    def samples_captured(self) -> int: ...
-    @property
-    def samples_delivered(self) -> int: ...
-    @property
-    def samples_lost(self) -> int: ...
-    @property
-    def samples_buffered(self) -> int: ...
 
 
 class VoiceActivityDetector(Protocol):

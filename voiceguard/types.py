@@ -7,7 +7,7 @@ docstring says that they are the device's own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -75,6 +75,39 @@ class AudioChunk:
     """Monotonic clock when the last sample of the chunk reached this process."""
     after_gap: bool = False
     """Samples between the previous chunk and this one were lost: nothing may span the joint."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceStatistics:
+    """A source's counters since it was opened, in samples of the device or file.
+
+    ``captured == delivered + lost + buffered`` at every moment. What never reached this process is
+    counted apart: ``samples_missed`` and ``outage_s``.
+    """
+
+    samples_captured: int = 0
+    samples_delivered: int = 0
+    samples_lost: int = 0
+    """Captured, and overwritten before they were read."""
+    samples_buffered: int = 0
+    samples_missed: int = 0
+    """Never captured, estimated by the clock: the driver overran, or the device was away."""
+    num_overflows: int = 0
+    """How often the driver said that it overran."""
+    overflow_s: float = 0.0
+    """What that cost, estimated by the clock."""
+    num_reopened: int = 0
+    """How often the device was opened again, because it was away or delivered nothing."""
+    outage_s: float = 0.0
+    """How long it was away or delivered nothing in all, the present outage included."""
+
+    def __add__(self, other: SourceStatistics) -> SourceStatistics:
+        return SourceStatistics(
+            **{
+                each.name: getattr(self, each.name) + getattr(other, each.name)
+                for each in fields(self)
+            }
+        )
 
 
 # --- hop 2: speech, cut into windows --------------------------------------------------------

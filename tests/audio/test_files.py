@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from tests.audio.sound_files import tone, write_audio
 from voiceguard.audio.files import AudioFile, load_audio
+from voiceguard.clock import SystemClock
 from voiceguard.errors import AudioError
 from voiceguard.types import AudioChunk, SourceState, SourceStatus
 
@@ -53,7 +54,9 @@ async def test_every_container_gives_its_audio(
     name, codec, sample_format, tolerance = FORMATS[kind]
     samples = tone(1.3, 48_000, channels=2)
     path = write_audio(tmp_path / name, samples, 48_000, codec=codec, sample_format=sample_format)
-    chunks, statuses = await everything(AudioFile("f", path, executor, paced=False))
+    chunks, statuses = await everything(
+        AudioFile("f", path, executor, paced=False, clock=SystemClock())
+    )
     read = np.concatenate([chunk.samples for chunk in chunks])
     assert {chunk.rate_hz for chunk in chunks} == {48_000}
     assert read.shape[1] == 2
@@ -90,7 +93,13 @@ async def test_chunks_are_numbered_without_a_hole_and_counted(
     tmp_path: Path, executor: ThreadPoolExecutor
 ) -> None:
     samples = tone(1.7, 22_050)
-    source = AudioFile("f", write_audio(tmp_path / "a.wav", samples, 22_050), executor, paced=False)
+    source = AudioFile(
+        "f",
+        write_audio(tmp_path / "a.wav", samples, 22_050),
+        executor,
+        paced=False,
+        clock=SystemClock(),
+    )
     position = 0
     async for event in source.events():
         if isinstance(event, AudioChunk):
@@ -108,7 +117,7 @@ async def test_a_paced_file_takes_as_long_as_it_sounds_even_for_a_slow_reader(
     tmp_path: Path, executor: ThreadPoolExecutor
 ) -> None:
     path = write_audio(tmp_path / "a.wav", tone(1.0, 16_000), 16_000)
-    source = AudioFile("f", path, executor, paced=True)
+    source = AudioFile("f", path, executor, paced=True, clock=SystemClock())
     started_s = time.monotonic()
     num_samples = 0
     async for event in source.events():
@@ -125,7 +134,7 @@ async def test_a_closed_file_ends_within_half_a_second(
     tmp_path: Path, executor: ThreadPoolExecutor
 ) -> None:
     path = write_audio(tmp_path / "a.wav", tone(5.0, 16_000), 16_000)
-    source = AudioFile("f", path, executor, paced=True)
+    source = AudioFile("f", path, executor, paced=True, clock=SystemClock())
     async for event in source.events():
         if isinstance(event, AudioChunk):
             closed_s = time.monotonic()
@@ -140,7 +149,7 @@ async def test_a_cancelled_reader_leaves_no_decoder_behind(
     """Closing waits for the read that the executor is in; else FFmpeg would crash."""
     path = write_audio(tmp_path / "a.flac", tone(20.0, 48_000), 48_000, codec="flac")
     for delay_s in (0.0, 0.001, 0.003, 0.01):
-        source = AudioFile("f", path, executor, paced=False)
+        source = AudioFile("f", path, executor, paced=False, clock=SystemClock())
         reading = asyncio.create_task(everything(source))
         await asyncio.sleep(delay_s)
         reading.cancel()
@@ -162,7 +171,7 @@ async def test_a_stream_of_a_file_cut_off_ends_and_says_so(
 ) -> None:
     path = write_audio(tmp_path / "a.flac", tone(2.0, 16_000), 16_000, codec="flac")
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    _, statuses = await everything(AudioFile("f", path, executor, paced=False))
+    _, statuses = await everything(AudioFile("f", path, executor, paced=False, clock=SystemClock()))
     assert statuses[-1].state is SourceState.ENDED
     assert "broke off" in statuses[-1].detail
 
@@ -244,4 +253,4 @@ async def test_what_is_not_audio_is_named_with_what_to_do(
     assert str(path) in str(caught.value)
     assert caught.value.hint
     with pytest.raises(AudioError, match=words):
-        await everything(AudioFile("f", path, executor, paced=False))
+        await everything(AudioFile("f", path, executor, paced=False, clock=SystemClock()))

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
+from tests.audio.fake_driver import FakeDriver
+from tests.fakes import FakeClock
+from tests.integration.mosquitto import until
 from voiceguard.audio.config import AudioConfig
 from voiceguard.audio.devices import DeviceDescription
 from voiceguard.audio.microphone import Microphone, _Timeline
 from voiceguard.audio.portaudio import Capture
+from voiceguard.clock import SystemClock
+from voiceguard.types import SourceState, SourceStatus
 
 DEVICE = DeviceDescription(
     index=0, name="m", host_api="ALSA", num_channels=1, default_rate_hz=48_000, is_default=True
@@ -19,7 +25,7 @@ DEVICE = DeviceDescription(
 
 def captured(rate_hz: int, seconds: float, from_s: float) -> Capture:
     """A capture whose blocks came from ``from_s`` on."""
-    capture = Capture(DEVICE, AudioConfig(rate_hz=rate_hz), wake=lambda: None)
+    capture = Capture(DEVICE, AudioConfig(rate_hz=rate_hz), wake=lambda: None, clock=SystemClock())
     num_samples = round(seconds * rate_hz)
     capture.ring.write(np.ones((num_samples, 1), dtype=np.float32), from_s + seconds)
     capture.first_block_at_s = from_s
@@ -43,7 +49,7 @@ def test_a_device_that_returns_at_another_rate_goes_on_where_the_clock_is() -> N
 def test_a_capture_that_never_delivered_leaves_no_trace_in_time() -> None:
     timeline = _Timeline()
     first = captured(16_000, 1.0, from_s=10.0)
-    mute = Capture(DEVICE, AudioConfig(), wake=lambda: None)
+    mute = Capture(DEVICE, AudioConfig(), wake=lambda: None, clock=SystemClock())
     timeline.begin(first)
     timeline.end(first)
     assert not timeline.begin(mute)
@@ -54,9 +60,51 @@ def test_a_capture_that_never_delivered_leaves_no_trace_in_time() -> None:
 
 async def test_a_closed_microphone_yields_nothing_and_closes_again() -> None:
     with ThreadPoolExecutor(1) as executor:
-        microphone = Microphone("m", None, AudioConfig(), executor)
+        microphone = Microphone("m", None, AudioConfig(), executor, clock=SystemClock())
         await microphone.close()
         assert [event async for event in microphone.events()] == []
         await microphone.close()
     counts = microphone.statistics()
     assert counts.samples_captured == counts.num_reopened == 0
+
+
+async def test_what_the_driver_lost_and_what_outages_cost_is_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An overrun, then two times unplugged: nothing of it is lost by the reader."""
+    clock = FakeClock()
+    driver = FakeDriver(clock).install(monkeypatch)
+    states: list[SourceState] = []
+    with ThreadPoolExecutor(2) as executor:
+        microphone = Microphone("m", None, AudioConfig(), executor, clock=clock)
+
+        async def listen() -> None:
+            async for event in microphone.events():
+                states.extend([event.state] if isinstance(event, SourceStatus) else [])
+
+        listening = asyncio.create_task(listen())
+        await until(lambda: len(driver.streams) == 1)
+        driver.deliver()
+        driver.deliver(after_s=0.6, overflow=True)
+        await until(lambda: microphone.statistics().samples_delivered == 3_200)
+        counts = microphone.statistics()
+        assert (counts.num_overflows, counts.samples_missed, counts.overflow_s) == (1, 8_000, 0.5)
+        for number, away_s in enumerate((3.0, 2.0), 1):
+            num_opened = len(driver.streams)
+            driver.vanish()
+            await until(lambda: states[-1] is SourceState.LOST)
+            clock.now_s += away_s
+            before = microphone.statistics()
+            await until(lambda: len(driver.streams) > num_opened)  # noqa: B023
+            driver.deliver()
+            await until(lambda: states[-1] is SourceState.LISTENING)
+            assert microphone.statistics().num_reopened == number
+            assert before.outage_s <= microphone.statistics().outage_s, "counted while it lasts"
+        await microphone.close()
+        await listening
+        clock.now_s += 10.0  # closed on purpose: no outage
+        counts = microphone.statistics()
+    assert counts.outage_s == pytest.approx(5.0)
+    assert counts.samples_missed == 8_000 + 5 * 16_000
+    assert (counts.samples_lost, counts.num_overflows, counts.overflow_s) == (0, 1, 0.5)
+    assert counts.samples_captured == counts.samples_delivered == 4 * 1_600

@@ -10,6 +10,7 @@ import pytest
 from voiceguard.audio.config import AudioConfig
 from voiceguard.audio.devices import DeviceDescription, DeviceGoneError, find_device
 from voiceguard.audio.portaudio import Capture
+from voiceguard.clock import SystemClock
 from voiceguard.errors import DeviceError
 
 
@@ -79,7 +80,7 @@ def test_a_device_that_is_not_there_may_come(wanted: str | int) -> None:
 def test_a_device_is_opened_as_it_is_and_a_sound_server_as_is_needed(
     device: DeviceDescription, config: AudioConfig, rate_hz: int, num_channels: int
 ) -> None:
-    capture = Capture(device, config, wake=lambda: None)
+    capture = Capture(device, config, wake=lambda: None, clock=SystemClock())
     assert (capture.rate_hz, capture.num_channels) == (rate_hz, num_channels)
 
 
@@ -95,7 +96,12 @@ class Flags:
 
 def test_the_callback_copies_stamps_and_wakes() -> None:
     wakes: list[None] = []
-    capture = Capture(DEVICES[1], AudioConfig(rate_hz=16_000), wake=lambda: wakes.append(None))
+    capture = Capture(
+        DEVICES[1],
+        AudioConfig(rate_hz=16_000),
+        wake=lambda: wakes.append(None),
+        clock=SystemClock(),
+    )
     block = np.full((1_600, 1), 0.5, dtype=np.float32)
     capture.on_block(block, 1_600, None, Flags())
     block[:] = 0.0  # PortAudio uses its memory again
@@ -109,7 +115,9 @@ def test_the_callback_copies_stamps_and_wakes() -> None:
 
 
 def test_an_overflow_is_counted_and_a_gap_as_long_as_the_clock_says() -> None:
-    capture = Capture(DEVICES[1], AudioConfig(rate_hz=16_000), wake=lambda: None)
+    capture = Capture(
+        DEVICES[1], AudioConfig(rate_hz=16_000), wake=lambda: None, clock=SystemClock()
+    )
     block = np.ones((1_600, 1), dtype=np.float32)
     capture.on_block(block, 1_600, None, Flags())
     assert capture.last_block_at_s is not None
@@ -120,12 +128,14 @@ def test_an_overflow_is_counted_and_a_gap_as_long_as_the_clock_says() -> None:
     assert after is not None
     assert after.after_gap
     assert after.first_sample == pytest.approx(1_600 + 0.5 * 16_000, abs=800)
-    assert capture.num_overflows == 1
+    assert capture.ring.counts().num_overflows == 1
 
 
 def test_the_end_of_the_stream_wakes_the_reader() -> None:
     wakes: list[None] = []
-    capture = Capture(DEVICES[1], AudioConfig(), wake=lambda: wakes.append(None))
+    capture = Capture(
+        DEVICES[1], AudioConfig(), wake=lambda: wakes.append(None), clock=SystemClock()
+    )
     capture.on_end()
     assert capture.ended
     assert wakes == [None]

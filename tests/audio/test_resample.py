@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voiceguard.audio.resample import StreamResampler, position_at_16_khz, sanitise, to_mono
+from voiceguard.audio.resample import StreamResampler, position_at_16_khz, to_mono
 from voiceguard.errors import AudioError
 
 RATES_HZ = (8_000, 11_025, 16_000, 22_050, 44_100, 48_000, 96_000)
@@ -79,17 +79,6 @@ def test_a_channel_is_picked_or_all_are_averaged() -> None:
     assert picked.flags.c_contiguous
     with pytest.raises(AudioError, match="channel 2"):
         to_mono(stereo, 2)
-
-
-def test_what_is_not_a_number_becomes_zero_and_is_counted() -> None:
-    bad = np.array([0.5, np.nan, np.inf, -np.inf, -0.25], dtype=np.float32)
-    clean, num_replaced = sanitise(bad)
-    np.testing.assert_array_equal(clean, [0.5, 0, 0, 0, -0.25])
-    assert clean.dtype == np.float32
-    assert num_replaced == 3
-    same, none_replaced = sanitise(clean)
-    assert same is clean
-    assert none_replaced == 0
 
 
 def test_positions_convert_to_the_nearest_sample() -> None:

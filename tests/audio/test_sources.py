@@ -14,6 +14,7 @@ from voiceguard.audio.files import AudioFile
 from voiceguard.audio.microphone import Microphone
 from voiceguard.audio.sources import open_source, parse_source, parse_sources
 from voiceguard.audio.stdin import StandardInput
+from voiceguard.clock import SystemClock
 from voiceguard.errors import UsageError
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def test_a_name_given_twice_and_standard_input_twice_are_usage_errors() -> None:
 def test_opening_touches_nothing_yet() -> None:
     with ThreadPoolExecutor(1) as executor:
         opened = [
-            open_source(spec, AudioConfig(), executor)
+            open_source(spec, AudioConfig(), executor, clock=SystemClock())
             for spec in parse_sources(["device:none such", "file:/none/such.wav", "stdin"])
         ]
     assert [type(source) for source in opened] == [Microphone, AudioFile, StandardInput]

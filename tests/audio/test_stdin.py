@@ -18,6 +18,7 @@ from structlog.testing import capture_logs
 
 from voiceguard.audio.config import AudioConfig
 from voiceguard.audio.stdin import StandardInput
+from voiceguard.clock import SystemClock
 from voiceguard.errors import AudioError
 from voiceguard.types import AudioChunk, SourceState, SourceStatus
 
@@ -74,7 +75,7 @@ async def test_pcm_is_read_however_the_pipe_cuts_it_and_waits_for_its_reader(
     thread = threading.Thread(target=write)
     thread.start()
     config = AudioConfig(stdin_channels=2, stdin_rate_hz=44_100)
-    source = StandardInput("s", config, executor, descriptor=reader)
+    source = StandardInput("s", config, executor, clock=SystemClock(), descriptor=reader)
     events = await everything(source)
     thread.join()
     np.testing.assert_array_equal(joined(events), sent.astype(np.float32) / 32_768)
@@ -88,7 +89,7 @@ async def test_floats_from_a_redirected_file(tmp_path: Path, executor: ThreadPoo
     (tmp_path / "raw").write_bytes(sent.tobytes())
     with (tmp_path / "raw").open("rb") as file:
         config = AudioConfig(stdin_format="f32le")
-        source = StandardInput("s", config, executor, descriptor=file.fileno())
+        source = StandardInput("s", config, executor, clock=SystemClock(), descriptor=file.fileno())
         np.testing.assert_array_equal(joined(await everything(source))[:, 0], sent)
 
 
@@ -98,7 +99,9 @@ async def test_a_partial_sample_at_the_end_is_dropped_and_logged(
     os.write(pipe[1], b"\x00\x40\x01")
     os.close(pipe[1])
     with capture_logs() as logs:
-        events = await everything(StandardInput("s", AudioConfig(), executor, descriptor=pipe[0]))
+        events = await everything(
+            StandardInput("s", AudioConfig(), executor, clock=SystemClock(), descriptor=pipe[0])
+        )
     assert joined(events).tolist() == [[0.5]]
     assert logs[0]["event"] == "partial_frame_dropped"
 
@@ -106,7 +109,7 @@ async def test_a_partial_sample_at_the_end_is_dropped_and_logged(
 async def test_a_chunk_comes_when_it_is_written_and_close_ends_the_wait(
     pipe: tuple[int, int], executor: ThreadPoolExecutor
 ) -> None:
-    source = StandardInput("s", AudioConfig(), executor, descriptor=pipe[0])
+    source = StandardInput("s", AudioConfig(), executor, clock=SystemClock(), descriptor=pipe[0])
     events = aiter(source.events())
     assert await anext(events) == SourceStatus(state=SourceState.LISTENING)
     os.write(pipe[1], bytes(640))
@@ -125,14 +128,20 @@ async def test_nothing_at_all_is_an_error(
 ) -> None:
     os.close(pipe[1])
     with pytest.raises(AudioError, match="without a single sample"):
-        await everything(StandardInput("s", AudioConfig(), executor, descriptor=pipe[0]))
+        await everything(
+            StandardInput("s", AudioConfig(), executor, clock=SystemClock(), descriptor=pipe[0])
+        )
 
 
 async def test_a_terminal_is_an_error_that_shows_how_to_pipe(executor: ThreadPoolExecutor) -> None:
     leader, follower = pty.openpty()
     try:
         with pytest.raises(AudioError, match="terminal") as caught:
-            await everything(StandardInput("s", AudioConfig(), executor, descriptor=follower))
+            await everything(
+                StandardInput(
+                    "s", AudioConfig(), executor, clock=SystemClock(), descriptor=follower
+                )
+            )
     finally:
         os.close(leader)
         os.close(follower)
@@ -145,9 +154,10 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from voiceguard.audio.config import AudioConfig
 from voiceguard.audio.stdin import StandardInput
+from voiceguard.clock import SystemClock
 
 async def main():
-    source = StandardInput("s", AudioConfig(), ThreadPoolExecutor(1))
+    source = StandardInput("s", AudioConfig(), ThreadPoolExecutor(1), clock=SystemClock())
     async for event in source.events():
         print("listening", flush=True)
         asyncio.get_running_loop().call_later(0.1, lambda: asyncio.ensure_future(source.close()))

@@ -65,6 +65,21 @@ def test_json_has_the_published_fields_and_the_reason_in_words(state: Path) -> N
     assert decision["why"].startswith("Sounds like anna")
 
 
+def test_diagnostics_tell_what_streams_have_lost(tmp_path: Path) -> None:
+    result = voiceguard("history", "--diagnostics", state=tmp_path)
+    assert "No stream has lost anything" in result.stderr
+    history = History(tmp_path / "history.sqlite3")
+    times = {"opened_at": "2026-11-05T12:00:00.000Z", "noted_at": "2026-11-05T13:00:00.000Z"}
+    note = {"stream": "kitchen", **times, "num_overflows": 3, "outage_s": 61.5}
+    history.note(note)
+    history.close()
+    shown = voiceguard("history", "--diagnostics", state=tmp_path).stdout
+    assert "kitchen" in shown
+    assert "num_overflows 3, outage_s 61.5" in shown
+    lines = voiceguard("history", "--diagnostics", "--json", state=tmp_path).stdout
+    assert json.loads(lines) == note
+
+
 def test_an_id_that_nothing_has_is_a_usage_error(state: Path) -> None:
     result = voiceguard("history", "--why", "99", state=state)
     assert result.returncode == 2

@@ -206,3 +206,28 @@ def test_a_forgotten_person_leaves_nothing_behind(history: History) -> None:
 def test_limits_that_make_no_sense_are_refused(values: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must be between"):
         HistoryConfig(**values)
+
+
+def test_what_a_stream_has_lost_is_remembered_once_per_opening(history: History) -> None:
+    """The newest first; noted again, it replaces what was noted before; old notes go."""
+
+    def note(opened: int, noted: int, num_overflows: int) -> dict[str, Any]:
+        times = {
+            name: (NOON + timedelta(minutes=minutes)).isoformat(timespec="milliseconds")
+            for name, minutes in (("opened_at", opened), ("noted_at", noted))
+        }
+        return {"stream": "kitchen", **times, "num_overflows": num_overflows}
+
+    assert history.diagnostics() == []
+    for each in (note(0, 1, 1), note(0, 2, 5), note(3, 4, 2)):
+        history.note(each)
+    assert history.diagnostics() == [note(3, 4, 2), note(0, 2, 5)]
+    assert history.recent() == []
+    history.append(entry(60 * 24 * 31))  # a month later, pruned as decisions are
+    assert history.diagnostics() == []
+
+
+def test_without_a_history_nothing_is_noted(tmp_path: Path) -> None:
+    history = History(tmp_path / "history.sqlite3", HistoryConfig(max_entries=0))
+    history.note({"stream": "kitchen", "opened_at": "", "noted_at": ""})
+    assert not history.path.exists()

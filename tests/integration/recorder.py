@@ -23,6 +23,7 @@ import structlog
 
 from voiceguard.audio.config import AudioConfig
 from voiceguard.audio.microphone import Microphone
+from voiceguard.clock import SystemClock
 from voiceguard.errors import VoiceguardError
 from voiceguard.types import AudioChunk
 
@@ -60,7 +61,10 @@ async def _record(microphone: Microphone, out: Path) -> None:
 
 async def _main(streams: dict[str, str | int | None], config: AudioConfig, out: Path) -> None:
     executor = ThreadPoolExecutor(len(streams) + 2)
-    microphones = [Microphone(name, dev, config, executor) for name, dev in streams.items()]
+    microphones = [
+        Microphone(name, dev, config, executor, clock=SystemClock())
+        for name, dev in streams.items()
+    ]
     loop = asyncio.get_running_loop()
     asked = asyncio.Event()
 

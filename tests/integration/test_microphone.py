@@ -91,6 +91,7 @@ def test_a_server_that_dies_is_noticed_at_once_and_comes_back_after_a_gap_in_tru
     assert resumed["first_s"] == pytest.approx(resumed["at_s"] - begun["at_s"], abs=0.3)
     assert counts["num_reopened"] == 1
     assert counts["samples_missed"] > 16_000
+    assert counts["outage_s"] == pytest.approx(counts["samples_missed"] / 16_000, abs=0.02)
 
 
 def test_a_source_that_delivers_nothing_is_stalled_within_a_second_and_recovers(

@@ -19,6 +19,7 @@ from structlog.testing import capture_logs
 
 from tests.integration.mosquitto import Consumer, consumer, mosquitto, until
 from tests.mqtt.decisions import fresh_decision
+from voiceguard.clock import SystemClock
 from voiceguard.errors import BrokerError
 from voiceguard.mqtt.client import MqttLink
 from voiceguard.mqtt.config import MqttConfig
@@ -50,7 +51,7 @@ async def running(
     is_connected: bool = True,
 ) -> AsyncIterator[MqttLink]:
     """A link as the daemon drives it: listening, with Alice and Bob enrolled."""
-    link = MqttLink(config, on_command=on_command)
+    link = MqttLink(config, on_command=on_command, clock=SystemClock())
     link.set_speakers([("alice", "Alice"), ("bob", "Bob")])
     link.set_available(True)
     link.set_status(LISTENING)
@@ -173,11 +174,12 @@ async def test_the_last_will_tells_of_a_killed_daemon(tmp_path: Path) -> None:
     """A process that dies by SIGKILL is offline at once, and for those who come later."""
     script = (
         "import asyncio\n"
+        "from voiceguard.clock import SystemClock\n"
         "from voiceguard.mqtt.client import MqttLink\n"
         "from voiceguard.mqtt.config import MqttConfig\n"
         "async def main():\n"
         "    config = MqttConfig(broker='{url}', node_id='den')\n"
-        "    link = MqttLink(config, on_command=print)\n"
+        "    link = MqttLink(config, on_command=print, clock=SystemClock())\n"
         "    link.set_available(True)\n"
         "    await link.run()\n"
         "asyncio.run(main())\n"
@@ -205,7 +207,7 @@ async def test_the_last_will_tells_of_a_killed_daemon(tmp_path: Path) -> None:
 async def test_a_graceful_end_says_offline(tmp_path: Path, way: str) -> None:
     """Both ways out publish ``offline`` (a graceful end fires no last will), and quickly."""
     async with mosquitto(tmp_path / "broker") as broker, consumer(broker.port) as listener:
-        link = MqttLink(make_config(broker.url), on_command=lambda _: None)
+        link = MqttLink(make_config(broker.url), on_command=lambda _: None, clock=SystemClock())
         link.set_available(True)
         task = asyncio.create_task(link.run())
         await listener.until(lambda: listener.last(f"{BASE}/availability") == "online")
@@ -421,7 +423,7 @@ async def test_a_removed_speaker_leaves_nothing_behind(tmp_path: Path) -> None:
         removal, clean = (json.loads(each)["cmps"] for each in listener.payloads(DISCOVERY)[-2:])
         assert removal["occupancy_alice"] == {"p": "binary_sensor"}
         assert "occupancy_alice" not in clean
-        link = MqttLink(make_config(broker.url), on_command=lambda _: None)
+        link = MqttLink(make_config(broker.url), on_command=lambda _: None, clock=SystemClock())
         link.set_speakers([])
         task = asyncio.create_task(link.run())
         await listener.until(lambda: listener.last(f"{BASE}/occupancy/bob") == "")

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 from structlog.testing import capture_logs
 
+from tests.fakes import FakeClock
 from tests.integration.mosquitto import until
-from tests.mqtt.decisions import NOON, fresh_decision, make_decision
+from tests.mqtt.decisions import fresh_decision, make_decision
 from tests.services import free_port
+from voiceguard.clock import SystemClock
 from voiceguard.errors import ConfigError
 from voiceguard.mqtt.client import MqttLink
 from voiceguard.mqtt.config import MqttConfig
@@ -21,11 +22,13 @@ from voiceguard.types import Outcome
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from voiceguard.clock import Clock
 
-def make_link(**changes: object) -> MqttLink:
+
+def make_link(clock: Clock | None = None) -> MqttLink:
     """A link to a port where nobody listens."""
     config = MqttConfig(broker=f"mqtt://127.0.0.1:{free_port()}", timeout_s=0.5)
-    return MqttLink(config, on_command=lambda _: None, **changes)  # type: ignore[arg-type]
+    return MqttLink(config, on_command=lambda _: None, clock=clock or SystemClock())
 
 
 async def test_drain_ends_when_everything_has_expired() -> None:
@@ -50,21 +53,22 @@ async def test_drain_gives_up_in_time() -> None:
 
 async def test_provisional_doubts_are_not_published() -> None:
     """Only provisional accepts are news before the final decision."""
-    link = make_link(clock=lambda: NOON)
+    clock = FakeClock()
+    link = make_link(clock)
     link.publish(make_decision(outcome=Outcome.INCONCLUSIVE, is_final=False))
     assert link.statistics().decisions_queued == 0
-    link.publish(make_decision(is_final=False))
+    link.publish(make_decision(is_final=False, at=clock.utc()))
     link.publish(make_decision(outcome=Outcome.INCONCLUSIVE))
     assert link.statistics().decisions_queued == 2
 
 
 async def test_the_clock_that_is_given_decides_about_expiry() -> None:
     """A wall clock that jumps forward expires what waits."""
-    now = NOON
-    link = make_link(clock=lambda: now)
-    link.publish(make_decision(expires_in_s=5.0))
+    clock = FakeClock()
+    link = make_link(clock)
+    link.publish(make_decision(at=clock.utc(), expires_in_s=5.0))
     assert not await link.drain(0.01)
-    now += timedelta(seconds=5)
+    clock.now_s += 5
     assert await link.drain(0.01)
 
 
@@ -89,6 +93,6 @@ async def test_an_unusable_password_file_stops_the_start(tmp_path: Path) -> None
     config = MqttConfig(
         broker="mqtt://ann@127.0.0.1", password_file=tmp_path / "missing", node_id="den"
     )
-    link = MqttLink(config, on_command=lambda _: None)
+    link = MqttLink(config, on_command=lambda _: None, clock=SystemClock())
     with pytest.raises(ConfigError, match="missing"):
         await link.run()

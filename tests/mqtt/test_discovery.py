@@ -21,7 +21,7 @@ TOP_LEVEL = {"dev", "o", "cmps", "avty_t", "pl_avail", "pl_not_avail", "qos"}
 COMMON = {"p", "uniq_id", "def_ent_id", "name", "stat_t", "val_tpl", "ent_cat"}
 OWN = {
     "binary_sensor": {"dev_cla", "pl_on", "pl_off", "off_dly"},
-    "sensor": {"dev_cla", "ops", "stat_cla", "json_attr_t"},
+    "sensor": {"dev_cla", "ops", "stat_cla", "json_attr_t", "unit_of_meas"},
     "event": {"event_types"},
     "switch": {"cmd_t", "pl_on", "pl_off", "stat_on", "stat_off"},
 }
@@ -52,7 +52,7 @@ def test_nothing_that_home_assistant_would_refuse() -> None:
 
 
 def test_the_good_set() -> None:
-    """Occupancy per speaker, last speaker, decision, armed, one diagnostic."""
+    """Occupancy per speaker, last speaker, decision, armed, what was lost as diagnostics."""
     components = CONFIG["cmps"]
     assert components.keys() == {
         "occupancy_alice",
@@ -61,13 +61,17 @@ def test_the_good_set() -> None:
         "decision",
         "armed",
         "samples_lost",
+        "samples_missed",
+        "num_overflows",
+        "outage_s",
     }
     assert components["occupancy_alice"]["name"] == "Alice"
     assert components["occupancy_bo-b"]["name"] == "bo-b"
     assert components["occupancy_alice"]["off_dly"] == 30
     assert components["decision"]["event_types"] == [outcome.value for outcome in Outcome]
     assert components["armed"]["pl_on"] == Command.ARM
-    assert components["samples_lost"]["ent_cat"] == "diagnostic"
+    for key in ("samples_lost", "samples_missed", "num_overflows", "outage_s"):
+        assert components[key]["ent_cat"] == "diagnostic"
 
 
 def test_a_removed_speaker_is_sent_as_its_platform_alone() -> None:
@@ -114,9 +118,15 @@ def test_the_last_speaker_is_one_of_its_options(
 
 def test_the_switch_and_the_counter_read_the_status() -> None:
     """Also before the daemon has said anything but ``starting``."""
-    streams = {"a": {"samples_lost": 3}, "b": {"samples_lost": 4}}
+    streams = {
+        "a": {"samples_lost": 3, "num_overflows": 2, "outage_s": 0.1},
+        "b": {"samples_lost": 4, "num_overflows": 5, "outage_s": 0.2},
+    }
     assert render("armed", {"armed": False}) == "disarmed"
     assert render("armed", {"armed": True}) == "armed"
     assert render("armed", {"state": "starting"}) == "armed"
     assert render("samples_lost", {"streams": streams}) == "7"
     assert render("samples_lost", {"state": "starting"}) == "0"
+    assert render("num_overflows", {"streams": streams}) == "7"
+    assert render("outage_s", {"streams": streams}) == "0.3"
+    assert render("samples_missed", {"streams": streams}) == "0", "of an earlier release's status"

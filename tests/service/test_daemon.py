@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
-from tests.fakes import NOON, CollectingSink, FakeSource, chunks, ended, listening, quiet, tone
+from tests.audio.fake_driver import FakeDriver
+from tests.fakes import (
+    NOON,
+    CollectingSink,
+    FakeClock,
+    FakeSource,
+    chunks,
+    ended,
+    listening,
+    quiet,
+    tone,
+)
 from tests.older_encoder import put_by
+from voiceguard.decisions.history import History
 from voiceguard.encoder.config import EncoderConfig
 from voiceguard.encoder.library import DEFAULT_MODEL, calibration_path, stated_encoder_id
 from voiceguard.errors import StateError, VoiceprintError
 from voiceguard.mqtt.topics import Command
+from voiceguard.paths import history_file, state_dir
 from voiceguard.service.daemon import Daemon
 from voiceguard.service.health import DaemonState
 from voiceguard.service.kit import assemble, open_store
@@ -181,6 +194,48 @@ async def test_a_lost_microphone_makes_it_unavailable(settings: Settings) -> Non
     async with running(daemon) as task:
         await until(lambda: daemon.health.state is DaemonState.UNAVAILABLE, task=task)
         assert daemon.health.reason == "kitchen: unplugged"
+
+
+async def test_what_the_driver_lost_is_in_the_status_and_in_the_history(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole way: the reader itself loses nothing."""
+    clock = FakeClock()
+    driver = FakeDriver(clock).install(monkeypatch)
+    daemon = Daemon(settings, clock=clock)
+
+    def counts() -> dict[str, Any]:
+        counts: dict[str, Any] = daemon.status()["streams"]["microphone"]
+        return counts
+
+    async with running(daemon) as task:
+        await until(lambda: bool(driver.streams), task=task)
+        driver.deliver()
+        driver.deliver(after_s=1.1, overflow=True)
+        await until(lambda: counts()["samples_delivered"] == 3_200, task=task)
+        driver.vanish()
+        await until(lambda: counts()["state"] == SourceState.LOST, task=task)
+        clock.now_s += 2.0
+        await until(lambda: len(driver.streams) == 2, task=task)
+        driver.deliver()
+        await until(lambda: counts()["state"] == SourceState.LISTENING, task=task)
+        lost = {name: counts()[name] for name in ("samples_lost", *LOSSES)}
+    assert lost == {"samples_lost": 0, **LOSSES}
+    history = History(history_file(state_dir(settings.state_dir)))
+    (noted,) = history.diagnostics()
+    history.close()
+    assert noted.pop("stream") == "microphone"
+    assert noted.pop("opened_at") < noted.pop("noted_at")
+    assert noted == LOSSES
+
+
+LOSSES = {
+    "samples_missed": 3 * 16_000,
+    "num_overflows": 1,
+    "overflow_s": 1.0,
+    "num_reopened": 1,
+    "outage_s": 2.0,
+}
 
 
 async def test_disarming_closes_the_device_and_lasts_over_a_restart(settings: Settings) -> None:

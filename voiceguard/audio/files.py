@@ -8,15 +8,13 @@ paced in real time. The file waits for its reader, so nothing is ever lost.
 from __future__ import annotations
 
 import asyncio
-import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from voiceguard.audio.decode import AudioDecoder
 from voiceguard.audio.resample import StreamResampler, to_mono
-from voiceguard.types import AudioChunk, SourceState, SourceStatus
+from voiceguard.types import AudioChunk, SourceState, SourceStatistics, SourceStatus
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -24,21 +22,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from voiceguard.audio.config import Channel
+    from voiceguard.clock import Clock
     from voiceguard.types import Samples
 
 BLOCK_S = 0.5
 """What one trip to the executor decodes, and a chunk when the file is not paced."""
 PACED_CHUNK_S = 0.04
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileStatistics:
-    """Counters since the source was opened, in the source's own samples."""
-
-    samples_captured: int
-    samples_delivered: int
-    samples_lost: int
-    samples_buffered: int
 
 
 class AudioFile:
@@ -49,15 +38,19 @@ class AudioFile:
         path: Of any container and codec that FFmpeg knows.
         io_executor: Where decoding runs.
         paced: In real time; else as fast as the chunks are consumed.
+        clock: Time, for the stamps and the pace.
     """
 
     is_live = False
 
-    def __init__(self, name: str, path: Path, io_executor: Executor, *, paced: bool) -> None:
+    def __init__(
+        self, name: str, path: Path, io_executor: Executor, *, paced: bool, clock: Clock
+    ) -> None:
         self.name = name
         self._path = path
         self._io_executor = io_executor
         self._paced = paced
+        self._clock = clock
         self._closed = asyncio.Event()
         self._num_decoded = 0
         self._num_delivered = 0
@@ -73,7 +66,7 @@ class AudioFile:
         try:
             decoder = await loop.run_in_executor(self._io_executor, AudioDecoder, self._path)
             yield SourceStatus(state=SourceState.LISTENING)
-            started_s = time.monotonic()
+            started_s = self._clock.monotonic_s()
             block_samples = round(BLOCK_S * decoder.rate_hz)
             chunk_samples = round(PACED_CHUNK_S * decoder.rate_hz) if self._paced else block_samples
             while not self._closed.is_set():
@@ -94,7 +87,7 @@ class AudioFile:
                         samples=samples,
                         rate_hz=decoder.rate_hz,
                         first_sample=self._num_delivered,
-                        delivered_at_s=time.monotonic(),
+                        delivered_at_s=self._clock.monotonic_s(),
                     )
                     self._num_delivered += len(samples)
                     yield chunk
@@ -105,17 +98,16 @@ class AudioFile:
     async def close(self) -> None:
         self._closed.set()
 
-    def statistics(self) -> FileStatistics:
-        return FileStatistics(
+    def statistics(self) -> SourceStatistics:
+        return SourceStatistics(
             samples_captured=self._num_decoded,
             samples_delivered=self._num_delivered,
-            samples_lost=0,
             samples_buffered=self._num_decoded - self._num_delivered,
         )
 
     async def _sleep_until(self, at_s: float) -> None:
         """A schedule, not pauses: what comes late does not make the rest late."""
-        delay_s = at_s - time.monotonic()
+        delay_s = at_s - self._clock.monotonic_s()
         if delay_s > 0:
             await asyncio.sleep(delay_s)
 

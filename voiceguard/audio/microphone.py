@@ -12,23 +12,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
 from voiceguard.audio import portaudio
 from voiceguard.audio.devices import DeviceGoneError
-from voiceguard.audio.ring import RingCounts
 from voiceguard.errors import DeviceError
-from voiceguard.types import AudioChunk, SourceState, SourceStatus
+from voiceguard.types import AudioChunk, SourceState, SourceStatistics, SourceStatus
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from concurrent.futures import Executor
 
     from voiceguard.audio.config import AudioConfig
+    from voiceguard.clock import Clock
     from voiceguard.types import Samples
 
 FIRST_BLOCK_S = 2.0
@@ -49,22 +48,6 @@ _T = TypeVar("_T")
 _log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MicrophoneStatistics:
-    """Counters since the source was opened, in device samples."""
-
-    samples_captured: int
-    samples_delivered: int
-    samples_lost: int
-    """Captured, and overwritten before they were read."""
-    samples_buffered: int
-    samples_missed: int
-    """Never captured: the driver overran or the device was away; estimated by the clock."""
-    num_overflows: int
-    """How often the driver said that it overran."""
-    num_reopened: int
-
-
 class _Timeline:
     """Positions that go on over re-opened devices, by the clock, also when the rate changes."""
 
@@ -73,9 +56,16 @@ class _Timeline:
         """Position of the present capture's first sample, at its rate."""
         self.missed = 0
         """Samples that passed while no capture was open, each counted at the rate that followed."""
+        self._away_s = 0.0
         self._capture: portaudio.Capture | None = None
         self._end_s = 0.0
         self._end_at_s: float | None = None
+        """Since when no capture has delivered; None while one does, and before the first."""
+
+    def outage_s(self, until_s: float) -> float:
+        """How long nothing was delivered, all times together, the present one up to a moment."""
+        since_s = until_s if self._end_at_s is None else self._end_at_s
+        return self._away_s + max(0.0, until_s - since_s)
 
     def begin(self, capture: portaudio.Capture) -> bool:
         """Places a capture that has delivered; says whether that was still to be done."""
@@ -85,8 +75,10 @@ class _Timeline:
         away_s = 0.0
         if self._end_at_s is not None:
             away_s = max(0.0, capture.first_block_at_s - self._end_at_s)
+            self._end_at_s = None
         self.base = round((self._end_s + away_s) * capture.rate_hz)
         self.missed += round(away_s * capture.rate_hz)
+        self._away_s += away_s
         return True
 
     def end(self, capture: portaudio.Capture) -> None:
@@ -107,17 +99,25 @@ class Microphone:
         config: The [audio] table.
         io_executor: Where PortAudio's blocking calls run. One of its threads may be held up for
             as long as an audio server hangs.
+        clock: Time, for the stamps of blocks and to notice that there are none.
     """
 
     is_live = True
 
     def __init__(
-        self, name: str, device: str | int | None, config: AudioConfig, io_executor: Executor
+        self,
+        name: str,
+        device: str | int | None,
+        config: AudioConfig,
+        io_executor: Executor,
+        *,
+        clock: Clock,
     ) -> None:
         self.name = name
         self._device = device
         self._config = config
         self._io_executor = io_executor
+        self._clock = clock
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ready = asyncio.Event()
         self._closed = asyncio.Event()
@@ -126,8 +126,7 @@ class Microphone:
         self._silent_s = 0.0
         self._timeline = _Timeline()
         self._num_opened = 0
-        self._past = RingCounts()
-        self._past_overflows = 0
+        self._past = SourceStatistics()
 
     async def events(self) -> AsyncIterator[AudioChunk | SourceStatus]:
         """Yields chunks and changes of state until ``close``.
@@ -173,19 +172,19 @@ class Microphone:
         if self._capture is not None:
             await self._release(self._capture)
 
-    def statistics(self) -> MicrophoneStatistics:
-        counts, num_overflows = self._past, self._past_overflows
+    def statistics(self) -> SourceStatistics:
+        counts = self._past
         if self._capture is not None:
             counts += self._capture.ring.counts()
-            num_overflows += self._capture.num_overflows
-        return MicrophoneStatistics(
-            samples_captured=counts.samples_captured,
-            samples_delivered=counts.samples_delivered,
-            samples_lost=counts.samples_lost,
-            samples_buffered=counts.samples_buffered,
+        is_away = self._state in {SourceState.LOST, SourceState.STALLED}
+        # A block that ends the outage is as long on its way as it is long.
+        until_s = self._clock.monotonic_s() - self._config.block_ms / 1000 if is_away else 0.0
+        return replace(
+            counts,
             samples_missed=counts.samples_missed + self._timeline.missed,
-            num_overflows=num_overflows,
             num_reopened=max(0, self._num_opened - 1),
+            overflow_s=round(counts.overflow_s, 2),
+            outage_s=round(self._timeline.outage_s(until_s), 2),
         )
 
     # --- opening and closing
@@ -210,7 +209,9 @@ class Microphone:
         """On the I/O executor."""
         if self._closed.is_set():
             return None
-        capture = portaudio.open_capture(self._device, self._config, self._wake, afresh=afresh)
+        capture = portaudio.open_capture(
+            self._device, self._config, self._wake, self._clock, afresh=afresh
+        )
         self._capture = capture
         self._num_opened += 1
         if self._closed.is_set():  # while it was being opened: nobody else knows of it
@@ -235,7 +236,6 @@ class Microphone:
         self._capture = None
         capture.ring.discard()
         self._past += capture.ring.counts()
-        self._past_overflows += capture.num_overflows
         self._timeline.end(capture)
 
     def _raise_unless_it_may_pass(self, error: DeviceError) -> None:
@@ -268,14 +268,14 @@ class Microphone:
                 limit_s = max(limit_s, FIRST_BLOCK_S)
             heard_at_s = capture.last_block_at_s or capture.opened_at_s
             deadline_s = max(heard_at_s + limit_s, excused_until_s)
-            if time.monotonic() >= deadline_s:
+            if (now_s := self._clock.monotonic_s()) >= deadline_s:
                 return SourceStatus(
                     state=SourceState.STALLED, detail=f'"{name}" delivers nothing; re-opening it'
                 )
-            await self._pause(deadline_s - time.monotonic())
-            if time.monotonic() > deadline_s + LATE_S:
+            await self._pause(deadline_s - now_s)
+            if (now_s := self._clock.monotonic_s()) > deadline_s + LATE_S:
                 # Held up as we were, so perhaps was PortAudio's thread: give it time to catch up.
-                excused_until_s = time.monotonic() + limit_s
+                excused_until_s = now_s + limit_s
         return SourceStatus(state=self._state)
 
     async def _pause(self, seconds: float) -> None:

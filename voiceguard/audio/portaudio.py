@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 from voiceguard.audio.devices import (
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from voiceguard.audio.config import AudioConfig
+    from voiceguard.clock import Clock
     from voiceguard.types import Samples
 
 PERMANENT = ("Invalid sample rate", "Invalid number of channels", "Sample format not supported")
@@ -42,7 +42,11 @@ class Capture:
     """An open stream: its ring, when it was last heard of, and whether PortAudio ended it."""
 
     def __init__(
-        self, device: DeviceDescription, config: AudioConfig, wake: Callable[[], None]
+        self,
+        device: DeviceDescription,
+        config: AudioConfig,
+        wake: Callable[[], None],
+        clock: Clock,
     ) -> None:
         self.device = device
         server = device.is_sound_server
@@ -56,21 +60,20 @@ class Capture:
             self.num_channels = 1 if server else device.num_channels
         self.block_samples = max(1, self.rate_hz * config.block_ms // 1000)
         self.ring = RingBuffer(round(config.ring_s * self.rate_hz), self.num_channels, self.rate_hz)
-        self.opened_at_s = time.monotonic()
+        self.opened_at_s = clock.monotonic_s()
         self.first_block_at_s: float | None = None
         """When the first sample of the first block was recorded, as far as is known."""
         self.last_block_at_s: float | None = None
-        self.num_overflows = 0
         self.ended = False
         self.stream: Any = None
         self._wake = wake
+        self._clock = clock
 
     def on_block(self, samples: Samples, num_samples: int, _time: object, flags: Any) -> None:  # noqa: ANN401
         """PortAudio's thread has recorded a block, ``(num_samples, channels)``."""
-        now_s = time.monotonic()
+        now_s = self._clock.monotonic_s()
         num_missed = None
         if flags and flags.input_overflow:
-            self.num_overflows += 1
             since_s = now_s - (self.last_block_at_s or now_s)
             num_missed = max(0, round(since_s * self.rate_hz) - num_samples)
         if self.first_block_at_s is None:
@@ -101,6 +104,7 @@ class _PortAudio:
         wanted: str | int | None,
         config: AudioConfig,
         wake: Callable[[], None],
+        clock: Clock,
         *,
         afresh: bool,
     ) -> Capture:
@@ -112,7 +116,7 @@ class _PortAudio:
                 for capture in list(self._captures):
                     self._end(capture)
                 self._reinitialise(sounddevice)
-            capture = Capture(find_device(describe(sounddevice), wanted), config, wake)
+            capture = Capture(find_device(describe(sounddevice), wanted), config, wake, clock)
             _start(sounddevice, capture, config)
             self._captures.add(capture)
             return capture
@@ -166,6 +170,7 @@ def open_capture(
     wanted: str | int | None,
     config: AudioConfig,
     wake: Callable[[], None],
+    clock: Clock,
     *,
     afresh: bool = False,
 ) -> Capture:
@@ -175,13 +180,14 @@ def open_capture(
         wanted: An index, a name or a part of one, None for the default device.
         config: Rate, channels, block and ring.
         wake: Called on PortAudio's thread after each block, and when the stream ends.
+        clock: For the stamps of blocks.
         afresh: Look for devices anew; interrupts the process's other captures if it must.
 
     Raises:
         DeviceGoneError: Not there, or busy.
         DeviceError: Ambiguous, or it cannot do what the configuration asks.
     """
-    return _portaudio.open(wanted, config, wake, afresh=afresh)
+    return _portaudio.open(wanted, config, wake, clock, afresh=afresh)
 
 
 def close_capture(capture: Capture) -> None:

@@ -21,18 +21,6 @@ if TYPE_CHECKING:
     from voiceguard.types import Samples
 
 
-def sanitise(samples: Samples) -> tuple[Samples, int]:
-    """Replaces what is not a finite number by 0.
-
-    Returns:
-        The samples (the same array when all are finite) and how many were replaced.
-    """
-    finite = np.isfinite(samples)
-    if finite.all():
-        return samples, 0
-    return np.where(finite, samples, np.float32(0.0)), int(samples.size - finite.sum())
-
-
 def to_mono(samples: Samples, channel: Channel) -> Samples:
     """Picks one channel or averages all.
 

@@ -15,29 +15,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from voiceguard.types import SourceStatistics
+
 if TYPE_CHECKING:
     from voiceguard.types import Samples
-
-
-@dataclass(frozen=True, slots=True)
-class RingCounts:
-    """A consistent snapshot, in device samples."""
-
-    samples_captured: int = 0
-    samples_delivered: int = 0
-    samples_lost: int = 0
-    samples_buffered: int = 0
-    samples_missed: int = 0
-    """Never captured (the driver overran), as the producer estimated; counted in positions only."""
-
-    def __add__(self, other: RingCounts) -> RingCounts:
-        return RingCounts(
-            self.samples_captured + other.samples_captured,
-            self.samples_delivered + other.samples_delivered,
-            self.samples_lost + other.samples_lost,
-            self.samples_buffered + other.samples_buffered,
-            self.samples_missed + other.samples_missed,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +58,7 @@ class RingBuffer:
         # Where, in captured samples, something is missing, and how much.
         self._gaps: deque[tuple[int, int]] = deque()
         self._missed = 0
+        self._overflows = 0
         self._missed_before_read = 0
         self._gap_pending = False
         self._written_at_s = 0.0
@@ -87,8 +69,9 @@ class RingBuffer:
         Args:
             samples: ``(num_samples, channels)`` float32; copied.
             at_s: The producer's clock when the last sample arrived.
-            num_missed: Samples that the device lost just before this block, as far as can be
-                estimated (0: some, nobody knows how many); None when the block joins the last.
+            num_missed: Samples that the driver lost just before this block, as far as can be
+                estimated (0: some, nobody knows how many), which counts as one overflow; None
+                when the block joins the last.
         """
         num = len(samples)
         kept = samples[-self._capacity :]
@@ -96,6 +79,7 @@ class RingBuffer:
             if num_missed is not None:
                 self._gaps.append((self._written, num_missed))
                 self._missed += num_missed
+                self._overflows += 1
             self._written += num
             self._written_at_s = at_s
             start = (self._written - len(kept)) % self._capacity
@@ -145,15 +129,17 @@ class RingBuffer:
         with self._lock:
             return self._written + self._missed
 
-    def counts(self) -> RingCounts:
+    def counts(self) -> SourceStatistics:
         """The counters, all taken at the same moment."""
         with self._lock:
-            return RingCounts(
+            return SourceStatistics(
                 samples_captured=self._written,
                 samples_delivered=self._read - self._lost,
                 samples_lost=self._lost,
                 samples_buffered=self._written - self._read,
                 samples_missed=self._missed,
+                num_overflows=self._overflows,
+                overflow_s=self._missed / self._rate_hz,
             )
 
     def _copy(self, first: int, num: int) -> Samples:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from concurrent.futures import Executor
 
+    from voiceguard.clock import Clock
     from voiceguard.protocols import AudioSource
 
 __all__ = ["AudioConfig", "SourceSpec", "open_source", "parse_source", "parse_sources"]
@@ -104,7 +105,9 @@ def parse_sources(texts: Iterable[str]) -> tuple[SourceSpec, ...]:
     return tuple(named)
 
 
-def open_source(spec: SourceSpec, config: AudioConfig, io_executor: Executor) -> AudioSource:
+def open_source(
+    spec: SourceSpec, config: AudioConfig, io_executor: Executor, *, clock: Clock
+) -> AudioSource:
     """Makes the source; devices and files are touched when its events are asked for.
 
     Args:
@@ -112,14 +115,15 @@ def open_source(spec: SourceSpec, config: AudioConfig, io_executor: Executor) ->
         config: The [audio] table.
         io_executor: For whatever blocks. A microphone may hold up one thread while its audio
             server hangs: give it as many threads as there are sources, and some.
+        clock: Time.
     """
     if spec.kind == "device":
         device = int(spec.target) if spec.target.isdecimal() else spec.target or None
-        return Microphone(spec.name, device, config, io_executor)
+        return Microphone(spec.name, device, config, io_executor, clock=clock)
     if spec.kind == "file":
         path = Path(spec.target).expanduser()
-        return AudioFile(spec.name, path, io_executor, paced=config.paced)
-    return StandardInput(spec.name, config, io_executor)
+        return AudioFile(spec.name, path, io_executor, paced=config.paced, clock=clock)
+    return StandardInput(spec.name, config, io_executor, clock=clock)
 
 
 def _derived(text: str, otherwise: str) -> str:

@@ -11,21 +11,20 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import numpy as np
 import structlog
 
-from voiceguard.audio.files import FileStatistics
 from voiceguard.errors import AudioError
-from voiceguard.types import AudioChunk, SourceState, SourceStatus
+from voiceguard.types import AudioChunk, SourceState, SourceStatistics, SourceStatus
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from concurrent.futures import Executor
 
     from voiceguard.audio.config import AudioConfig
+    from voiceguard.clock import Clock
     from voiceguard.types import Samples
 
 MAX_CHUNK_S = 0.5
@@ -40,6 +39,7 @@ class StandardInput:
         name: The stream's name.
         config: The [audio] table: ``stdin_format``, ``stdin_rate_hz``, ``stdin_channels``.
         io_executor: Where a redirected file is read.
+        clock: Time, for the stamps.
         descriptor: Standard input, or another one.
     """
 
@@ -51,6 +51,7 @@ class StandardInput:
         config: AudioConfig,
         io_executor: Executor,
         *,
+        clock: Clock,
         descriptor: int | None = None,
     ) -> None:
         self.name = name
@@ -58,6 +59,7 @@ class StandardInput:
         self._channels = config.stdin_channels
         self._type = np.dtype("<i2" if config.stdin_format == "s16le" else "<f4")
         self._io_executor = io_executor
+        self._clock = clock
         self._descriptor = sys.__stdin__.fileno() if descriptor is None and sys.__stdin__ else 0
         if descriptor is not None:
             self._descriptor = descriptor
@@ -99,19 +101,16 @@ class StandardInput:
                     samples=samples,
                     rate_hz=self._rate_hz,
                     first_sample=first_sample,
-                    delivered_at_s=time.monotonic(),
+                    delivered_at_s=self._clock.monotonic_s(),
                 )
 
     async def close(self) -> None:
         self._closed = True
         self._wake.set()
 
-    def statistics(self) -> FileStatistics:
-        return FileStatistics(
-            samples_captured=self._num_samples,
-            samples_delivered=self._num_samples,
-            samples_lost=0,
-            samples_buffered=0,
+    def statistics(self) -> SourceStatistics:
+        return SourceStatistics(
+            samples_captured=self._num_samples, samples_delivered=self._num_samples
         )
 
     async def _read(self, max_bytes: int) -> bytes | None:

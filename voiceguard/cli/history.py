@@ -33,6 +33,9 @@ def history(
         str | None,
         typer.Option(metavar="ID|last", help="Explain one decision: its id, or the last one."),
     ] = None,
+    diagnostics: Annotated[
+        bool, typer.Option("--diagnostics", help="Show what streams have lost instead, and where.")
+    ] = False,
     config: ConfigOption = None,
     state_dir: StateDirOption = None,
     json_lines: JsonOption = False,
@@ -51,7 +54,9 @@ def history(
     store = History(history_file(find_state_dir(settings.state_dir)), settings.history)
     filters: dict[str, Any] = {"speaker": speaker, "outcome": outcome}
     try:
-        if why is None:
+        if diagnostics:
+            _show_losses(store.diagnostics()[:last], json_lines=json_lines)
+        elif why is None:
             _show(store.recent(last, **filters), json_lines=json_lines)
         else:
             _explain(_find(store, why, filters), json_lines=json_lines)
@@ -94,6 +99,28 @@ def _show(payloads: list[dict[str, Any]], *, json_lines: bool) -> None:
         )
     print_table(table)
     stderr.print("`voiceguard history --why ID` explains one of them.", style="dim")
+
+
+def _show_losses(notes: list[dict[str, Any]], *, json_lines: bool) -> None:
+    if json_lines:
+        for note in notes:
+            print_json(note)
+        return
+    if not notes:
+        stderr.print("No stream has lost anything.")
+        return
+    table = Table("stream", "opened", "until", "lost", box=None)
+    for note in notes:
+        table.add_row(
+            note["stream"],
+            local_time(note["opened_at"]),
+            local_time(note["noted_at"]),
+            ", ".join(f"{name} {value}" for name, value in note.items() if name not in _ABOUT_NOTE),
+        )
+    print_table(table)
+
+
+_ABOUT_NOTE = {"stream", "opened_at", "noted_at"}
 
 
 def _explain(payload: dict[str, Any], *, json_lines: bool) -> None:

@@ -45,6 +45,13 @@ CREATE TABLE IF NOT EXISTS decisions (
     outcome TEXT NOT NULL,
     payload TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS diagnostics (
+    stream TEXT NOT NULL,
+    opened_at TEXT NOT NULL,
+    noted_at TEXT NOT NULL,
+    payload TEXT NOT NULL,
+    PRIMARY KEY (stream, opened_at)
+);
 """
 
 _log = structlog.get_logger()
@@ -100,6 +107,32 @@ class History:
 
         self._run(insert)
         self._num_appended += 1
+
+    def note(self, diagnostics: dict[str, Any]) -> None:
+        """Remembers what a stream has lost since it was opened; replaces what was noted before.
+
+        Args:
+            diagnostics: ``stream``, ``opened_at``, ``noted_at`` and the stream's counters.
+
+        Raises:
+            StateError: As ``append``.
+        """
+        if self._config.max_entries == 0:
+            return
+        names = ("stream", "opened_at", "noted_at")
+        row = (*(diagnostics[name] for name in names), json.dumps(diagnostics, allow_nan=False))
+        query = (
+            f"INSERT OR REPLACE INTO diagnostics ({', '.join(names)}, payload) VALUES (?, ?, ?, ?)"  # noqa: S608  # constants
+        )
+        self._run(lambda connection: connection.execute(query, row))
+
+    def diagnostics(self) -> list[dict[str, Any]]:
+        """What streams have lost, as it was noted, newest first; who lost nothing is left out.
+
+        Raises:
+            StateError: The file can't be read.
+        """
+        return self._select("SELECT payload FROM diagnostics ORDER BY noted_at DESC", ())
 
     def recent(
         self,
@@ -191,6 +224,7 @@ class History:
     def _prune(self, connection: sqlite3.Connection, now: datetime) -> None:
         oldest = now - timedelta(days=self._config.max_age_days)
         connection.execute("DELETE FROM decisions WHERE decided_at < ?", (_text(oldest),))
+        connection.execute("DELETE FROM diagnostics WHERE noted_at < ?", (_text(oldest),))
         connection.execute(
             "DELETE FROM decisions WHERE id <= "
             "(SELECT id FROM decisions ORDER BY id DESC LIMIT 1 OFFSET ?)",

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any, TextIO
 
 import structlog
@@ -66,19 +67,25 @@ class HistorySink:
         self.decisions_dropped = 0
         self._history = history
         self._executor = executor
-        self._pending: deque[dict[str, Any]] = deque()
+        self._pending: deque[Callable[[], None]] = deque()
         self._max_pending = max_pending
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
 
     def publish(self, decision: Decision) -> None:
-        if not decision.is_final:
-            return
+        if decision.is_final:
+            self._put(partial(self._history.append, decision_payload(decision)))
+
+    def note(self, diagnostics: dict[str, Any]) -> None:
+        """Keeps what a stream has lost, as ``History.note`` takes it."""
+        self._put(partial(self._history.note, diagnostics))
+
+    def _put(self, write: Callable[[], None]) -> None:
         if len(self._pending) >= self._max_pending:
             self._pending.popleft()
             self.decisions_dropped += 1
-        self._pending.append(decision_payload(decision))
+        self._pending.append(write)
         self._idle.clear()
         self._wake.set()
 
@@ -103,13 +110,13 @@ class HistorySink:
     async def _write_pending(self) -> None:
         loop = asyncio.get_running_loop()
         while self._pending:
-            entry = self._pending[0]
+            write = self._pending[0]
             try:
-                await loop.run_in_executor(self._executor, self._history.append, entry)
+                await loop.run_in_executor(self._executor, write)
             except VoiceguardError as error:
                 self.decisions_dropped += 1
                 log.warning("history_not_written", error=str(error))
             # Only now: cancelled in the middle, it is written once more, to the same place.
-            if self._pending and self._pending[0] is entry:
+            if self._pending and self._pending[0] is write:
                 self._pending.popleft()
         self._idle.set()

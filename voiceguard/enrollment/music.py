@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from voiceguard.speech.levels import sanitise
 from voiceguard.types import FRAME_S, FRAME_SAMPLES
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class ConfirmedVad:
 
 def _confirmed(knowing: VoiceActivityDetector, samples: Samples) -> NDArray[np.bool_]:
     """``(num_frames,)``, as many as the recording has at least."""
-    finite = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
+    finite, _ = sanitise(samples)
     silence = np.zeros(_LOOKAHEAD_FRAMES * FRAME_SAMPLES, dtype=np.float32)
     is_speech = _runs(knowing.push(np.concatenate((finite, silence))), knowing)
     around = np.convolve(is_speech, np.ones(2 * REACH_FRAMES + 1))[REACH_FRAMES:-REACH_FRAMES]

@@ -15,9 +15,10 @@ from voiceguard.mqtt.states import States
 from voiceguard.types import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from datetime import datetime
 
+    from voiceguard.clock import Clock
     from voiceguard.mqtt.config import MqttConfig
     from voiceguard.types import Decision
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 class Backlog:
     """Decisions, states and the announcement of speakers, until they are delivered."""
 
-    def __init__(self, config: MqttConfig, clock: Callable[[], datetime]) -> None:
+    def __init__(self, config: MqttConfig, clock: Clock) -> None:
         self.outbox = Outbox(config.outbox_size)
         self.states = States(config.topics, config.occupancy_hold_s)
         self.announced: set[str] = set()
@@ -44,7 +45,7 @@ class Backlog:
         """Queues a final decision or a provisional accept; other provisional ones are no news."""
         if decision.is_final or decision.outcome is Outcome.ACCEPTED:
             self.outbox.put(decision)
-            self.states.apply(decision, self._clock())
+            self.states.apply(decision, self._clock.utc())
             self.refresh()
 
     def set_speakers(self, speakers: Iterable[tuple[str, str]]) -> None:
@@ -59,12 +60,12 @@ class Backlog:
 
     def refresh(self) -> None:
         """Brings the states up to now, and wakes whoever sends."""
-        self.states.refresh(self._clock())
+        self.states.refresh(self._clock.utc())
         self.wake.set()
 
     async def wait_for(self, event: asyncio.Event, *, until: datetime | None) -> None:
         """Waits for ``wake`` or ``settled``, at most until then."""
-        timeout_s = None if until is None else max(0.0, (until - self._clock()).total_seconds())
+        timeout_s = None if until is None else max(0.0, (until - self._clock.utc()).total_seconds())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await event.wait()
@@ -72,7 +73,7 @@ class Backlog:
     async def drained(self) -> None:
         """Returns when every queued decision is acknowledged or expired."""
         while True:
-            self.outbox.expire(self._clock())
+            self.outbox.expire(self._clock.utc())
             if self.outbox.pending == 0:
                 return
             self.settled.clear()

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import random
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import aiomqtt
@@ -26,6 +25,7 @@ from voiceguard.mqtt.failures import Failure, explain
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from voiceguard.clock import Clock
     from voiceguard.mqtt.config import BrokerAddress, MqttConfig
     from voiceguard.mqtt.topics import Command
     from voiceguard.types import Decision
@@ -36,11 +36,6 @@ _RETRY_LIMITS_S = (0.5, 1.0, 2.0, 4.0, 8.0, 10.0)
 """Each wait is a random half to whole of its limit, so that a home's clients don't come at once."""
 _STEADY_S = 10.0
 """A connection that lasted this long was a good one: the next retry is quick again."""
-
-
-def utc_now() -> datetime:
-    """The clock that expiry is judged by."""
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,14 +61,14 @@ class MqttLink:
         config: MqttConfig,
         *,
         on_command: Callable[[Command], None],
-        clock: Callable[[], datetime] = utc_now,
+        clock: Clock,
     ) -> None:
         """Makes a link that is neither available nor connected yet.
 
         Args:
             config: The [mqtt] table; its broker is not ``none``.
             on_command: Called on the event loop; must not wait.
-            clock: UTC now.
+            clock: Time; expiry is judged by its UTC.
         """
         assert config.is_enabled
         self._config = config
@@ -165,16 +160,16 @@ class MqttLink:
 
     async def _reconnect_forever(self, address: BrokerAddress) -> None:
         secrets = await asyncio.to_thread(load_secrets, self._config, address)
-        clock = asyncio.get_running_loop().time
         attempt = 0
         while True:
             try:
                 async with connect(self._config, address, secrets, self._protocol) as connection:
-                    self._connected_at_s = clock()
+                    self._connected_at_s = self._clock.monotonic_s()
                     await self._use(connection, address)
             except aiomqtt.MqttError as error:
                 self._report(explain(error), address)
-            if self._connected_at_s is not None and clock() - self._connected_at_s > _STEADY_S:
+            since_s = self._connected_at_s
+            if since_s is not None and self._clock.monotonic_s() - since_s > _STEADY_S:
                 attempt = 0
             self._connected_at_s = None
             limit_s = _RETRY_LIMITS_S[min(attempt, len(_RETRY_LIMITS_S) - 1)]

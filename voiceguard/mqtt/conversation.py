@@ -20,8 +20,8 @@ from voiceguard.mqtt.topics import ONLINE, Command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from datetime import datetime
 
+    from voiceguard.clock import Clock
     from voiceguard.mqtt.backlog import Backlog
     from voiceguard.mqtt.config import MqttConfig
     from voiceguard.mqtt.connection import Connection
@@ -44,7 +44,7 @@ class Conversation:
         backlog: Backlog,
         *,
         on_command: Callable[[Command], None],
-        clock: Callable[[], datetime],
+        clock: Clock,
     ) -> None:
         self._connection = connection
         self._config = config
@@ -72,7 +72,7 @@ class Conversation:
         await self._announce()
         while True:
             self._backlog.refresh()  # occupancy ends with time alone
-            decision = self._backlog.outbox.take(self._clock())
+            decision = self._backlog.outbox.take(self._clock.utc())
             self._backlog.settled.set()  # some may have expired
             if decision is not None:
                 await self._send_decision(decision)
@@ -103,7 +103,7 @@ class Conversation:
         await self._connection.publish_event(
             topic,
             to_json(decision_payload(decision)),
-            expires_in_s=(decision.expires_at - self._clock()).total_seconds(),
+            expires_in_s=(decision.expires_at - self._clock.utc()).total_seconds(),
         )
         self._backlog.outbox.settle()
         self._backlog.settled.set()

@@ -38,10 +38,13 @@ _EVENT_TEMPLATE = (
     " 'ended_at': value_json.ended_at, 'expires_at': value_json.expires_at} | to_json }}"
 )
 _ARMED_TEMPLATE = "{{ 'armed' if value_json.armed | default(true) else 'disarmed' }}"
-_LOST_TEMPLATE = (
-    "{{ (value_json.streams | default({})).values()"
-    " | map(attribute='samples_lost', default=0) | sum }}"
-)
+_COUNTERS: dict[str, tuple[str, dict[str, str]]] = {
+    "samples_lost": ("Samples lost", {}),
+    "samples_missed": ("Samples never captured", {}),
+    "num_overflows": ("Driver overruns", {}),
+    "outage_s": ("Microphone outages", {"dev_cla": "duration", "unit_of_meas": "s"}),
+}
+"""Diagnostic sensors: each a counter of the status topic, summed over the streams."""
 
 
 def occupancy_key(speaker: str) -> str:
@@ -135,13 +138,22 @@ def _fixed_components(topics: Topics, names: list[str]) -> dict[str, dict[str, A
             "pl_on": Command.ARM.value,
             "pl_off": Command.DISARM.value,
         },
-        "samples_lost": {
-            **_entity(topics, "sensor", "samples_lost", "Samples lost"),
-            "ent_cat": "diagnostic",
-            "stat_cla": "total_increasing",
-            "stat_t": topics.status,
-            "val_tpl": _LOST_TEMPLATE,
-        },
+        **{key: _counter(topics, key, *about) for key, about in _COUNTERS.items()},
+    }
+
+
+def _counter(topics: Topics, key: str, name: str, unit: Mapping[str, str]) -> dict[str, Any]:
+    template = (
+        "{{ (value_json.streams | default({})).values()"
+        f" | map(attribute='{key}', default=0) | sum{' | round(1)' if unit else ''} }}}}"
+    )
+    return {
+        **_entity(topics, "sensor", key, name),
+        **unit,
+        "ent_cat": "diagnostic",
+        "stat_cla": "total_increasing",
+        "stat_t": topics.status,
+        "val_tpl": template,
     }
 
 

@@ -7,8 +7,10 @@ Pure. ``<base>`` is ``<prefix>/<node>``, by default ``voiceguard/<host name>``.
 | `<base>/availability` | yes | `online`, `offline` (also the last will). Online: connected, and
 decisions can be expected or the daemon is disarmed on purpose |
 | `<base>/status` | yes | JSON: `schema`; `state` (`starting`, `listening`, `disarmed`,
-`unavailable`); `reason`; `armed`; `streams` (name to state, detail and counters such as
-`samples_lost`); `encoder` (`name`, `encoder_id`, `is_calibrated`); `speakers`; `refused` |
+`unavailable`); `reason`; `armed`; `streams` (name to state, detail and counters: `samples_lost`
+by a late reader, `samples_missed`, `num_overflows` and `overflow_s` by the driver, `num_reopened`
+and `outage_s` while the device was away, ...); `encoder` (`name`, `encoder_id`, `is_calibrated`);
+`speakers`; `refused` |
 | `<base>/decision` | never | JSON, the fields of voiceguard/wire.py: one final one per segment |
 | `<base>/provisional` | never | JSON, the same fields: accepts while the segment still grows; a
 final decision follows and may revoke them |

@@ -23,7 +23,7 @@ unless the machine slept through it.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import structlog
@@ -31,14 +31,15 @@ import structlog
 from voiceguard.audio.resample import (
     StreamResampler,
     position_at_16_khz,
-    sanitise,
     to_mono,
 )
 from voiceguard.pipeline.channel import WindowChannel
 from voiceguard.pipeline.decider import Decider
+from voiceguard.speech.levels import sanitise
 from voiceguard.types import (
     AudioChunk,
     SourceState,
+    SourceStatistics,
     SourceStatus,
     Window,
 )
@@ -62,13 +63,9 @@ SUSPEND_TOLERANCE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StreamStatistics:
-    """Counters of one stream since it was opened; samples at the device's rate."""
+class StreamStatistics(SourceStatistics):
+    """Counters of one stream since it was opened: its source's, and its own."""
 
-    samples_captured: int
-    samples_delivered: int
-    samples_lost: int
-    samples_buffered: int
     samples_not_finite: int
     """NaN or infinite as the device or file had them; taken for silence."""
     speech_s: float
@@ -76,6 +73,15 @@ class StreamStatistics:
     windows_embedded: int
     windows_superseded: int
     segments_dropped: int
+
+    @property
+    def losses(self) -> dict[str, float]:
+        """What was lost, by the counters' names; those at zero are left out."""
+        names = (
+            *("samples_lost", "samples_missed", "num_overflows", "overflow_s", "num_reopened"),
+            *("outage_s", "samples_not_finite", "segments_dropped"),
+        )
+        return {name: value for name in names if (value := getattr(self, name))}
 
 
 class Stream:
@@ -113,6 +119,7 @@ class Stream:
     ) -> None:
         self.name = source.name
         self.status = SourceStatus(state=SourceState.STARTING)
+        self.opened_at = clock.utc()
         self._source = source
         self._channel_choice = channel
         self._gate = gate
@@ -265,12 +272,8 @@ class Stream:
 
     def statistics(self) -> StreamStatistics:
         """The source's counters and this stream's own."""
-        source = self._source.statistics()
         return StreamStatistics(
-            samples_captured=source.samples_captured,
-            samples_delivered=source.samples_delivered,
-            samples_lost=source.samples_lost,
-            samples_buffered=source.samples_buffered,
+            **asdict(self._source.statistics()),
             samples_not_finite=self._num_not_finite,
             speech_s=round(self._decider.speech_s, 2),
             segments=self._decider.num_segments,

@@ -27,6 +27,7 @@ from voiceguard.audio.sources import open_source, parse_sources
 from voiceguard.clock import SystemClock
 from voiceguard.decisions.history import History
 from voiceguard.decisions.sinks import FanOut, HistorySink
+from voiceguard.decisions.wire import iso_utc
 from voiceguard.errors import BrokerError, VoiceguardError, VoiceprintError
 from voiceguard.mqtt.client import MqttLink
 from voiceguard.mqtt.topics import Command
@@ -96,6 +97,7 @@ class Daemon:
         self._link: MqttLink | None = None
         self._streams: dict[str, Stream] = {}
         self._stream_tasks: list[asyncio.Task[None]] = []
+        self._noted: dict[Stream, dict[str, float]] = {}
         self._attention = asyncio.Event()
         self._reload = asyncio.Event()
         self._feeds_watchdog = systemd.wants_watchdog()
@@ -149,7 +151,7 @@ class Daemon:
                 self._tasks.create_task(self._pulse(), name="pulse"),
             ]
             if self._settings.mqtt.is_enabled:
-                self._link = MqttLink(self._settings.mqtt, on_command=self.obey)
+                self._link = MqttLink(self._settings.mqtt, on_command=self.obey, clock=self._clock)
                 self._link.set_speakers(self._roster.speakers)
                 background.append(self._tasks.create_task(self._link.run(), name="mqtt"))
             await self._follow_switch()
@@ -250,7 +252,9 @@ class Daemon:
         audio = self._settings.audio
         sources = self._sources
         if sources is None:
-            sources = [open_source(spec, audio, io_executor=self._io) for spec in self._specs]
+            sources = [
+                open_source(spec, audio, self._io, clock=self._clock) for spec in self._specs
+            ]
         sink = FanOut([*self._sinks, self._history, *([self._link] if self._link else [])])
         for source in sources:
             stream = Stream(
@@ -278,6 +282,7 @@ class Daemon:
             _, late = await asyncio.wait(self._stream_tasks, timeout=STOP_TIMEOUT_S / 2)
             for task in late:
                 task.cancel()
+        self._note_losses()
         self._streams, self._stream_tasks = {}, []
 
     def _note_status(self, stream: str, status: SourceStatus) -> None:
@@ -342,9 +347,19 @@ class Daemon:
         now_s = self._clock.monotonic_s()
         if now_s - self._reported_at_s >= self._settings.service.status_interval_s:
             self._reported_at_s = now_s
+            self._note_losses()
             if self._link is not None:
                 self._link.set_available(health.is_available, health.reason)
                 self._link.set_status(self.status())
+
+    def _note_losses(self) -> None:
+        """What streams have lost goes to the history, where it is news."""
+        for stream in self._streams.values():
+            if (losses := stream.statistics().losses) != self._noted.get(stream, {}):
+                self._noted[stream] = losses
+                noted = {"stream": stream.name, "opened_at": iso_utc(stream.opened_at)}
+                noted["noted_at"] = iso_utc(self._clock.utc())
+                self._history.note({**noted, **losses})
 
     def status(self) -> dict[str, Any]:
         """What the status topic says: state, streams with their counters, encoder, speakers."""

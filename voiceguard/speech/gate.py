@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import numpy as np
 
-from voiceguard.speech.levels import LevelMeter, NoiseMeter, snr_db
+from voiceguard.speech.levels import LevelMeter, NoiseMeter, sanitise, snr_db
 from voiceguard.types import (
     FRAME_S,
     FRAME_SAMPLES,
@@ -99,14 +99,13 @@ class SpeechGate:
     def push(self, samples: Samples) -> list[GateEvent]:
         """Takes the next samples, ``(num_samples,)``; returns what became of the complete frames.
 
-        What is not finite is taken as silence.
+        What is no number is silence (``levels.sanitise``).
         """
         self._position += len(samples)
         skip = min(self._skip, len(samples))
         self._skip -= skip
         samples = samples[skip:]
-        if not np.isfinite(np.dot(samples, samples)):
-            samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0).clip(-1.0, 1.0)
+        samples, _ = sanitise(samples)
         self._unscored = np.concatenate((self._unscored, samples))
         self._unscored_powers.extend(self._meter.push(samples).tolist())
         scores = self._vad.push(samples)

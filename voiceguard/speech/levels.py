@@ -39,6 +39,25 @@ def to_db(power: float) -> float:
     return 10 * math.log10(max(power, SILENCE_POWER))
 
 
+def sanitise(samples: Samples) -> tuple[Samples, int]:
+    """The rule for what is no number, wherever audio comes in live: it is silence, and counted.
+
+    (A file that has such samples is refused by name: it can be written anew.) Numbers so large
+    that their power is infinite are cut off at full scale.
+
+    Args:
+        samples: ``(num_samples,)``.
+
+    Returns:
+        The samples (the same array when all is well), and how many were NaN or infinite.
+    """
+    if np.isfinite(np.dot(samples, samples)):
+        return samples, 0
+    finite = np.isfinite(samples)
+    clean = np.where(finite, samples, np.float32(0.0)).clip(-1.0, 1.0)
+    return clean, int(samples.size - finite.sum())
+
+
 class LevelMeter:
     """Mean square of every frame within a frequency band.
 

@@ -15,6 +15,7 @@ from voiceguard.audio.portaudio import list_devices
 from voiceguard.audio.sources import open_source, parse_source
 from voiceguard.cli.output import stderr
 from voiceguard.cli.people.recording import END_PAUSE_S, Meter, record_take
+from voiceguard.clock import SystemClock
 from voiceguard.errors import DeviceError, UsageError
 from voiceguard.speech.gate import SpeechGate
 
@@ -107,7 +108,7 @@ def choose_microphone(
     if not spec.target:
         spec = parse_source(f"device:{_choose_device()}")
     audio = replace(settings.audio, wait_for_device=False)
-    return lambda: open_source(spec, audio, executor)
+    return lambda: open_source(spec, audio, executor, clock=SystemClock())
 
 
 def _choose_device() -> int:

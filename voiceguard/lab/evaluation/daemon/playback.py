@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from voiceguard.pipeline.judge import Judge
 from voiceguard.pipeline.stream import Stream
 from voiceguard.scoring.scorer import Scorer
-from voiceguard.types import SAMPLE_RATE_HZ, AudioChunk
+from voiceguard.types import SAMPLE_RATE_HZ, AudioChunk, SourceStatistics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -164,18 +164,13 @@ class _Clip:
 
     name = "clip"
     is_live = False
-    samples_buffered = 0
-    samples_lost = 0
 
     def __init__(self, samples: Samples) -> None:
         self._samples = samples
-        self.samples_captured = len(samples)
-        self.samples_delivered = 0
 
     async def events(self) -> AsyncIterator[AudioChunk | SourceStatus]:
         for start in range(0, len(self._samples), _CHUNK_SAMPLES):
             chunk = self._samples[start : start + _CHUNK_SAMPLES, None]
-            self.samples_delivered += len(chunk)
             yield AudioChunk(
                 samples=chunk, rate_hz=SAMPLE_RATE_HZ, first_sample=start, delivered_at_s=0.0
             )
@@ -183,8 +178,8 @@ class _Clip:
     async def close(self) -> None:
         self._samples = self._samples[:0]
 
-    def statistics(self) -> _Clip:
-        return self
+    def statistics(self) -> SourceStatistics:
+        return SourceStatistics()
 
 
 class _AtOnce(Executor):
