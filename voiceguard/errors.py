@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import shlex
 import sys
-import tomllib
 from enum import IntEnum
 from pathlib import Path
 
@@ -125,6 +124,8 @@ def _requirements() -> list[str]:
 
 
 def _stated_by_checkout(pyproject: Path) -> list[str]:
+    import tomllib  # noqa: PLC0415 - likewise
+
     try:
         project = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]
     except (OSError, ValueError, KeyError):
