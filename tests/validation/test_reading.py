@@ -54,7 +54,7 @@ def test_what_plain_makes_read_takes() -> None:
     [
         ({}, "parts is missing"),
         ([], "it must be a table, not []"),
-        ({"parts": [], "colours": 1}, "colours is unknown"),
+        ({"parts": [], "colours": 1}, "colours is unknown; known are parts, pair"),
         ({"parts": 5}, "parts must be a list, not 5"),
         ({"parts": [5]}, "parts.0 must be a table, not 5"),
         ({"parts": [{}]}, "parts.0.size is missing"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from voiceguard import paths
@@ -18,6 +17,7 @@ from voiceguard.encoder.installed import (
 )
 from voiceguard.errors import EncoderError, UsageError, VoiceguardError
 from voiceguard.paths import make_private_dir
+from voiceguard.validation.parsing import read_json_object
 
 WEIGHTS_DIR = Path(__file__).parent / "weights"
 
@@ -117,7 +117,7 @@ def stated_encoder_id(model: str, models_dir: Path | None = None) -> str | None:
     does not say.
     """
     try:
-        card = json.loads(find_model(model, models_dir).with_suffix(".json").read_bytes())
+        card = read_json_object(find_model(model, models_dir).with_suffix(".json"))
         return encoder_id(
             str(card["weights_sha256"]), str(card["features"]["version"]), card["architecture"]
         )

@@ -6,6 +6,7 @@ documentation as well.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar, get_type_hints
@@ -16,7 +17,7 @@ class Between:
     """From ``low`` to ``high``, both included."""
 
     low: float
-    high: float
+    high: float = math.inf
     or_zero: bool = False
     """0 is allowed as well."""
     is_low_excluded: bool = False
@@ -30,6 +31,8 @@ class Between:
         """After "must be"."""
         if self.is_low_excluded:
             return f"above {self.low} and at most {self.high}"
+        if self.high == math.inf:
+            return f"at least {self.low}"
         return f"between {self.low} and {self.high}{' or 0' if self.or_zero else ''}"
 
 

@@ -1,14 +1,14 @@
 """Plain data (parsed JSON) to strict frozen dataclasses and back: the one way there is.
 
-pydantic does the work, imported when something is read, and its texts stay inside: ``sentences``
-says what is wrong in our words. Strict means: nothing unknown, nothing missing, no text for a
+pydantic does the work, imported when something is read, and its texts stay inside: what is
+wrong is said in our words. Strict means: nothing unknown, nothing missing, no text for a
 number, no fraction for a whole number. What a dataclass checks itself (``__post_init__``) holds.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from _typeshed import DataclassInstance
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import TypeAdapter
 
 _T = TypeVar("_T")
 
@@ -55,17 +55,13 @@ def read(kind: type[_T], values: object) -> _T:
     try:
         return adapter.validate_json(document, strict=True, extra="forbid")
     except ValidationError as error:
-        raise ValueError("; ".join(sentences(error))) from error
+        faults = error.errors(include_url=False)
+        raise ValueError("; ".join(_sentence(fault, kind) for fault in faults)) from error
 
 
 def plain(value: DataclassInstance) -> dict[str, Any]:
     """A dataclass as JSON has it: tables, lists, texts, numbers, true and false, null."""
     return asdict(value, dict_factory=_listed)
-
-
-def sentences(error: ValidationError) -> list[str]:
-    """Every fault in words of ours: "rates.0 must be a number, not 'x'"."""
-    return [_sentence(fault) for fault in error.errors(include_url=False)]
 
 
 def expected(fault: Mapping[str, Any]) -> str | None:
@@ -92,14 +88,15 @@ _EXPECTED = {
 }
 
 
-def _sentence(fault: Mapping[str, Any]) -> str:
+def _sentence(fault: Mapping[str, Any], kind: Any) -> str:  # noqa: ANN401 - a dataclass
+    """One fault in words of ours: "rates.0 must be a number, not 'x'"."""
     where = ".".join(map(str, fault["loc"]))
-    kind = fault["type"]
-    if kind == "missing":
+    if fault["type"] == "missing":
         return f"{where} is missing"
-    if kind == "unexpected_keyword_argument":
-        return f"{where} is unknown"
-    if kind == "too_long":
+    if fault["type"] == "unexpected_keyword_argument":
+        known = ", ".join(each.name for each in fields(kind))
+        return f"{where} is unknown" + (f"; known are {known}" if len(fault["loc"]) == 1 else "")
+    if fault["type"] == "too_long":
         return f"{where} must have {fault['ctx']['max_length']} entries"
     if (what := expected(fault)) is None:
         reason = str(fault["ctx"]["error"])

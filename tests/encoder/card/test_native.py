@@ -14,6 +14,7 @@ import torch
 
 from tests.encoder.conftest import random_network, tiny_config
 from voiceguard.encoder.card import native
+from voiceguard.encoder.card.kinds import typed
 from voiceguard.encoder.frontends.log_mel import LogMelConfig
 from voiceguard.encoder.loading import load_encoder
 from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn
@@ -182,14 +183,14 @@ def test_something_else_under_the_right_hash_is_refused(model: Path) -> None:
 def test_a_card_of_another_architecture_is_refused(model: Path) -> None:
     """Dilations leave no trace in the tensors' shapes, so the weights file names them too."""
     other = tiny_config(dilations=(1, 3, 3, 3, 1))
-    rewrite_card(model, architecture={"type": "ecapa_tdnn", **other.to_json()})
+    rewrite_card(model, architecture=typed(other))
     with pytest.raises(EncoderError, match="disagree about the architecture"):
         native.load(model)
 
 
 def test_a_card_of_other_features_is_refused(model: Path) -> None:
     other = LogMelConfig(num_mels=12, min_hz=50.0)
-    rewrite_card(model, features={"type": "log_mel", **other.to_json()})
+    rewrite_card(model, features=typed(other))
     with pytest.raises(EncoderError, match="disagree about"):
         native.load(model)
 
@@ -219,14 +220,14 @@ def test_tensors_of_other_sizes_are_refused_by_name(model: Path) -> None:
         ({"format_version": 2}, "format_version is 2, not 1"),
         (
             {"architecture": {"type": "titanet"}},
-            "architecture type is 'titanet', not one of ecapa_tdnn",
+            "architecture: type is 'titanet', not one of ecapa_tdnn",
         ),
-        ({"architecture": {}}, "has no 'type'"),
+        ({"architecture": {}}, "architecture: type is None, not one of ecapa_tdnn"),
         ({"architecture": {"type": "ecapa_tdnn", "layers": 9}}, "layers"),
-        ({"features": {"type": "log_mel"}}, "features must be"),
+        ({"features": {"type": "log_mel"}}, "features: fft_samples, .* must be stated"),
         ({"min_window_s": 0.01}, r"min_window_s must be at least 0\.0\d for this architecture"),
-        ({"min_window_s": None}, "not 'NoneType'"),
-        ({"figures": 3}, "not iterable"),
+        ({"min_window_s": None}, "min_window_s must be a number, not None"),
+        ({"figures": 3}, "figures must be a list, not 3"),
     ],
 )
 def test_a_wrong_card_is_refused_with_its_reason(

@@ -23,6 +23,7 @@ from tests.encoder.foreign.made import (
 from tests.encoder.networks.test_ecapa_tdnn import SIZES
 from tests.services import SHARED
 from voiceguard.encoder.card import native
+from voiceguard.encoder.card.kinds import typed
 from voiceguard.encoder.foreign import speechbrain
 from voiceguard.encoder.foreign.speechbrain import to_native
 from voiceguard.encoder.frontends.log_mel import LogMel, LogMelConfig
@@ -105,7 +106,7 @@ def test_any_sizes_are_read_from_the_yaml_and_the_tensors(
     directory = make_speechbrain(tmp_path / "any", config)
     imported = speechbrain.read(directory, name="any")
     assert imported.card.architecture == config
-    assert imported.card.features.to_json()["num_mels"] == config.num_mels
+    assert typed(imported.card.features)["num_mels"] == config.num_mels
     assert f"{config.embedding_dim} dimensions" in imported.found[0]
     assert imported.state is not None
     for name, tensor in random_network(config).state_dict().items():
@@ -125,7 +126,7 @@ def test_what_the_yaml_does_not_name_is_speechbrains_default(tmp_path: Path) -> 
     )
     card = speechbrain.read(directory, name="defaults").card
     assert card.architecture == config
-    assert card.features.to_json()["num_mels"] == 40
+    assert typed(card.features)["num_mels"] == 40
 
 
 def test_the_directory_or_one_of_its_two_files_is_recognised(tmp_path: Path) -> None:

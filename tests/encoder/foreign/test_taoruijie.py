@@ -16,6 +16,7 @@ from tests.encoder.foreign.made import (
     taoruijie_state,
 )
 from voiceguard.encoder.card import native
+from voiceguard.encoder.card.kinds import typed
 from voiceguard.encoder.foreign import taoruijie
 from voiceguard.encoder.frontends.taoruijie import TaoRuijieMel, TaoRuijieMelConfig
 from voiceguard.encoder.networks.taoruijie import TaoRuijieConfig
@@ -47,7 +48,7 @@ def test_any_sizes_are_read_from_the_tensors(tmp_path: Path, sizes: dict[str, in
     imported = taoruijie.read(path, name="any")
     architecture = imported.card.architecture
     assert isinstance(architecture, TaoRuijieConfig)
-    assert {name: architecture.to_json()[name] for name in sizes} == sizes
+    assert {name: typed(architecture)[name] for name in sizes} == sizes
     assert imported.state is not None
     assert set(imported.state) == set(taoruijie_state(**sizes))
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.encoder.conftest import synthetic_voice
+from voiceguard.encoder.card.kinds import read_features, typed
 from voiceguard.encoder.frontends.kaldi import KaldiFbankConfig
 from voiceguard.encoder.frontends.rolling import RollingFeatures
 from voiceguard.encoder.torchaudio_compat import import_torchaudio
@@ -88,7 +89,7 @@ def test_windows_cut_anyhow_have_the_features_of_each_alone(
 
 
 def test_a_card_holds_it_and_every_parameter_is_part_of_the_version() -> None:
-    assert KaldiFbankConfig.from_json(WESPEAKER.to_json()) == WESPEAKER
+    assert read_features(typed(WESPEAKER)) == WESPEAKER
     changed = (
         WESPEAKER,
         SPEAKER_3D,
@@ -119,4 +120,4 @@ def test_impossible_parameters_are_refused(parameters: dict[str, Any], message: 
 
 def test_a_card_of_another_revision_is_refused() -> None:
     with pytest.raises(ValueError, match="this voiceguard computes"):
-        KaldiFbankConfig.from_json({**WESPEAKER.to_json(), "version": "kaldi-fbank-0"})
+        read_features({**typed(WESPEAKER), "version": "kaldi-fbank-0"})

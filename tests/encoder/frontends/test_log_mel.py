@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.encoder.conftest import synthetic_voice
+from voiceguard.encoder.card.kinds import read_features, typed
 from voiceguard.encoder.frontends.log_mel import LogMel, LogMelConfig
 from voiceguard.encoder.frontends.rolling import KEPT_FRAMES, RollingFeatures
 
@@ -138,8 +139,8 @@ def test_the_version_names_every_parameter() -> None:
 
 def test_parameters_survive_json_and_another_version_is_refused() -> None:
     config = LogMelConfig(num_mels=64)
-    assert LogMelConfig.from_json(config.to_json()) == config
+    assert read_features(typed(config)) == config
     with pytest.raises(ValueError, match="log-mel-0"):
-        LogMelConfig.from_json({**config.to_json(), "version": "log-mel-0"})
+        read_features({**typed(config), "version": "log-mel-0"})
     with pytest.raises(ValueError, match="preemphasis"):
-        LogMelConfig.from_json({**config.to_json(), "preemphasis": 0.97})
+        read_features({**typed(config), "preemphasis": 0.97})

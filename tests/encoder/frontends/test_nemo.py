@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.encoder.conftest import synthetic_voice
+from voiceguard.encoder.card.kinds import read_features, typed
 from voiceguard.encoder.frontends.nemo import NemoMel, NemoMelConfig, slaney_bands
 from voiceguard.encoder.frontends.rolling import RollingFeatures
 from voiceguard.encoder.torchaudio_compat import import_torchaudio
@@ -128,11 +129,11 @@ def test_the_version_names_every_parameter() -> None:
 
 
 def test_parameters_survive_json_and_another_version_is_refused() -> None:
-    assert NemoMelConfig.from_json(CONFIG.to_json()) == CONFIG
+    assert read_features(typed(CONFIG)) == CONFIG
     with pytest.raises(ValueError, match="nemo-mel-0"):
-        NemoMelConfig.from_json({**CONFIG.to_json(), "version": "nemo-mel-0"})
+        read_features({**typed(CONFIG), "version": "nemo-mel-0"})
     with pytest.raises(ValueError, match="dither"):
-        NemoMelConfig.from_json({**CONFIG.to_json(), "dither": 0.0})
+        read_features({**typed(CONFIG), "dither": 0.0})
 
 
 @pytest.mark.parametrize(

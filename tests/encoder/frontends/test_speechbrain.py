@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tests.encoder.conftest import synthetic_voice
+from voiceguard.encoder.card.kinds import read_features, typed
 from voiceguard.encoder.frontends.rolling import RollingFeatures
 from voiceguard.encoder.frontends.speechbrain import SpeechBrainFbankConfig
 
@@ -59,11 +60,11 @@ def test_the_version_names_every_parameter() -> None:
 
 def test_parameters_survive_json_and_others_are_refused() -> None:
     config = SpeechBrainFbankConfig(num_mels=64)
-    assert SpeechBrainFbankConfig.from_json(config.to_json()) == config
+    assert read_features(typed(config)) == config
     with pytest.raises(ValueError, match="fbank-0"):
-        SpeechBrainFbankConfig.from_json({**config.to_json(), "version": "fbank-0"})
+        read_features({**typed(config), "version": "fbank-0"})
     with pytest.raises(ValueError, match="deltas"):
-        SpeechBrainFbankConfig.from_json({**config.to_json(), "deltas": True})
+        read_features({**typed(config), "deltas": True})
     for wrong in ({"num_mels": 0}, {"window_samples": 500}, {"min_hz": 9e3}, {"top_db": 0.0}):
         with pytest.raises(ValueError, match="not"):
             SpeechBrainFbankConfig(**wrong)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from tests.encoder.conftest import synthetic_voice
+from voiceguard.encoder.card.kinds import read_features, typed
 from voiceguard.encoder.frontends.log_mel import LogMel, LogMelConfig
 from voiceguard.encoder.frontends.taoruijie import TaoRuijieMelConfig
 
@@ -21,8 +22,8 @@ def test_features_are_log_mel_of_the_pre_emphasised_signal() -> None:
 
 def test_parameters_survive_json_and_the_version_names_them() -> None:
     config = TaoRuijieMelConfig(preemphasis=0.95)
-    assert TaoRuijieMelConfig.from_json(config.to_json()) == config
+    assert read_features(typed(config)) == config
     assert config.version != TaoRuijieMelConfig().version
     assert TaoRuijieMelConfig(num_mels=64).version != TaoRuijieMelConfig().version
     with pytest.raises(ValueError, match="emphasis"):
-        TaoRuijieMelConfig.from_json({"emphasis": 1})
+        read_features({**typed(config), "emphasis": 1})

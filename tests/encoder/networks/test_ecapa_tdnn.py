@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from tests.encoder.conftest import random_network, tiny_config
+from voiceguard.encoder.card.kinds import read_architecture, typed
 from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn, EcapaTdnnConfig
 
 SIZES = {
@@ -67,7 +68,7 @@ def test_training_moves_the_running_statistics_and_evaluation_does_not() -> None
 
 def test_sizes_survive_json() -> None:
     config = tiny_config(global_context=False, dilations=(1, 2, 2, 2, 1))
-    assert EcapaTdnnConfig.from_json(config.to_json()) == config
+    assert read_architecture(typed(config)) == config
 
 
 @pytest.mark.parametrize(
@@ -86,9 +87,9 @@ def test_impossible_sizes_are_refused(changes: dict[str, object], message: str) 
 
 
 def test_unknown_and_missing_sizes_are_refused() -> None:
-    values = tiny_config().to_json()
+    values = typed(tiny_config())
     with pytest.raises(ValueError, match="num_heads"):
-        EcapaTdnnConfig.from_json({**values, "num_heads": 4})
+        read_architecture({**values, "num_heads": 4})
     del values["channels"]
     with pytest.raises(ValueError, match="channels"):
-        EcapaTdnnConfig.from_json(values)
+        read_architecture(values)

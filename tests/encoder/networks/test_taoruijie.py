@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from tests.encoder.foreign.made import taoruijie_state
+from voiceguard.encoder.card.kinds import read_architecture, typed
 from voiceguard.encoder.networks.taoruijie import TaoRuijieConfig, TaoRuijieEcapa
 
 TINY = TaoRuijieConfig(
@@ -56,10 +57,10 @@ def test_weights_of_the_layout_keep_their_names() -> None:
 )
 def test_impossible_sizes_are_refused(changes: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        TaoRuijieConfig.from_json({**TINY.to_json(), **changes})
+        read_architecture({**typed(TINY), **changes})
 
 
 def test_sizes_survive_json_and_unknown_ones_are_refused() -> None:
-    assert TaoRuijieConfig.from_json(TINY.to_json()) == TINY
+    assert read_architecture(typed(TINY)) == TINY
     with pytest.raises(ValueError, match="heads"):
-        TaoRuijieConfig.from_json({**TINY.to_json(), "heads": 2})
+        read_architecture({**typed(TINY), "heads": 2})

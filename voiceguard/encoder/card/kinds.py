@@ -7,11 +7,12 @@ named, not imported, here: a card of one kind loads the code of no other.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from voiceguard.validation.reading import plain, read
 
+if TYPE_CHECKING:
     from torch import nn
 
     from voiceguard.encoder.frontends.base import FrontEnd
@@ -46,19 +47,13 @@ FEATURES: dict[str, str] = {
 class Kind(Protocol):
     """A frozen dataclass of plain values, in a card under its type's name."""
 
+    __dataclass_fields__: ClassVar[dict[str, Any]]
     TYPE: ClassVar[str]
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values, for ``from_json``; without the type."""
-        ...
 
 
 @runtime_checkable
 class Architecture(Kind, Protocol):
-    """What turns features into an embedding.
-
-    The class also has ``from_json(values: Mapping[str, Any])``, which raises ValueError.
-    """
+    """What turns features into an embedding."""
 
     @property
     def embedding_dim(self) -> int: ...
@@ -83,7 +78,7 @@ class Buildable(Architecture, Protocol):
 
 @runtime_checkable
 class Features(Kind, Protocol):
-    """What turns samples into what the network sees. ``from_json`` as above."""
+    """What turns samples into what the network sees."""
 
     @property
     def version(self) -> str:
@@ -93,32 +88,60 @@ class Features(Kind, Protocol):
     def build(self) -> FrontEnd: ...
 
 
-def read_architecture(values: Mapping[str, Any]) -> Architecture:
-    """The architecture that a card describes.
+def read_architecture(values: object) -> Architecture:
+    """The architecture that a card describes, every parameter stated.
 
     Raises:
-        KeyError: It has no type.
         ValueError: No such type, or values that it does not take.
     """
-    found: Architecture = _read("architecture", ARCHITECTURES, values)
+    found: Architecture = _read(ARCHITECTURES, values)
+    _check_stated(found, values)
     return found
 
 
-def read_features(values: Mapping[str, Any]) -> Features:
-    """The features that a card describes; raises as ``read_architecture``."""
-    found: Features = _read("features", FEATURES, values)
+def read_features(values: object) -> Features:
+    """The features that a card describes, every parameter stated; raises as above."""
+    found = read_described_features(values)
+    _check_stated(found, values)
+    return found
+
+
+def read_described_features(values: object) -> Features:
+    """Features as people describe them: what is left out has its default.
+
+    Raises:
+        ValueError: As above, or the version is not what this voiceguard computes.
+    """
+    found: Features = _read(FEATURES, values)
+    stated = dict(values).get("version", found.version) if isinstance(values, Mapping) else None
+    if stated != found.version:
+        raise ValueError(f"they are version {stated!r}; this voiceguard computes {found.version!r}")
     return found
 
 
 def typed(kind: Kind) -> dict[str, Any]:
     """The values of an architecture or features with their type, as a card holds them."""
-    return {"type": kind.TYPE, **kind.to_json()}
+    version = {"version": kind.version} if isinstance(kind, Features) else {}
+    return {"type": kind.TYPE, **plain(kind), **version}
 
 
-def _read(what: str, known: Mapping[str, str], values: Mapping[str, Any]) -> Any:  # noqa: ANN401 - narrowed by the callers
-    name = values["type"]
-    if name not in known:
-        raise ValueError(f"{what} type is {name!r}, not one of {', '.join(known)}")
+def _read(known: Mapping[str, str], values: object) -> Any:  # noqa: ANN401 - narrowed by the callers
+    if not isinstance(values, Mapping):
+        raise ValueError(f"must be a table, not {values!r}")  # noqa: TRY004 - of a document
+    name = values.get("type")
+    if not isinstance(name, str) or name not in known:
+        raise ValueError(f"type is {name!r}, not one of {', '.join(known)}")
     module, _, attribute = known[name].partition(":")
     kind = getattr(importlib.import_module(module), attribute)
-    return kind.from_json({key: value for key, value in values.items() if key != "type"})
+    given = {key: value for key, value in values.items() if key not in {"type", "version"}}
+    return read(kind, given)
+
+
+def _check_stated(found: Kind, values: object) -> None:
+    """A card leaves nothing to defaults, which another voiceguard may have changed."""
+    assert isinstance(values, Mapping)
+    expected = typed(found)
+    if missing := sorted(set(expected) - set(values)):
+        raise ValueError(f"{', '.join(missing)} must be stated")
+    if expected != values:
+        raise ValueError(f"{found.TYPE} must have all of its parameters stated")

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass, field, fields
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Mapping  # noqa: TC003 - pydantic reads the fields' annotations
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Any
 
 from voiceguard.encoder.card.identity import encoder_id
 from voiceguard.encoder.card.kinds import (
@@ -22,27 +23,17 @@ from voiceguard.encoder.card.kinds import (
     typed,
 )
 from voiceguard.types import FRAME_S
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from voiceguard.validation.reading import ReadBy, plain, read
 
 FORMAT = "voiceguard-encoder"
 FORMAT_VERSION = 1
 
-_REQUIRED = frozenset(
-    {
-        *("format", "format_version", "name", "architecture", "features", "min_window_s"),
-        *("weights_sha256", "licence", "trained_on", "figures"),
-    }
-)
 _OF_IMPORTS = ("source", "origin_format", "commercial_use", "published", "is_trusted", "golden")
 """Written only where they are known: models trained here have none of them."""
-_OPTIONAL = frozenset(
-    {
-        *("embedding_dim", "num_parameters", "data", "recipe", "teacher", "limits", "compute"),
-        *_OF_IMPORTS,
-    }
-)
+_NOT_KEPT = ("format", "format_version", "embedding_dim")
+"""Checked, and then known otherwise."""
+_STATED = ("weights_sha256", "figures")
+"""With a default for whoever makes a card, and on every card that is read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,16 +80,13 @@ class Figure:
     """What anybody runs to measure it again; empty: it was not made by a command of voiceguard."""
 
 
-_Row = TypeVar("_Row", DataSource, Teacher, Figure)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCard:
     """What is known about a model; everything but the hash is chosen by who saves it."""
 
     name: str
-    architecture: Architecture
-    features: Features
+    architecture: Annotated[Architecture, ReadBy(read_architecture)]
+    features: Annotated[Features, ReadBy(read_features)]
     min_window_s: float
     """Shortest audio that the encoder accepts."""
     licence: str
@@ -139,10 +127,10 @@ class ModelCard:
                 f"not {self.min_window_s:g}"
             )
         try:  # as it will be read again: tuples become lists
-            plain = json.loads(json.dumps(dict(self.recipe), allow_nan=False))
+            recipe = json.loads(json.dumps(dict(self.recipe), allow_nan=False))
         except (TypeError, ValueError) as error:
             raise ValueError(f"recipe must hold plain values only: {error}") from error
-        object.__setattr__(self, "recipe", plain)
+        object.__setattr__(self, "recipe", recipe)
         if self.golden is not None and len(self.golden) != self.architecture.embedding_dim:
             raise ValueError(
                 f"golden has {len(self.golden)} numbers, the embedding "
@@ -173,11 +161,11 @@ class ModelCard:
             "weights_sha256": self.weights_sha256,
             "licence": self.licence,
             "trained_on": self.trained_on,
-            "data": [asdict(source) for source in self.data],
+            "data": [plain(source) for source in self.data],
             "recipe": dict(self.recipe),
-            "teacher": None if self.teacher is None else asdict(self.teacher),
+            "teacher": None if self.teacher is None else plain(self.teacher),
             "compute": self.compute,
-            "figures": [asdict(figure) for figure in self.figures],
+            "figures": [plain(figure) for figure in self.figures],
             "limits": list(self.limits),
         }
         for entry in fields(self):
@@ -191,63 +179,23 @@ class ModelCard:
         """Reads what ``to_json`` made, and cards of before figures had commands.
 
         Raises:
-            KeyError: A field that every card has is missing.
-            ValueError: A field is unknown or impossible, or it is no card for this voiceguard.
-            TypeError: A field is of the wrong kind.
+            ValueError: A field is missing, unknown, of the wrong kind or impossible, or it is no
+                card for this voiceguard.
         """
-        _require(values, "format", FORMAT)
-        _require(values, "format_version", FORMAT_VERSION)
-        if unknown := set(values) - _REQUIRED - _OPTIONAL:
-            raise ValueError(f"unknown fields: {', '.join(sorted(unknown))}")
-        architecture = read_architecture(values["architecture"])
+        for name, expected in (("format", FORMAT), ("format_version", FORMAT_VERSION)):
+            _require(values, name, expected)
+        if missing := [name for name in _STATED if name not in values]:
+            raise ValueError(f"{missing[0]} is missing")
+        own = {name: value for name, value in values.items() if name not in _NOT_KEPT}
+        figures = own["figures"]
+        if isinstance(figures, list):  # older cards have sentences only
+            own["figures"] = [{"what": row} if isinstance(row, str) else row for row in figures]
+        card = read(cls, own)
         if "embedding_dim" in values:
-            _require(values, "embedding_dim", architecture.embedding_dim)
-        teacher = values.get("teacher")
-        num_parameters = values.get("num_parameters")
-        golden = values.get("golden")
-        return cls(
-            name=str(values["name"]),
-            architecture=architecture,
-            features=read_features(values["features"]),
-            min_window_s=float(values["min_window_s"]),
-            licence=str(values["licence"]),
-            trained_on=str(values["trained_on"]),
-            figures=tuple(map(_figure, values["figures"])),
-            data=tuple(_row(DataSource, row) for row in values.get("data", ())),
-            recipe=dict(values.get("recipe", {})),
-            teacher=None if teacher is None else _row(Teacher, teacher),
-            limits=tuple(map(str, values.get("limits", ()))),
-            compute=str(values.get("compute", "")),
-            num_parameters=None if num_parameters is None else int(num_parameters),
-            weights_sha256=str(values["weights_sha256"]),
-            source=str(values.get("source", "")),
-            origin_format=str(values.get("origin_format", "")),
-            commercial_use=_flag(values, "commercial_use"),
-            published=str(values.get("published", "")),
-            is_trusted=_flag(values, "is_trusted") or False,
-            golden=None if golden is None else tuple(map(float, golden)),
-        )
+            _require(values, "embedding_dim", card.architecture.embedding_dim)
+        return card
 
 
 def _require(values: Mapping[str, Any], name: str, expected: str | int) -> None:
-    if values[name] != expected:
-        raise ValueError(f"{name} is {values[name]!r}, not {expected!r}")
-
-
-def _flag(values: Mapping[str, Any], name: str) -> bool | None:
-    flag = values.get(name)
-    if flag is not None and not isinstance(flag, bool):
-        raise TypeError(f"{name} must be true or false, not {flag!r}")
-    return flag
-
-
-def _figure(value: Any) -> Figure:  # noqa: ANN401 - any JSON value
-    """Older cards have sentences only."""
-    return Figure(what=value) if isinstance(value, str) else _row(Figure, value)
-
-
-def _row(kind: type[_Row], values: Mapping[str, Any]) -> _Row:
-    known = {entry.name for entry in fields(kind)}
-    if unknown := set(values) - known:
-        raise ValueError(f"unknown fields of {kind.__name__}: {', '.join(sorted(unknown))}")
-    return kind(**values)
+    if (found := values.get(name)) != expected:
+        raise ValueError(f"{name} is {found!r}, not {expected!r}")

@@ -26,6 +26,7 @@ from voiceguard.encoder.card.model_card import (
     Teacher,
 )
 from voiceguard.errors import EncoderError
+from voiceguard.validation.parsing import parse_json_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -150,11 +151,10 @@ def read_card(path: Path) -> ModelCard:
     """
     raw = _read(path)
     try:
-        return ModelCard.from_json(json.loads(raw))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        what = f"has no {error}" if isinstance(error, KeyError) else str(error)
+        return ModelCard.from_json(parse_json_object(raw))
+    except ValueError as error:
         raise EncoderError(
-            f"{path} is not a card of an encoder for this voiceguard: {what}",
+            f"{path} is not a card of an encoder for this voiceguard: {error}",
             hint=f"{_RESTORE_HINT} A card of a newer voiceguard needs that voiceguard.",
         ) from error
 
@@ -184,8 +184,8 @@ def _identity(card: ModelCard) -> dict[str, str]:
 def _metadata(weights: bytes) -> dict[str, str]:
     """The free part of a safetensors header: 8 bytes of length, then JSON."""
     length = int.from_bytes(weights[:8], "little")
-    metadata: dict[str, str] = json.loads(weights[8 : 8 + length]).get("__metadata__", {})
-    return metadata
+    header = parse_json_object(weights[8 : 8 + length])
+    return dict(header.get("__metadata__", {}))
 
 
 def build(

@@ -18,7 +18,6 @@ import torch
 from torch import Tensor, nn
 
 from voiceguard.encoder.frontends.base import FrontEnd
-from voiceguard.encoder.frontends.config import FrontEndConfig
 from voiceguard.encoder.torchaudio_compat import import_torchaudio
 from voiceguard.types import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
@@ -37,7 +36,7 @@ POVEY_EXPONENT = 0.85
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KaldiFbankConfig(FrontEndConfig):
+class KaldiFbankConfig:
     """What differs between the projects; everything else is Kaldi's default."""
 
     TYPE: ClassVar[str] = "kaldi_fbank"

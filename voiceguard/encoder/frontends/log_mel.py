@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from voiceguard.encoder.frontends.base import FrontEnd, centred
-from voiceguard.encoder.frontends.config import FrontEndConfig
 from voiceguard.encoder.torchaudio_compat import import_torchaudio
 from voiceguard.types import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
@@ -22,7 +21,7 @@ REVISION = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LogMelConfig(FrontEndConfig):
+class LogMelConfig:
     """Parameters of the features; a model's card repeats those that it was trained with."""
 
     TYPE: ClassVar[str] = "log_mel"

@@ -21,7 +21,6 @@ import torch
 from torch import Tensor, nn
 
 from voiceguard.encoder.frontends.base import FrontEnd
-from voiceguard.encoder.frontends.config import FrontEndConfig
 from voiceguard.types import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ _LOG_STEP = math.log(6.4) / 27
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NemoMelConfig(FrontEndConfig):
+class NemoMelConfig:
     """Parameters of the features."""
 
     TYPE: ClassVar[str] = "nemo_mel"

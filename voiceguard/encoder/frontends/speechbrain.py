@@ -16,7 +16,6 @@ import torch
 from torch import nn
 
 from voiceguard.encoder.frontends.base import FrontEnd, centred
-from voiceguard.encoder.frontends.config import FrontEndConfig
 from voiceguard.types import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ MAX_BANDS = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SpeechBrainFbankConfig(FrontEndConfig):
+class SpeechBrainFbankConfig:
     """Parameters of ``Fbank`` that change the features."""
 
     TYPE: ClassVar[str] = "speechbrain_fbank"

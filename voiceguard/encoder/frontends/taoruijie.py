@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import nn
 
-from voiceguard.encoder.frontends.config import FrontEndConfig
 from voiceguard.encoder.frontends.log_mel import LogMel, LogMelConfig, LogMelFrontEnd
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ REVISION = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TaoRuijieMelConfig(FrontEndConfig):
+class TaoRuijieMelConfig:
     """Parameters that a checkpoint's own tensors tell; the rest is fixed in that recipe."""
 
     TYPE: ClassVar[str] = "taoruijie_mel"

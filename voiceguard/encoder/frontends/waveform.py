@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from voiceguard.encoder.frontends.base import FrontEnd
-from voiceguard.encoder.frontends.config import FrontEndConfig
 from voiceguard.types import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WaveformConfig(FrontEndConfig):
+class WaveformConfig:
     """There is nothing to choose."""
 
     TYPE: ClassVar[str] = "waveform"

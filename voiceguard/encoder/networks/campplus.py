@@ -12,16 +12,11 @@ the paper leaves open (strides, where layers have biases, the unbiased deviation
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
-
-from voiceguard.encoder.networks.plain import checked_fields
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 SEGMENT_FRAMES = 100
 """Frames of 20 ms that share a local context, section 2.2: 2 s."""
@@ -84,22 +79,6 @@ class CamPlusPlusConfig:
     def band_stride(self) -> int:
         """How many bands of the input become one behind the head."""
         return int(2 ** (len(self.head_layers) + 1))
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> CamPlusPlusConfig:
-        """Reads what ``to_json`` wrote.
-
-        Raises:
-            ValueError: A size is missing, unknown or impossible.
-        """
-        return cls(**checked_fields(cls, values))
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values for a model's card."""
-        return {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in asdict(self).items()
-        }
 
     @property
     def min_frames(self) -> int:

@@ -12,17 +12,12 @@ normalisation before its tanh.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-
-from voiceguard.encoder.networks.plain import checked_fields
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 STD_FLOOR_VARIANCE = 1e-12
 """Variances are clamped to it before the square root, whose gradient at 0 is infinite."""
@@ -72,19 +67,6 @@ class EcapaTdnnConfig:
                 f"channels of the blocks, {self.channels[1:-1]}, must be multiples of "
                 f"res2net_scale, {self.res2net_scale}"
             )
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> EcapaTdnnConfig:
-        """Reads what ``to_json`` wrote.
-
-        Raises:
-            ValueError: A size is missing, unknown or impossible.
-        """
-        return cls(**checked_fields(cls, values))
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values, tuples as lists, for a model's card."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
     @property
     def min_frames(self) -> int:

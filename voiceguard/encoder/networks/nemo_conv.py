@@ -12,8 +12,8 @@ Recognition and Verification", 2020, section 3. What the papers leave open follo
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +23,6 @@ from voiceguard.encoder.networks.nemo_decoder import (
     SpeakerDecoderConfig,
     padded_frames,
 )
-from voiceguard.encoder.networks.plain import checked_fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -122,26 +121,6 @@ class NemoConvConfig:
                 f"the decoder takes {self.decoder.num_in} channels, the last block gives "
                 f"{self.blocks[-1].filters}"
             )
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> NemoConvConfig:
-        """Reads what ``to_json`` wrote.
-
-        Raises:
-            ValueError: A size is missing, unknown or impossible.
-        """
-        sizes = checked_fields(cls, values)
-        sizes["blocks"] = tuple(
-            JasperBlockConfig(**checked_fields(JasperBlockConfig, block))
-            for block in sizes["blocks"]
-        )
-        sizes["decoder"] = SpeakerDecoderConfig.from_json(sizes["decoder"])
-        return cls(**sizes)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values for a model's card."""
-        blocks = [asdict(block) for block in self.blocks]
-        return {**asdict(self), "blocks": blocks, "decoder": self.decoder.to_json()}
 
     @property
     def embedding_dim(self) -> int:

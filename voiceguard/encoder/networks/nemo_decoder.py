@@ -11,17 +11,11 @@ leave open follows nemo-toolkit 3.0.0.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-
-from voiceguard.encoder.networks.plain import checked_fields
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 POOLINGS = ("attention", "xvector")
 
@@ -49,19 +43,6 @@ class SpeakerDecoderConfig:
             raise ValueError("embedding_sizes must name at least one layer")
         if min(self.num_in, self.attention_channels, *self.embedding_sizes) < 1:
             raise ValueError("every size of the decoder must be at least 1")
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> SpeakerDecoderConfig:
-        """Reads what ``to_json`` wrote.
-
-        Raises:
-            ValueError: A size is missing, unknown or impossible.
-        """
-        return cls(**checked_fields(cls, values))
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values, for a model's card."""
-        return {**asdict(self), "embedding_sizes": list(self.embedding_sizes)}
 
     @property
     def embedding_dim(self) -> int:

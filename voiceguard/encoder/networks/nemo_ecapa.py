@@ -9,8 +9,8 @@ section 2. What the paper leaves open follows nemo-toolkit 3.0.0.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -21,10 +21,6 @@ from voiceguard.encoder.networks.nemo_decoder import (
     TdnnLayer,
     padded_frames,
 )
-from voiceguard.encoder.networks.plain import checked_fields
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 SE_CHANNELS = 128
 """Of every squeeze and excitation; NeMo has no setting for it."""
@@ -73,21 +69,6 @@ class NemoEcapaConfig:
                 f"the aggregation's channels, {last}, and the decoder's, {self.decoder.num_in}, "
                 f"must be those of all blocks together, {width * (len(self.channels) - 2)}"
             )
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> NemoEcapaConfig:
-        """Reads what ``to_json`` wrote.
-
-        Raises:
-            ValueError: A size is missing, unknown or impossible.
-        """
-        sizes = checked_fields(cls, values)
-        return cls(**{**sizes, "decoder": SpeakerDecoderConfig.from_json(sizes["decoder"])})
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values, tuples as lists, for a model's card."""
-        sizes = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
-        return {**sizes, "decoder": self.decoder.to_json()}
 
     @property
     def embedding_dim(self) -> int:

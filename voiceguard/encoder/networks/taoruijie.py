@@ -12,15 +12,10 @@ and its forks.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-
-from voiceguard.encoder.networks.plain import checked_fields
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 MIN_VARIANCE = 1e-4
 DILATIONS = (2, 3, 4)
@@ -49,19 +44,6 @@ class TaoRuijieConfig:
                 f"channels, {self.channels}, must be a multiple of res2net_scale, "
                 f"{self.res2net_scale}, and that at least 2"
             )
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> TaoRuijieConfig:
-        """Reads what ``to_json`` wrote.
-
-        Raises:
-            ValueError: A size is missing, unknown or impossible.
-        """
-        return cls(**checked_fields(cls, values))
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values for a model's card."""
-        return asdict(self)
 
     @property
     def min_frames(self) -> int:
