@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from voiceguard.audio.files import load_audio
 from voiceguard.decisions.sinks import CallbackSink
-from voiceguard.errors import EnrollmentError
+from voiceguard.enrollment import EnrollmentSession, Mode
 from voiceguard.service.daemon import Daemon
 from voiceguard.service.kit import Kit, assemble, open_store
 from voiceguard.service.utterance import judge_recording
 from voiceguard.settings import Settings, load_settings
-from voiceguard.voiceprints import audio_to_keep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -61,25 +60,18 @@ class Guard:
         Raises:
             EnrollmentError: No consent, or too little usable speech (says what was wrong with
                 each take).
+            UsageError: No name that a speaker can have.
             VoiceprintError: The speaker is enrolled already.
         """
-        if not consent:
-            raise EnrollmentError(
-                f"{speaker!r} has not consented", hint="ask the speaker, then pass consent=True"
-            )
+        mode = Mode.REPLACE if overwrite else Mode.NEW
+        session = EnrollmentSession(self._store, speaker, mode)
         now = datetime.now(UTC)
-        enrollment = self._kit.new_enrollment()
+        session.consent(now if consent else None, audio_at=now if keep_audio else None)
+        takes = session.begin(self._kit)
         for recording in recordings:
             # A time of its own: it tells the takes that are kept apart.
-            enrollment.add(self._load(recording), recorded_at=datetime.now(UTC))
-        voiceprint = enrollment.voiceprint(
-            speaker, display_name=display_name, consent_at=now, now=now
-        )
-        audio = (
-            audio_to_keep(voiceprint, enrollment.usable_audio, now, None) if keep_audio else None
-        )
-        self._store.save(voiceprint, overwrite=overwrite, audio=audio)
-        return voiceprint
+            takes.add(self._load(recording), recorded_at=datetime.now(UTC))
+        return session.finish(takes, now=now, display_name=display_name).voiceprint
 
     def predict(self, speaker: str) -> tuple[PredictedRate, ...]:
         """How often an enrolled speaker will be accepted, beside all that are enrolled now.
@@ -93,7 +85,7 @@ class Guard:
         """
         encoder_id = self._kit.encoder.info.encoder_id
         voiceprint = self._store.load(speaker, encoder_id=encoder_id)
-        return self._kit.foretell(voiceprint, num_voiceprints=len(self._store.names()))
+        return self._kit.predict_acceptance(voiceprint, num_voiceprints=len(self._store.names()))
 
     def embed(self, recording: Recording) -> Embedding:
         """The embedding of a whole recording as it is.

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tests.fakes import PitchEncoder, quiet, tone
-from voiceguard.enrollment import Enrollment
+from voiceguard.enrollment import TakeJudge, Takes
 from voiceguard.scoring.limits import EnrollmentLimits
 from voiceguard.speech.vad import make_vad
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from voiceguard.protocols import VoiceActivityDetector
     from voiceguard.types import Samples
 
 NOW = datetime(2026, 11, 5, 17, 20, tzinfo=UTC)
@@ -29,5 +32,19 @@ def voice(
     )
 
 
-def new_enrollment(limits: EnrollmentLimits = LIMITS) -> Enrollment:
-    return Enrollment(PitchEncoder(), make_vad, limits=limits)
+def take_judge(
+    limits: EnrollmentLimits = LIMITS,
+    make_confirming_vad: Callable[[], VoiceActivityDetector] | None = None,
+) -> TakeJudge:
+    """A judge for the encoder that hears pitch."""
+    return TakeJudge(
+        encoder=PitchEncoder(),
+        make_vad=make_vad,
+        limits=limits,
+        make_confirming_vad=make_confirming_vad,
+    )
+
+
+def no_takes(limits: EnrollmentLimits = LIMITS) -> Takes:
+    """Takes yet to be read."""
+    return Takes(take_judge(limits))

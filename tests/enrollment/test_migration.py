@@ -11,7 +11,7 @@ import pytest
 
 from tests.fakes import NOON, PitchEncoder, quiet, tone
 from tests.voiceprints.people import assert_same
-from voiceguard.enrollment import Enrollment
+from voiceguard.enrollment import TakeJudge, Takes
 from voiceguard.enrollment.migration import Migration, MigrationStatus, Migrator
 from voiceguard.speech.vad import make_vad
 from voiceguard.voiceprints import VoiceprintStore
@@ -54,13 +54,13 @@ def enroll(
     num_kept: int | None = None,
 ) -> Voiceprint:
     """By the old encoder, with the audio of the first takes (None: of all)."""
-    enrollment = Enrollment(PitchEncoder(OLD), make_vad)
+    takes = Takes(TakeJudge(encoder=PitchEncoder(OLD), make_vad=make_vad))
     for number in range(num_takes):
         take = np.concatenate((quiet(0.5), tone(hz, 3.0, seed=number), quiet(0.5)))
         recorded_at = NOON + timedelta(seconds=10 * number)
-        enrollment.add(take, recorded_at=recorded_at, label=f"room {number}")
-    voiceprint = enrollment.voiceprint(speaker, consent_at=NOON, now=NOON)
-    kept = enrollment.usable_audio[:num_kept]
+        takes.add(take, recorded_at=recorded_at, label=f"room {number}")
+    voiceprint = takes.voiceprint(speaker, consent_at=NOON, now=NOON)
+    kept = takes.usable_audio[:num_kept]
     audio = KeptAudio(
         speaker=speaker,
         enrolled_at=NOON,
@@ -81,7 +81,8 @@ def migrate(
     allow_partial: bool = False,
     dry_run: bool = False,
 ) -> Migration:
-    migrator = Migrator(store, encoder or NewEncoder(), make_vad, allow_partial=allow_partial)
+    judge = TakeJudge(encoder=encoder or NewEncoder(), make_vad=make_vad)
+    migrator = Migrator(store, judge, allow_partial=allow_partial)
     return migrator.migrate(speaker, now=LATER, dry_run=dry_run)
 
 

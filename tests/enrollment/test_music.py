@@ -8,12 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.enrollment.speaking import LIMITS, NOW, voice
-from tests.fakes import PitchEncoder, quiet
+from tests.enrollment.speaking import LIMITS, NOW, take_judge, voice
+from tests.fakes import quiet
 from tests.recordings import TAKES
 from voiceguard.audio.files import load_audio
-from voiceguard.enrollment import Enrollment, Problem, assess_take, describe
+from voiceguard.enrollment import Problem, Takes, describe
 from voiceguard.enrollment.music import REACH_FRAMES, ConfirmedVad
+from voiceguard.scoring.limits import NO_LIMITS
 from voiceguard.speech.vad import VadConfig, is_music_heard_as_speech, make_confirming_vad, make_vad
 from voiceguard.types import FRAME_SAMPLES, SAMPLE_RATE_HZ, Samples
 
@@ -60,37 +61,29 @@ def test_frames_near_confirmed_speech_keep_the_gates_own_score() -> None:
 
 
 def test_what_is_left_out_is_counted() -> None:
-    report = assess_take(
-        voice(6.0), PitchEncoder(), make_vad(), make_confirming_vad=lambda: Knowing(2.0, 3.0)
-    )
-    alone = assess_take(voice(6.0), PitchEncoder(), make_vad())
+    report = take_judge(NO_LIMITS, lambda: Knowing(2.0, 3.0)).assess(voice(6.0))
+    alone = take_judge(NO_LIMITS).assess(voice(6.0))
     assert report.net_speech_s + report.left_out_s == pytest.approx(alone.net_speech_s, abs=0.3)
     assert "4.2 s of music or noise left out" in describe(replace(report, problems=()))
     assert Problem.TOO_NOISY in report.problems, "what is no speech is the noise beside it"
 
 
 def test_a_take_of_nothing_but_music_is_refused_as_such() -> None:
-    report = assess_take(
-        voice(6.0), PitchEncoder(), make_vad(), make_confirming_vad=lambda: Knowing(0, 0)
-    )
+    report = take_judge(NO_LIMITS, lambda: Knowing(0, 0)).assess(voice(6.0))
     assert report.problems == (Problem.NOT_SPEECH,)
     assert "music" in describe(report)
 
 
 def test_silence_stays_silence_and_a_word_too_short() -> None:
     for samples, problem in ((quiet(3.0), Problem.SILENCE), (voice(0.6), Problem.TOO_SHORT)):
-        report = assess_take(
-            samples, PitchEncoder(), make_vad(), make_confirming_vad=lambda: Knowing(0.2, 1.0)
-        )
+        report = take_judge(NO_LIMITS, lambda: Knowing(0.2, 1.0)).assess(samples)
         assert problem in report.problems
 
 
 def test_any_length_and_what_is_not_finite_are_borne() -> None:
     for num_samples in (0, 1, 159, 16_001):
         broken = np.full(num_samples, np.nan, dtype=np.float32)
-        report = assess_take(
-            broken, PitchEncoder(), make_vad(), make_confirming_vad=lambda: Knowing(0, 1)
-        )
+        report = take_judge(NO_LIMITS, lambda: Knowing(0, 1)).assess(broken)
         assert report.problems == (Problem.SILENCE,)
 
 
@@ -98,16 +91,17 @@ def test_any_length_and_what_is_not_finite_are_borne() -> None:
 def test_silero_refuses_music_and_keeps_speech() -> None:
     make = make_confirming_vad()
     assert make is not None
-    enrollment = Enrollment(PitchEncoder(), make_vad, limits=LIMITS, make_confirming_vad=make)
-    music = enrollment.add(np.concatenate((quiet(0.5), melody(6.0))), recorded_at=NOW)
+    ignorant, knowing = take_judge(NO_LIMITS), take_judge(NO_LIMITS, make)
+    takes = Takes(take_judge(LIMITS, make))
+    music = takes.add(np.concatenate((quiet(0.5), melody(6.0))), recorded_at=NOW)
     assert music.problems == (Problem.NOT_SPEECH,)
     speech = load_audio(TAKES[0])
-    alone = assess_take(speech, PitchEncoder(), make_vad())
-    kept = assess_take(speech, PitchEncoder(), make_vad(), make_confirming_vad=make)
+    alone = ignorant.assess(speech)
+    kept = knowing.assess(speech)
     assert kept.net_speech_s > 0.9 * alone.net_speech_s
     both = np.concatenate((melody(4.0), quiet(1.0), speech))
-    assert assess_take(both, PitchEncoder(), make_vad()).net_speech_s > alone.net_speech_s + 1
-    without = assess_take(both, PitchEncoder(), make_vad(), make_confirming_vad=make)
+    assert ignorant.assess(both).net_speech_s > alone.net_speech_s + 1
+    without = knowing.assess(both)
     assert without.net_speech_s == pytest.approx(alone.net_speech_s, abs=0.6)
     assert without.left_out_s > 1
 

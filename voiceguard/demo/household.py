@@ -26,13 +26,12 @@ from voiceguard.audio.files import load_audio
 from voiceguard.audio.sources import AudioConfig
 from voiceguard.decisions.sinks import CallbackSink
 from voiceguard.decisions.wire import decision_payload
-from voiceguard.enrollment import enroll_recordings
+from voiceguard.enrollment import EnrollmentSession
 from voiceguard.mqtt import embedded
 from voiceguard.mqtt.config import MqttConfig
 from voiceguard.service.daemon import Daemon
 from voiceguard.service.kit import assemble, open_store
 from voiceguard.settings import Settings
-from voiceguard.speech.vad import make_vad
 from voiceguard.types import SAMPLE_RATE_HZ, Outcome, Reason
 
 if TYPE_CHECKING:
@@ -186,20 +185,12 @@ async def run_demo(
 
 
 def _enroll(scene: Scene, settings: Settings) -> None:
-    kit = assemble(settings)
-    now = datetime.now(UTC)
-    voiceprint = enroll_recordings(
-        [load_audio(take) for take in scene.takes],
-        kit.encoder,
-        lambda: make_vad(settings.vad),
-        settings.gate,
-        speaker=scene.speaker,
-        display_name=scene.display_name,
-        consent_at=now,  # nobody's voice: see demo_audio/LICENSE.txt
-        now=now,
-        limits=kit.enrollment_limits,
-    )
-    open_store(settings).save(voiceprint)
+    session = EnrollmentSession(open_store(settings), scene.speaker)
+    session.consent(datetime.now(UTC))  # nobody's voice: see demo_audio/LICENSE.txt
+    takes = session.begin(assemble(settings))
+    for take in scene.takes:
+        takes.add(load_audio(take), recorded_at=datetime.now(UTC))
+    session.finish(takes, now=datetime.now(UTC), display_name=scene.display_name)
 
 
 @asynccontextmanager

@@ -1,23 +1,25 @@
 """The setup ceremony: takes of one person's voice become a voiceprint, or are sent back with why.
 
-``takes`` judges each take and compares them, ``voices`` looks for a second voice in one, ``music``
-leaves out what is no speech, ``wording`` says it to people, ``ceremony`` makes the voiceprint and
-``prediction`` says how well it will do. Blocking (embeds); no clock, no files.
+``session`` is the order of work, ``takes`` collects one person's takes and makes the voiceprint;
+``assessment`` judges each take and compares them, ``voices`` looks for a second voice in one,
+``music`` leaves out what is no speech, ``wording`` says it to people, ``prediction`` says how well
+a voiceprint will do. ``migration`` makes voiceprints anew for another encoder. Blocking (embeds);
+no clock.
 """
 
-from voiceguard.enrollment.ceremony import (
-    ENOUGH_SPEECH_S,
-    MIN_TOTAL_SPEECH_S,
-    Enrollment,
-    enroll_recordings,
-)
-from voiceguard.enrollment.prediction import foretell, latest_takes
-from voiceguard.enrollment.takes import (
+from voiceguard.enrollment.assessment import (
     MIN_TAKE_SPEECH_S,
     Problem,
+    TakeJudge,
     TakeReport,
-    assess_take,
-    compare_takes,
+)
+from voiceguard.enrollment.prediction import latest_takes, predict_acceptance
+from voiceguard.enrollment.session import Enrolled, EnrollmentSession, Mode
+from voiceguard.enrollment.takes import (
+    ENOUGH_SPEECH_S,
+    MIN_TOTAL_SPEECH_S,
+    Takes,
+    enroll_recordings,
 )
 from voiceguard.enrollment.wording import describe
 
@@ -25,13 +27,15 @@ __all__ = [
     "ENOUGH_SPEECH_S",
     "MIN_TAKE_SPEECH_S",
     "MIN_TOTAL_SPEECH_S",
-    "Enrollment",
+    "Enrolled",
+    "EnrollmentSession",
+    "Mode",
     "Problem",
+    "TakeJudge",
     "TakeReport",
-    "assess_take",
-    "compare_takes",
+    "Takes",
     "describe",
     "enroll_recordings",
-    "foretell",
     "latest_takes",
+    "predict_acceptance",
 ]

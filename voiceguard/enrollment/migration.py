@@ -11,16 +11,13 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from voiceguard.enrollment import assess_take
 from voiceguard.errors import AudioError, VoiceguardError
 from voiceguard.types import SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import datetime
 
-    from voiceguard.protocols import Encoder, VoiceActivityDetector
-    from voiceguard.speech.gate import GateConfig
+    from voiceguard.enrollment.assessment import TakeJudge
     from voiceguard.types import Samples, Template, Voiceprint
     from voiceguard.voiceprints import VoiceprintStore
 
@@ -64,28 +61,19 @@ class Migrator:
 
     Args:
         store: Where both are.
-        encoder: The one that voiceprints shall be of.
-        make_vad: Makes a fresh detector per take.
-        gate: Timing of the speech gate.
-        make_confirming_vad: As enrollment has it: what is no speech is left out of it here too.
+        judge: As enrollment has it, with the encoder that voiceprints shall be of.
         allow_partial: Give up templates of which no audio was kept where there is some of others.
     """
 
     def __init__(
         self,
         store: VoiceprintStore,
-        encoder: Encoder,
-        make_vad: Callable[[], VoiceActivityDetector],
-        gate: GateConfig | None = None,
+        judge: TakeJudge,
         *,
-        make_confirming_vad: Callable[[], VoiceActivityDetector] | None = None,
         allow_partial: bool = False,
     ) -> None:
         self._store = store
-        self._encoder = encoder
-        self._make_vad = make_vad
-        self._gate = gate
-        self._make_confirming_vad = make_confirming_vad
+        self._judge = judge
         self._allow_partial = allow_partial
 
     def migrate(self, speaker: str, *, now: datetime, dry_run: bool = False) -> Migration:
@@ -111,7 +99,7 @@ class Migrator:
             encoder_id=voiceprint.encoder_id,
             num_templates=len(voiceprint.templates),
         )
-        if voiceprint.encoder_id == self._encoder.info.encoder_id:
+        if voiceprint.encoder_id == self._judge.encoder.info.encoder_id:
             return before
         try:
             return self._migrate(voiceprint, before, now=now, dry_run=dry_run)
@@ -143,7 +131,7 @@ class Migrator:
             return replace(done, status=MigrationStatus.WOULD_MIGRATE)
         new = replace(
             voiceprint,
-            encoder_id=self._encoder.info.encoder_id,
+            encoder_id=self._judge.encoder.info.encoder_id,
             templates=tuple(self._embedded(*each) for each in kept),
             updated_at=now,
         )
@@ -168,13 +156,7 @@ class Migrator:
         A take that was good enough when the person agreed to it is not judged again: only one in
         which no speech is found any more stops the migration.
         """
-        report = assess_take(
-            samples,
-            self._encoder,
-            self._make_vad(),
-            self._gate,
-            make_confirming_vad=self._make_confirming_vad,
-        )
+        report = self._judge.assess(samples)
         if report.embedding is None:
             raise AudioError(
                 f"too little speech is found in the audio of take {number} "

@@ -24,7 +24,7 @@ OCCASION = timedelta(hours=1)
 """Takes within this time of the latest one are of one occasion, as the model's are."""
 
 
-def foretell(
+def predict_acceptance(
     voiceprint: Voiceprint,
     cohort: Cohort | None,
     calibration: Calibration | None,
@@ -37,7 +37,7 @@ def foretell(
     Args:
         voiceprint: Of the calibration's encoder.
         cohort: The calibration's.
-        calibration: None, or one without a model: nothing is foretold.
+        calibration: None, or one without a model: nothing is predicted.
         policy: What an accept asks for.
         num_voiceprints: Enrolled together, this one included.
 

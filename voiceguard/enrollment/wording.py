@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from voiceguard.enrollment.takes import MIN_SNR_DB, MIN_TAKE_SPEECH_S, Problem
+from voiceguard.enrollment.assessment import MIN_SNR_DB, MIN_TAKE_SPEECH_S, Problem
 
 if TYPE_CHECKING:
-    from voiceguard.enrollment.takes import TakeReport
+    from voiceguard.enrollment.assessment import TakeReport
 
 WORTH_SAYING_S = 1.0
 """Of music left out; less may be a chair."""

@@ -17,7 +17,7 @@ from voiceguard.encoder.library import (
     shipped_models,
     stated_encoder_id,
 )
-from voiceguard.enrollment import Enrollment, foretell
+from voiceguard.enrollment import TakeJudge, predict_acceptance
 from voiceguard.paths import is_there, models_dir, own_calibration_file, state_dir
 from voiceguard.pipeline.judge import Judge
 from voiceguard.scoring.calibration import load_calibration
@@ -59,26 +59,16 @@ class Kit:
         return WindowCutter(self.settings.windows)
 
     @property
-    def enrollment_limits(self) -> EnrollmentLimits:
-        """How unlike takes of one person may be; without a calibration nobody knows."""
-        return NO_LIMITS if self.calibration is None else self.calibration.enrollment
+    def take_judge(self) -> TakeJudge:
+        """Hears takes as the daemon hears, and knows how unlike those of one person may be."""
+        limits = NO_LIMITS if self.calibration is None else self.calibration.enrollment
+        return make_take_judge(self.settings, self.encoder, limits)
 
-    def new_enrollment(self) -> Enrollment:
-        """An enrollment that hears as the daemon does, and leaves music out where it can."""
-        vad = self.settings.vad
-        return Enrollment(
-            self.encoder,
-            lambda: make_vad(vad),
-            self.settings.gate,
-            limits=self.enrollment_limits,
-            make_confirming_vad=make_confirming_vad(vad),
-        )
-
-    def foretell(
+    def predict_acceptance(
         self, voiceprint: Voiceprint, *, num_voiceprints: int = 1
     ) -> tuple[PredictedRate, ...]:
         """How often the speaker will be accepted; empty where the calibration can't say."""
-        return foretell(
+        return predict_acceptance(
             voiceprint,
             self.cohort,
             self.calibration,
@@ -118,6 +108,25 @@ def assemble(settings: Settings) -> Kit:
         else None
     )
     return Kit(settings=settings, encoder=encoder, cohort=cohort, calibration=calibration)
+
+
+def make_take_judge(
+    settings: Settings, encoder: Encoder, limits: EnrollmentLimits = NO_LIMITS
+) -> TakeJudge:
+    """A judge of takes with the gate of the settings, that leaves music out where it can.
+
+    Args:
+        settings: ``vad`` and ``gate`` count.
+        encoder: Makes the embeddings.
+        limits: The encoder's; without a calibration nobody knows them.
+    """
+    return TakeJudge(
+        encoder=encoder,
+        make_vad=lambda: make_vad(settings.vad),
+        gate=settings.gate,
+        limits=limits,
+        make_confirming_vad=make_confirming_vad(settings.vad),
+    )
 
 
 def installed_in(settings: Settings) -> Path:

@@ -167,26 +167,27 @@ class VoiceprintStore:
             StateError: The disk is full, or the directory can't be written to.
         """
         path = self._path(voiceprint.speaker)
-        key = self._key_for_saving()
-        contents = [(path, file_format.seal(voiceprint, key))]
-        if audio is not None:
-            audio.check(voiceprint)
-            contents.append((self._audio_path(voiceprint.speaker), kept_audio.seal(audio, key)))
+        contents = self._sealed(voiceprint, audio)
         with files.writing(self.directory):
             if not overwrite and is_there(path):
                 raise wording.already_enrolled(voiceprint.speaker)
             self._write(voiceprint, contents)
 
-    def replace(self, old: Voiceprint, new: Voiceprint) -> None:
-        """Puts a voiceprint in the place of one of the same enrollment; its audio stays.
+    def replace(self, old: Voiceprint, new: Voiceprint, *, audio: KeptAudio | None = None) -> None:
+        """Puts a voiceprint in the place of one of the same enrollment.
+
+        Args:
+            old: As it was loaded.
+            new: Of the same speaker and enrollment.
+            audio: As in ``save``.
 
         Raises:
-            VoiceprintError: The speaker was removed or changed since ``old`` was loaded.
+            VoiceprintError: The speaker was removed or changed since ``old`` was loaded; or the
+                audio is not this voiceprint's, or too much.
             StoreKeyError: As ``prepare``.
             StateError: As ``save``.
         """
-        key = self._key_for_saving()
-        contents = [(self._path(new.speaker), file_format.seal(new, key))]
+        contents = self._sealed(new, audio)
         with files.writing(self.directory):
             present = self.load(old.speaker)
             if (present.created_at, present.updated_at) != (old.created_at, old.updated_at):
@@ -237,6 +238,15 @@ class VoiceprintStore:
                 sync_directory(self.directory)
             except OSError as error:
                 raise files.cannot_write(path, error) from error
+
+    def _sealed(self, voiceprint: Voiceprint, audio: KeptAudio | None) -> list[tuple[Path, bytes]]:
+        """What goes where, the voiceprint first."""
+        key = self._key_for_saving()
+        contents = [(self._path(voiceprint.speaker), file_format.seal(voiceprint, key))]
+        if audio is not None:
+            audio.check(voiceprint)
+            contents.append((self._audio_path(voiceprint.speaker), kept_audio.seal(audio, key)))
+        return contents
 
     def _write(self, voiceprint: Voiceprint, contents: list[tuple[Path, bytes]]) -> None:
         """Replaces files while the lock is held; audio of an earlier enrollment goes."""

@@ -23,7 +23,7 @@ def test_a_calibration_for_this_machine_is_in_force_from_then_on(tmp_path: Path)
     """Ten voices; written to the state directory, shrunk towards the shipped one."""
     corpus = tmp_path / "corpus"
     corpus.mkdir()
-    write_corpus(corpus, people(10, utterances=4, second_session=0))
+    write_corpus(corpus, people(10, utterances=4, second_session=0), spoken=True)
     state = tmp_path / "state"
     done = voiceguard(
         "calibrate", corpus, "--json",

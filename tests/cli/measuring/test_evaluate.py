@@ -57,7 +57,7 @@ def test_a_place_without_recordings_is_a_usage_error(command: str, tmp_path: Pat
 def test_an_evaluation_can_be_read_by_machines_and_looked_at(tmp_path: Path) -> None:
     corpus, page = tmp_path / "corpus", tmp_path / "page.html"
     corpus.mkdir()
-    write_corpus(corpus, people(3, utterances=5, second_session=1))
+    write_corpus(corpus, people(3, utterances=5, second_session=1), spoken=True)
     write_wav(corpus / "tones" / "s00" / "0.wav", quiet(0.2))
     (corpus / "tones" / "s01" / "5.wav").unlink(missing_ok=True)
     (corpus / "tones" / "s01" / "6.wav").write_bytes(b"not audio")

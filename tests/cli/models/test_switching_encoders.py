@@ -20,7 +20,7 @@ from voiceguard.cli.people.migrate import migrate
 from voiceguard.cli.people.voiceprints import list_voiceprints
 from voiceguard.encoder.library import DEFAULT_MODEL, stated_encoder_id
 from voiceguard.encoder.loading import load_encoder
-from voiceguard.enrollment import Enrollment
+from voiceguard.enrollment import TakeJudge, Takes
 from voiceguard.errors import VoiceprintError
 from voiceguard.paths import models_dir
 from voiceguard.speech.vad import make_vad
@@ -36,13 +36,13 @@ pytestmark = pytest.mark.usefixtures("logs_go_back")
 def _enroll(state: Path) -> VoiceprintStore:
     """Robin agreed to keep the audio, Sam did not."""
     store = VoiceprintStore(state, environ={})
-    enrollment = Enrollment(load_encoder("default", device="cpu"), make_vad)
+    takes = Takes(TakeJudge(encoder=load_encoder("default", device="cpu"), make_vad=make_vad))
     for file in TAKES[:2]:
-        enrollment.add(load_audio(file), recorded_at=datetime.now(UTC))
+        takes.add(load_audio(file), recorded_at=datetime.now(UTC))
     now = datetime.now(UTC)
-    robin = enrollment.voiceprint("robin", consent_at=now, now=now)
-    store.save(robin, audio=audio_to_keep(robin, enrollment.usable_audio, now, None))
-    store.save(enrollment.voiceprint("sam", consent_at=now, now=now))
+    robin = takes.voiceprint("robin", consent_at=now, now=now)
+    store.save(robin, audio=audio_to_keep(robin, takes.usable_audio, now, None))
+    store.save(takes.voiceprint("sam", consent_at=now, now=now))
     return store
 
 
@@ -92,7 +92,7 @@ def test_after_a_switch_everything_says_how_to_go_on(
 
     corpus = tmp_path / "corpus"
     corpus.mkdir()
-    write_corpus(corpus, people(10, utterances=4, second_session=0))
+    write_corpus(corpus, people(10, utterances=4, second_session=0), spoken=True)
     cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
     calibrated = voiceguard("calibrate", corpus, "--json", state=state, environment=cache)
     assert calibrated.returncode == 0, calibrated.stderr

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.cli.command import voiceguard
-from tests.enrollment.speaking import new_enrollment
+from tests.enrollment.speaking import no_takes
 from tests.fakes import FakeSource, chunks, quiet, tone
 from tests.recordings import STRANGERS, TAKES
 from tests.voiceprints.people import make_voiceprint
@@ -186,7 +186,7 @@ class Reader:
         self.num_opened = 0
         self.num_asked = 0
         self.told: list[TakeReport] = []
-        self.enrollment = new_enrollment()
+        self.takes = no_takes()
 
     def read(self) -> None:
         Studio(
@@ -194,7 +194,7 @@ class Reader:
             make_vad=make_vad,
             settings=Settings(),
             wait_for_reader=self._ask,
-        ).fill(self.enrollment, "kitchen", tell=lambda _, report: self.told.append(report))
+        ).fill(self.takes, "kitchen", tell=lambda _, report: self.told.append(report))
 
     def _ask(self) -> None:
         self.num_asked += 1
@@ -209,9 +209,9 @@ def test_three_good_sentences_are_enough(capsys: pytest.CaptureFixture[str]) -> 
     reader.read()
     assert reader.num_opened == reader.num_asked == 3
     assert all(report.is_usable for report in reader.told)
-    assert reader.enrollment.usable_speech_s <= 30
+    assert reader.takes.usable_speech_s <= 30
     now = datetime.now(UTC)
-    voiceprint = reader.enrollment.voiceprint("anna", consent_at=now, now=now)
+    voiceprint = reader.takes.voiceprint("anna", consent_at=now, now=now)
     assert [template.label for template in voiceprint.templates] == ["kitchen"] * 3
     shown = capsys.readouterr().err
     assert [prompt in shown for prompt in PROMPTS] == [True, True, True, False, False]
@@ -250,7 +250,7 @@ def test_ctrl_c_in_mid_take_closes_the_microphone() -> None:
     reader.sources.append(interrupted)
     with pytest.raises(KeyboardInterrupt):
         reader.read()
-    assert reader.enrollment.reports == ()
+    assert reader.takes.reports == ()
 
 
 def _interrupt() -> None:

@@ -14,7 +14,7 @@ from tests.recordings import TAKES
 from voiceguard.audio.files import load_audio
 from voiceguard.encoder.library import stated_encoder_id
 from voiceguard.encoder.loading import load_encoder
-from voiceguard.enrollment import Enrollment
+from voiceguard.enrollment import TakeJudge, Takes
 from voiceguard.speech.vad import make_vad
 from voiceguard.voiceprints import VoiceprintStore, audio_to_keep
 
@@ -26,13 +26,15 @@ if TYPE_CHECKING:
 def store(tmp_path: Path) -> VoiceprintStore:
     """Robin agreed to keep the audio, Sam did not; both were enrolled with an older encoder."""
     store = VoiceprintStore(tmp_path, environ={})
-    enrollment = Enrollment(load_encoder(str(put_by(tmp_path)), device="cpu"), make_vad)
+    takes = Takes(
+        TakeJudge(encoder=load_encoder(str(put_by(tmp_path)), device="cpu"), make_vad=make_vad)
+    )
     for file in TAKES[:2]:
-        enrollment.add(load_audio(file), recorded_at=datetime.now(UTC))
+        takes.add(load_audio(file), recorded_at=datetime.now(UTC))
     now = datetime.now(UTC)
-    robin = enrollment.voiceprint("robin", consent_at=now, now=now)
-    store.save(robin, audio=audio_to_keep(robin, enrollment.usable_audio, now, None))
-    store.save(enrollment.voiceprint("sam", consent_at=now, now=now))
+    robin = takes.voiceprint("robin", consent_at=now, now=now)
+    store.save(robin, audio=audio_to_keep(robin, takes.usable_audio, now, None))
+    store.save(takes.voiceprint("sam", consent_at=now, now=now))
     return store
 
 

@@ -1,15 +1,19 @@
-"""Corpora of tones on disk: each speaker is a frequency, each utterance a little off it."""
+"""Corpora of tones on disk: each speaker is a frequency, each utterance a little off it.
+
+Or, where a real encoder enrolls them, of synthetic voices: tones are no speech to Silero.
+"""
 
 from __future__ import annotations
 
 import csv
 import wave
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tests.fakes import PitchEncoder, quiet, tone
+from tests.pinned.sounds import utterance
 from voiceguard.service.kit import Kit
 from voiceguard.settings import Settings
 from voiceguard.types import SAMPLE_RATE_HZ
@@ -17,9 +21,18 @@ from voiceguard.types import SAMPLE_RATE_HZ
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from voiceguard.enrollment import TakeJudge
     from voiceguard.types import Samples
 
 COLUMNS = ("path", "corpus", "speaker", "session", "split", "half", "licence")
+
+
+class ToneKit(Kit):
+    """Takes tones for speech, whether or not a detector is installed that knows better."""
+
+    @property
+    def take_judge(self) -> TakeJudge:
+        return replace(super().take_judge, make_confirming_vad=None)
 
 
 def make_kit() -> Kit:
@@ -30,7 +43,7 @@ def make_kit() -> Kit:
             for name, field in Settings.model_fields.items()
         }
     )
-    return Kit(settings=settings, encoder=PitchEncoder(), cohort=None, calibration=None)
+    return ToneKit(settings=settings, encoder=PitchEncoder(), cohort=None, calibration=None)
 
 
 def write_wav(path: Path, samples: Samples) -> None:
@@ -55,15 +68,25 @@ class Written:
     half: str = ""
 
 
-def write_corpus(folder: Path, rows: list[Written]) -> Path:
-    """Writes recordings and a manifest beside them; returns the manifest."""
+def write_corpus(folder: Path, rows: list[Written], *, spoken: bool = False) -> Path:
+    """Writes recordings and a manifest beside them; returns the manifest.
+
+    Args:
+        folder: Where to.
+        rows: One per recording.
+        spoken: By synthetic voices instead of tones; a row's number is then the voice's.
+    """
     with (folder / "manifest.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         for number, row in enumerate(rows):
             path = f"{row.corpus}/{row.speaker}/{number}.wav"
-            audio = [quiet(0.4), tone(row.hz, row.seconds, seed=number), quiet(0.4)]
-            write_wav(folder / path, np.concatenate(audio))
+            if spoken:
+                audio = utterance(int(row.speaker[1:]), number, row.seconds).astype(np.float32)
+            else:
+                parts = [quiet(0.4), tone(row.hz, row.seconds, seed=number), quiet(0.4)]
+                audio = np.concatenate(parts)
+            write_wav(folder / path, audio)
             writer.writerow(
                 {
                     "path": path,

@@ -21,16 +21,15 @@ from voiceguard.cli.options import (
 from voiceguard.cli.output import print_json, stderr, stdout
 from voiceguard.cli.people.consent import ask_consent, ask_to_keep_audio
 from voiceguard.decisions.wire import iso_utc, rounded
-from voiceguard.errors import UsageError, VoiceprintError, install_command
+from voiceguard.errors import UsageError, install_command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from voiceguard.enrollment import Enrollment, TakeReport
-    from voiceguard.protocols import VoiceActivityDetector
+    from voiceguard.enrollment import Enrolled, EnrollmentSession, Mode, TakeReport, Takes
+    from voiceguard.scoring.policy import PolicyConfig
     from voiceguard.service.kit import Kit
     from voiceguard.settings import Settings
-    from voiceguard.types import Voiceprint
 
 
 def enroll(
@@ -79,106 +78,85 @@ def enroll(
     Nothing is stored before the end: Ctrl-C leaves everything as it was. Audio is kept
     only where the person agrees to that as well.
     """
-    from voiceguard.cli.people.prediction import prediction_plain, show_prediction
-    from voiceguard.enrollment import latest_takes
-    from voiceguard.logs import configure_logging
+    from voiceguard.cli.people.prediction import show_prediction
+    from voiceguard.enrollment import EnrollmentSession, latest_takes
     from voiceguard.service.kit import open_store
-    from voiceguard.settings import load_settings
-    from voiceguard.voiceprints import audio_to_keep, check_speaker_name
 
-    check_speaker_name(name)
-    paths = _paths(first_files, files, source=source, add=add, force=force)
-    settings = load_settings(config, **overrides(state_dir=state_dir, model=model, device=device))
-    # between prompts and meter only what is wrong has a place
-    level = "warning" if settings.log.level == "info" else settings.log.level
-    configure_logging(replace(settings.log, level=level))
-    store = open_store(settings)
-    if add:
-        store.load(name)  # there must be one to add to, before anybody starts reading
-    elif name in store.names() and not force:
-        raise VoiceprintError(
-            f"{name!r} is already enrolled",
-            hint="--add takes another room or microphone in, --force starts anew",
-        )
-    consent_at = None if add else ask_consent(name, store.directory, agreed=consent)
-    kept_at = ask_to_keep_audio(name, wanted=keep_audio, agreed=consent)
-    kept_earlier = store.load_audio(store.load(name)) if add and kept_at else None
-    store.prepare()
-
-    def check(encoder_id: str) -> None:
-        """Before anybody starts reading: what will be added to must be of this encoder."""
-        if add:
-            store.load(name, encoder_id=encoder_id)
-
+    mode = _mode(add=add, force=force)
+    paths = _paths(first_files, files, source=source)
+    settings = _settings(config, **overrides(state_dir=state_dir, model=model, device=device))
+    session = EnrollmentSession(open_store(settings), name, mode)
+    directory = session.store.directory
+    session.consent(
+        None if session.has_consent else ask_consent(name, directory, agreed=consent),
+        audio_at=ask_to_keep_audio(name, wanted=keep_audio, agreed=consent),
+    )
     if paths:
-        kit, enrollment = _enroll_files(paths, settings, label, check)
+        kit, takes = _read_files(session, settings, paths, label)
     else:
-        kit, enrollment = _enroll_takes(settings, source, label, check)
-
-    now = datetime.now(UTC)
-    if consent_at is None:
-        voiceprint = enrollment.added_to(store.load(name), now=now)
-    else:
-        voiceprint = enrollment.voiceprint(
-            name, display_name=display_name, consent_at=consent_at, now=now
-        )
-    audio = None
-    if kept_at is not None:
-        audio = audio_to_keep(voiceprint, enrollment.usable_audio, kept_at, kept_earlier)
-    store.save(voiceprint, overwrite=add or force, audio=audio)
-    foretold = kit.foretell(voiceprint, num_voiceprints=len(store.names()))
+        kit, takes = _record_takes(session, settings, source, label)
+    enrolled = session.finish(takes, now=datetime.now(UTC), display_name=display_name)
     if json_lines:
-        kept_s = None if audio is None else rounded(audio.seconds, 2)
-        payload = _payload(voiceprint, enrollment.reports, paths)
-        plain = prediction_plain(foretold, settings.policy)
-        print_json({**payload, "audio_kept_s": kept_s, "prediction": plain})
+        print_json(_payload(enrolled, paths, settings.policy))
     else:
-        _congratulate(voiceprint, enrollment)
+        _congratulate(enrolled, takes.usable_speech_s)
         show_prediction(
-            foretold,
-            voiceprint.display_name,
+            enrolled.prediction,
+            enrolled.voiceprint.display_name,
             settings.policy,
-            num_takes=len(latest_takes(voiceprint)),
+            num_takes=len(latest_takes(enrolled.voiceprint)),
             is_calibrated=kit.calibration is not None,
         )
-        _tell_next(voiceprint, source)
-        if audio is not None:
-            stdout.print(f"[dim]{audio.seconds:.1f} s of audio are kept beside it, encrypted[/]")
+        _tell_next(enrolled, source)
 
 
 # --- before anything is recorded ------------------------------------------------------------
 
 
-def _paths(
-    first: list[Path] | None, more: list[Path] | None, *, source: str | None, add: bool, force: bool
-) -> list[Path]:
+def _mode(*, add: bool, force: bool) -> Mode:
+    from voiceguard.enrollment import Mode
+
+    if add and force:
+        raise UsageError(
+            "--add and --force exclude each other",
+            hint="--add keeps the voiceprint and adds to it, --force starts anew",
+        )
+    if add:
+        return Mode.ADD
+    return Mode.REPLACE if force else Mode.NEW
+
+
+def _paths(first: list[Path] | None, more: list[Path] | None, *, source: str | None) -> list[Path]:
     if more and not first:
         raise UsageError(
             f"unexpected argument {str(more[0])!r}", hint="recordings follow --from: --from a.wav"
         )
     if first and source:
         raise UsageError("--from and --source exclude each other", hint="leave one of them out")
-    if add and force:
-        raise UsageError(
-            "--add and --force exclude each other",
-            hint="--add keeps the voiceprint and adds to it, --force starts anew",
-        )
     return [*(first or ()), *(more or ())]
 
 
-def _make_vad(settings: Settings) -> Callable[[], VoiceActivityDetector]:
-    from voiceguard.speech.vad import make_vad
+def _settings(config: Path | None, **given: Any) -> Settings:  # noqa: ANN401
+    from voiceguard.logs import configure_logging
+    from voiceguard.settings import load_settings
 
-    return lambda: make_vad(settings.vad)
+    settings = load_settings(config, **given)
+    # between prompts and meter only what is wrong has a place
+    level = "warning" if settings.log.level == "info" else settings.log.level
+    configure_logging(replace(settings.log, level=level))
+    return settings
 
 
-def _new_enrollment(settings: Settings, check: Callable[[str], None]) -> tuple[Kit, Enrollment]:
+# --- takes ----------------------------------------------------------------------------------
+
+
+def _begin(session: EnrollmentSession, settings: Settings) -> tuple[Kit, Takes]:
     from voiceguard.service.kit import assemble
     from voiceguard.speech.vad import is_music_heard_as_speech
 
     with stderr.status("loading the encoder"):
         kit = assemble(settings)
-    check(kit.encoder.info.encoder_id)
+    takes = session.begin(kit)
     if is_music_heard_as_speech(settings.vad):
         stderr.print(
             "music is not recognised: keep it off, or run: "
@@ -187,48 +165,46 @@ def _new_enrollment(settings: Settings, check: Callable[[str], None]) -> tuple[K
             markup=False,
             soft_wrap=True,  # to be copied in one piece
         )
-    return kit, kit.new_enrollment()
+    return kit, takes
 
 
-# --- takes ----------------------------------------------------------------------------------
-
-
-def _enroll_files(
-    paths: Sequence[Path], settings: Settings, label: str, check: Callable[[str], None]
-) -> tuple[Kit, Enrollment]:
+def _read_files(
+    session: EnrollmentSession, settings: Settings, paths: Sequence[Path], label: str
+) -> tuple[Kit, Takes]:
     from rich.progress import track
 
     from voiceguard.audio.files import load_audio
 
     recordings = [load_audio(path, settings.audio.channel) for path in paths]
-    kit, enrollment = _new_enrollment(settings, check)
+    kit, takes = _begin(session, settings)
     shown = track(recordings, "embedding", console=stderr, transient=True)
     for samples in shown if stderr.is_terminal else recordings:
-        enrollment.add(samples, recorded_at=datetime.now(UTC), label=label)
-    for path, report in zip(paths, enrollment.reports, strict=True):
+        takes.add(samples, recorded_at=datetime.now(UTC), label=label)
+    for path, report in zip(paths, takes.reports, strict=True):
         _tell(str(path), report)
-    return kit, enrollment
+    return kit, takes
 
 
-def _enroll_takes(
-    settings: Settings, source: str | None, label: str, check: Callable[[str], None]
-) -> tuple[Kit, Enrollment]:
+def _record_takes(
+    session: EnrollmentSession, settings: Settings, source: str | None, label: str
+) -> tuple[Kit, Takes]:
     from concurrent.futures import ThreadPoolExecutor
 
     from voiceguard.cli.people.microphone import Studio, choose_microphone
+    from voiceguard.speech.vad import make_vad
 
     executor = ThreadPoolExecutor(2, thread_name_prefix="io")
     try:
         studio = Studio(
             open_source=choose_microphone(settings, source, executor),
-            make_vad=_make_vad(settings),
+            make_vad=lambda: make_vad(settings.vad),
             settings=settings,
         )
-        kit, enrollment = _new_enrollment(settings, check)
-        studio.fill(enrollment, label, tell=_tell)
+        kit, takes = _begin(session, settings)
+        studio.fill(takes, label, tell=_tell)
     finally:
         executor.shutdown(wait=False, cancel_futures=True)  # a hung audio server holds its thread
-    return kit, enrollment
+    return kit, takes
 
 
 # --- what is said about it ------------------------------------------------------------------
@@ -241,11 +217,12 @@ def _tell(what: str, report: TakeReport) -> None:
     stderr.print(f"{mark} {escape(what)}: {escape(describe(report))}", soft_wrap=True)
 
 
-def _payload(
-    voiceprint: Voiceprint, reports: Sequence[TakeReport], paths: Sequence[Path]
-) -> dict[str, Any]:
+def _payload(enrolled: Enrolled, paths: Sequence[Path], policy: PolicyConfig) -> dict[str, Any]:
+    from voiceguard.cli.people.prediction import prediction_plain
+
+    voiceprint = enrolled.voiceprint
     names: list[str | None] = [str(path) for path in paths]
-    names = names or [None] * len(reports)
+    names = names or [None] * len(enrolled.reports)
     return {
         "speaker": voiceprint.speaker,
         "display_name": voiceprint.display_name,
@@ -263,35 +240,39 @@ def _payload(
                 "left_out_s": rounded(report.left_out_s, 2),
                 "agreement": rounded(report.agreement, 3),
             }
-            for name, report in zip(names, reports, strict=True)
+            for name, report in zip(names, enrolled.reports, strict=True)
         ],
+        "audio_kept_s": None if enrolled.audio is None else rounded(enrolled.audio.seconds, 2),
+        "prediction": prediction_plain(enrolled.prediction, policy),
     }
 
 
-def _congratulate(voiceprint: Voiceprint, enrollment: Enrollment) -> None:
+def _congratulate(enrolled: Enrolled, usable_s: float) -> None:
     from voiceguard.enrollment import ENOUGH_SPEECH_S
 
-    usable = [report for report in enrollment.reports if report.is_usable]
+    speaker, templates = enrolled.voiceprint.speaker, enrolled.voiceprint.templates
+    usable = [report for report in enrolled.reports if report.is_usable]
     agreements = [report.agreement for report in usable if report.agreement is not None]
     alike = f", alike by {min(agreements):.2f} (cosine)" if agreements else ""
     stdout.print(
-        f"[bold green]enrolled[/] {voiceprint.speaker}: {len(usable)} take(s), "
-        f"{enrollment.usable_speech_s:.1f} s of speech{alike}; "
-        f"{len(voiceprint.templates)} in the voiceprint",
+        f"[bold green]enrolled[/] {speaker}: {len(usable)} take(s), {usable_s:.1f} s of "
+        f"speech{alike}; {len(templates)} in the voiceprint",
         soft_wrap=True,
     )
-    if enrollment.usable_speech_s < ENOUGH_SPEECH_S and len(usable) == len(voiceprint.templates):
+    if usable_s < ENOUGH_SPEECH_S and len(usable) == len(templates):
         stdout.print(
-            f"[yellow]that is little:[/] with {ENOUGH_SPEECH_S:g} s or more fewer of "
-            f"{voiceprint.speaker}'s words will be inconclusive; `voiceguard enroll "
-            f"{voiceprint.speaker} --add` takes more in",
+            f"[yellow]that is little:[/] with {ENOUGH_SPEECH_S:g} s or more fewer of {speaker}'s "
+            f"words will be inconclusive; `voiceguard enroll {speaker} --add` takes more in",
             soft_wrap=True,
         )
 
 
-def _tell_next(voiceprint: Voiceprint, source: str | None) -> None:
+def _tell_next(enrolled: Enrolled, source: str | None) -> None:
     stdout.print(
-        f"[dim]next: `voiceguard verify {voiceprint.speaker} FILE`, or "
+        f"[dim]next: `voiceguard verify {enrolled.voiceprint.speaker} FILE`, or "
         f"`voiceguard run --source {source or 'device'}` (one that runs already has noticed)[/]",
         soft_wrap=True,
     )
+    if enrolled.audio is not None:
+        seconds = enrolled.audio.seconds
+        stdout.print(f"[dim]{seconds:.1f} s of audio are kept beside it, encrypted[/]")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Executor
 
-    from voiceguard.enrollment import Enrollment, TakeReport
+    from voiceguard.enrollment import TakeReport, Takes
     from voiceguard.protocols import AudioSource, VoiceActivityDetector
     from voiceguard.settings import Settings
     from voiceguard.types import Samples
@@ -59,13 +59,11 @@ class Studio:
     wait_for_reader: Callable[[], None] = _wait_for_enter
     """Returns when the person is ready to read."""
 
-    def fill(
-        self, enrollment: Enrollment, label: str, *, tell: Callable[[str, TakeReport], None]
-    ) -> None:
+    def fill(self, takes: Takes, label: str, *, tell: Callable[[str, TakeReport], None]) -> None:
         """Shows prompts and records takes until there is speech enough, or patience runs out.
 
         Args:
-            enrollment: Gets the takes.
+            takes: Gets them.
             label: Where and with what they are recorded.
             tell: Told what became of every take.
         """
@@ -78,11 +76,11 @@ class Studio:
             stderr.print(f"\n[bold cyan]{PROMPTS[prompt % len(PROMPTS)]}[/]")
             stderr.print("[dim]Press Enter and read.[/]")
             self.wait_for_reader()
-            report = enrollment.add(self.record(), recorded_at=datetime.now(UTC), label=label)
+            report = takes.add(self.record(), recorded_at=datetime.now(UTC), label=label)
             tell(f"take {number}", report)
             prompt += report.is_usable  # a bad take's sentence is read again
-            usable_s = enrollment.usable_speech_s
-            num_usable = sum(report.is_usable for report in enrollment.reports)
+            usable_s = takes.usable_speech_s
+            num_usable = sum(report.is_usable for report in takes.reports)
             stderr.print(f"[dim]{usable_s:.1f} s of {TARGET_SPEECH_S:g} s[/]")
             if usable_s >= TARGET_SPEECH_S and num_usable >= TARGET_TAKES:
                 return

@@ -66,9 +66,8 @@ def migrate(
     """
     from voiceguard.enrollment.migration import Migrator
     from voiceguard.logs import configure_logging
-    from voiceguard.service.kit import open_encoder, open_store
+    from voiceguard.service.kit import make_take_judge, open_encoder, open_store
     from voiceguard.settings import load_settings
-    from voiceguard.speech.vad import make_confirming_vad, make_vad
 
     shared = overrides(state_dir=state_dir, model=model, device=device, vad_backend=vad_backend)
     settings = load_settings(config, **shared)
@@ -83,14 +82,7 @@ def migrate(
         store.load(name)  # says who is there, before anything is done
     with stderr.status("loading the encoder"):
         loaded = open_encoder(settings)
-    migrator = Migrator(
-        store,
-        loaded,
-        lambda: make_vad(settings.vad),
-        settings.gate,
-        make_confirming_vad=make_confirming_vad(settings.vad),
-        allow_partial=partial,
-    )
+    migrator = Migrator(store, make_take_judge(settings, loaded), allow_partial=partial)
     done = []
     try:
         for name in speakers:

@@ -21,7 +21,6 @@ from voiceguard.lab.corpora.conditions import CLEAN, Noisy
 from voiceguard.lab.corpora.corpus import HALVES, Skip
 from voiceguard.lab.evaluation.daemon.playback import hear
 from voiceguard.lab.progress import Track, untracked
-from voiceguard.speech.vad import make_vad
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -230,13 +229,10 @@ def _enroll(
     try:
         voiceprint = enroll_recordings(
             [take.samples for take in takes],
-            kit.encoder,
-            lambda: make_vad(kit.settings.vad),
-            kit.settings.gate,
+            kit.take_judge,
             speaker=about.speaker,
             consent_at=_LONG_AGO,
             now=_LONG_AGO,
-            limits=kit.enrollment_limits,
         )
     except EnrollmentError:
         return None

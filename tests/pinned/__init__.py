@@ -1,0 +1,1 @@
+"""What a restructuring must not change: figures, payloads, words, files on disk."""

@@ -1,0 +1,181 @@
+"""One take, judged by itself and then among the others; the embedding that it contributes.
+
+In: recordings. Out: ``TakeReport``s.
+
+Where the limits come from: those that depend on the encoder are in its calibration
+(``scoring/limits.py``, fitted by ``voiceguard calibrate``). The others:
+
+- ``MAX_CLIPPED``: none of 1609 recordings has more than 0.14 %; one that was amplified until it
+  clipped had 0.2 % at 6 dB and 1.1 % at 10 dB.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from statistics import median_high
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from voiceguard.enrollment.music import ConfirmedVad
+from voiceguard.enrollment.voices import voice_break
+from voiceguard.scoring.limits import NO_LIMITS
+from voiceguard.speech.gate import trim_to_speech
+from voiceguard.types import SAMPLE_RATE_HZ
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from voiceguard.protocols import Encoder, VoiceActivityDetector
+    from voiceguard.scoring.limits import EnrollmentLimits
+    from voiceguard.speech.gate import GateConfig, TrimmedSpeech
+    from voiceguard.types import Embedding, Samples
+
+MIN_TAKE_SPEECH_S = 0.8
+"""Net speech of a take; shorter ones have hardly a voice to go by."""
+MIN_SNR_DB = 10.0
+MAX_CLIPPED = 0.003
+"""Share of a take's samples at full scale."""
+
+PIECE_S = 3.0
+"""About the length of the pieces that a take is embedded in; a shorter one is taken whole."""
+_MIN_PIECE_S = 0.6
+_FULL_SCALE = 0.985
+
+
+class Problem(StrEnum):
+    """What keeps a take from being used. Appears in ``--json``."""
+
+    SILENCE = "silence"
+    NOT_SPEECH = "not_speech"
+    """Music or noise, and hardly a word."""
+    TOO_SHORT = "too_short"
+    CLIPPED = "clipped"
+    TOO_NOISY = "too_noisy"
+    MORE_THAN_ONE_VOICE = "more_than_one_voice"
+    DOES_NOT_MATCH = "does_not_match"
+    """Not the voice of the other takes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeReport:
+    """One take, judged."""
+
+    net_speech_s: float
+    snr_db: float
+    """NaN without speech."""
+    clipped_fraction: float
+    left_out_s: float = 0.0
+    """Music and noise that the gate would have let in."""
+    voice_break: float | None
+    """How clear the place is where another voice is likeliest to begin; None for a short take, and
+    where the encoder has no limit for it."""
+    agreement: float | None = None
+    """Median cosine to the other takes that are usable by themselves; None for a single one."""
+    problems: tuple[Problem, ...]
+    embedding: Embedding | None = field(repr=False)
+    """L2 norm 1; None where there is too little speech."""
+
+    @property
+    def is_usable(self) -> bool:
+        return not self.problems
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeJudge:
+    """The rules by which takes are judged, with what they need; ``Kit.take_judge`` makes one."""
+
+    encoder: Encoder
+    """Blocking."""
+    make_vad: Callable[[], VoiceActivityDetector]
+    """Makes a fresh detector per take."""
+    gate: GateConfig | None = None
+    """Timing of the speech gate."""
+    limits: EnrollmentLimits = NO_LIMITS
+    """The encoder's."""
+    make_confirming_vad: Callable[[], VoiceActivityDetector] | None = None
+    """Makes a fresh detector that tells speech from music; None: nobody can."""
+
+    def assess(self, samples: Samples) -> TakeReport:
+        """Judges one take by itself, and embeds it.
+
+        Args:
+            samples: ``(num_samples,)`` mono 16 kHz.
+        """
+        speech, left_out_s = self._speech(samples)
+        pieces = _pieces(speech.segments, max(_MIN_PIECE_S, self.encoder.info.min_window_s))
+        embeddings = [self.encoder.embed(piece) for piece in pieces]
+        limit = self.limits.max_voice_break
+        clearest = None if limit is None else voice_break(speech.segments, self.encoder)
+        clipped = float(np.mean(np.abs(samples) >= _FULL_SCALE)) if len(samples) else 0.0
+        is_short = speech.net_speech_s < MIN_TAKE_SPEECH_S or not pieces
+        is_music = is_short and left_out_s >= MIN_TAKE_SPEECH_S
+        found = {
+            Problem.NOT_SPEECH: is_music,
+            Problem.SILENCE: not speech.segments and not is_music,
+            Problem.TOO_SHORT: bool(speech.segments) and is_short and not is_music,
+            Problem.CLIPPED: clipped > MAX_CLIPPED,
+            Problem.TOO_NOISY: speech.snr_db < MIN_SNR_DB,
+            Problem.MORE_THAN_ONE_VOICE: clearest is not None
+            and limit is not None
+            and clearest > limit,
+        }
+        return TakeReport(
+            net_speech_s=speech.net_speech_s,
+            snr_db=speech.snr_db,
+            clipped_fraction=clipped,
+            left_out_s=left_out_s,
+            voice_break=clearest,
+            problems=tuple(problem for problem, stands in found.items() if stands),
+            embedding=_weighted_mean(pieces, embeddings) if pieces else None,
+        )
+
+    def compare(self, reports: Sequence[TakeReport]) -> tuple[TakeReport, ...]:
+        """Judges takes by each other: which ones are the voice that most of them are?
+
+        By the upper median of its cosines to the others, so that one wrong take is told from two
+        right ones whatever came first; where no voice has a majority, none is believed.
+        """
+        alone = [tuple(p for p in r.problems if p is not Problem.DOES_NOT_MATCH) for r in reports]
+        compared = []
+        for i, report in enumerate(reports):
+            agreement = None
+            if not alone[i] and report.embedding is not None:
+                cosines = [
+                    float(report.embedding @ other.embedding)
+                    for j, other in enumerate(reports)
+                    if j != i and not alone[j] and other.embedding is not None
+                ]
+                agreement = median_high(cosines) if cosines else None
+            problems: tuple[Problem, ...] = alone[i]
+            least = self.limits.min_agreement
+            if agreement is not None and least is not None and agreement < least:
+                problems = (*problems, Problem.DOES_NOT_MATCH)
+            compared.append(replace(report, agreement=agreement, problems=problems))
+        return tuple(compared)
+
+    def _speech(self, samples: Samples) -> tuple[TrimmedSpeech, float]:
+        """What is speech in a take, and the seconds of music and noise that the gate heard too."""
+        vad = self.make_vad()
+        if self.make_confirming_vad is None:
+            return trim_to_speech(samples, vad, self.gate), 0.0
+        confirmed = ConfirmedVad(vad, self.make_confirming_vad(), samples)
+        return trim_to_speech(samples, confirmed, self.gate), confirmed.left_out_s
+
+
+def _pieces(segments: Sequence[Samples], min_s: float) -> list[Samples]:
+    """Segments cut evenly into pieces of about PIECE_S; what is shorter than ``min_s`` is left."""
+    pieces = []
+    for segment in segments:
+        num_pieces = max(1, round(len(segment) / (PIECE_S * SAMPLE_RATE_HZ)))
+        pieces += np.array_split(segment, num_pieces)
+    return [piece for piece in pieces if len(piece) >= min_s * SAMPLE_RATE_HZ]
+
+
+def _weighted_mean(pieces: Sequence[Samples], embeddings: Sequence[Embedding]) -> Embedding:
+    """Longer pieces count more: their embeddings are less noisy."""
+    weights = np.array([len(piece) for piece in pieces], dtype=np.float32)
+    mean = weights @ np.stack(embeddings)
+    unit: Embedding = (mean / np.linalg.norm(mean)).astype(np.float32)
+    return unit

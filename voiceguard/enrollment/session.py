@@ -1,0 +1,177 @@
+"""The order of work of an enrollment, whoever asks for it: command line, API or demo.
+
+Name and store are looked at before anybody is asked, consent comes before the encoder is loaded,
+the encoder is compared before anybody reads, and nothing is stored before the end:
+``EnrollmentSession(store, name)``, ``consent``, ``begin``, takes, ``finish``. In: takes. Out: a
+voiceprint in the store, perhaps with its audio, and how well it will do. Blocking; no clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Protocol
+
+from voiceguard.enrollment.takes import Takes
+from voiceguard.errors import EnrollmentError, VoiceprintError
+from voiceguard.voiceprints import audio_to_keep, check_speaker_name
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from voiceguard.enrollment.assessment import TakeJudge, TakeReport
+    from voiceguard.scoring.prediction import PredictedRate
+    from voiceguard.types import Voiceprint
+    from voiceguard.voiceprints import VoiceprintStore
+    from voiceguard.voiceprints.kept_audio import KeptAudio
+
+
+class Mode(Enum):
+    """What becomes of a voiceprint that the speaker has already."""
+
+    NEW = auto()
+    """There must be none."""
+    REPLACE = auto()
+    """It is replaced where there is one."""
+    ADD = auto()
+    """There must be one; it gets the new takes as well."""
+
+
+class EnrollingKit(Protocol):
+    """What an enrollment needs of ``service.kit.Kit``."""
+
+    @property
+    def take_judge(self) -> TakeJudge:
+        """Judges takes."""
+
+    def predict_acceptance(
+        self, voiceprint: Voiceprint, *, num_voiceprints: int = 1
+    ) -> tuple[PredictedRate, ...]:
+        """How often the speaker will be accepted; empty where nobody can say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrolled:
+    """What an enrollment has made; all of it is stored."""
+
+    voiceprint: Voiceprint
+    reports: tuple[TakeReport, ...]
+    """One per take, unusable ones too."""
+    audio: KeptAudio | None
+    """All that is kept of the speaker now; None where these takes' audio is not."""
+    prediction: tuple[PredictedRate, ...]
+    """How often the speaker will be accepted, beside all who are enrolled now."""
+
+
+class EnrollmentSession:
+    """One speaker's way into a store, or that of further takes.
+
+    Args:
+        store: Where to.
+        speaker: ``[a-z0-9_-]{1,32}``.
+        mode: What becomes of a voiceprint that is there.
+
+    Raises:
+        UsageError: No name that a speaker can have.
+        VoiceprintError: There is a voiceprint and none may be, or the reverse; or it can't be read.
+        StoreKeyError: The key to what shall be added to is missing or wrong.
+    """
+
+    def __init__(self, store: VoiceprintStore, speaker: str, mode: Mode = Mode.NEW) -> None:
+        check_speaker_name(speaker)
+        self.store = store
+        self.speaker = speaker
+        self._mode = mode
+        self._earlier = store.load(speaker) if mode is Mode.ADD else None
+        if mode is Mode.NEW and speaker in store.names():
+            raise VoiceprintError(
+                f"{speaker!r} is already enrolled",
+                hint="--add takes another room or microphone in, --force starts anew",
+            )
+        self._consent_at = None if self._earlier is None else self._earlier.consent_at
+        self._audio_consent_at: datetime | None = None
+        self._earlier_audio: KeptAudio | None = None
+        self._kit: EnrollingKit | None = None
+
+    @property
+    def has_consent(self) -> bool:
+        """Whether the speaker agreed to a voiceprint, now or when the earlier takes were read."""
+        return self._consent_at is not None
+
+    def consent(self, at: datetime | None = None, *, audio_at: datetime | None = None) -> None:
+        """What the speaker agrees to; then makes sure that it can be stored in the end.
+
+        Args:
+            at: UTC, when they agreed to a voiceprint; None: earlier, to the one that is added to.
+            audio_at: When they agreed to the takes' audio being kept; None: it is not kept.
+
+        Raises:
+            EnrollmentError: There is no consent.
+            VoiceprintError: Audio that was kept is damaged, or of another enrollment.
+            StoreKeyError: Voiceprints are there and their key is not, or it is another one.
+            StateError: The directory can't be made or written to.
+        """
+        self._consent_at = self._consent_at or at
+        if self._consent_at is None:
+            raise EnrollmentError(
+                f"{self.speaker!r} has not consented",
+                hint="ask the speaker, then pass consent=True",
+            )
+        self._audio_consent_at = audio_at
+        if self._earlier is not None and audio_at is not None:
+            self._earlier_audio = self.store.load_audio(self._earlier)
+        self.store.prepare()
+
+    def begin(self, kit: EnrollingKit) -> Takes:
+        """Where the takes go.
+
+        Raises:
+            VoiceprintError: What shall be added to is of another encoder than the kit's.
+        """
+        assert self._consent_at is not None, "nobody records before there is consent"
+        self._kit = kit
+        encoder_id = kit.take_judge.encoder.info.encoder_id
+        if self._earlier is not None and self._earlier.encoder_id != encoder_id:
+            raise self.store.of_another_encoder(self._earlier, encoder_id)
+        return Takes(kit.take_judge)
+
+    def finish(self, takes: Takes, *, now: datetime, display_name: str = "") -> Enrolled:
+        """Makes the voiceprint, stores it, and says how well it will do.
+
+        Args:
+            takes: From ``begin``.
+            now: UTC.
+            display_name: For people; of a new voiceprint.
+
+        Raises:
+            EnrollmentError: Too little usable speech (says what was wrong with each take), or
+                clearly another voice than that of the earlier takes.
+            VoiceprintError: Somebody else enrolled the speaker meanwhile, changed or removed the
+                voiceprint; or the audio is too much.
+            StateError: The disk is full, or the directory can't be written to.
+        """
+        assert self._consent_at is not None
+        assert self._kit is not None
+        if self._earlier is None:
+            voiceprint = takes.voiceprint(
+                self.speaker, display_name=display_name, consent_at=self._consent_at, now=now
+            )
+        else:
+            voiceprint = takes.added_to(self._earlier, now=now)
+        audio = None
+        if self._audio_consent_at is not None:
+            audio = audio_to_keep(
+                voiceprint, takes.usable_audio, self._audio_consent_at, self._earlier_audio
+            )
+        if self._earlier is None:
+            self.store.save(voiceprint, overwrite=self._mode is Mode.REPLACE, audio=audio)
+        else:
+            self.store.replace(self._earlier, voiceprint, audio=audio)
+        return Enrolled(
+            voiceprint=voiceprint,
+            reports=takes.reports,
+            audio=audio,
+            prediction=self._kit.predict_acceptance(
+                voiceprint, num_voiceprints=len(self.store.names())
+            ),
+        )
