@@ -18,6 +18,7 @@ from voiceguard.encoder.foreign import detecting, taoruijie, threed_speaker
 from voiceguard.encoder.networks.campplus import CamPlusPlusConfig
 from voiceguard.encoder.running.torch_encoder import TorchEncoder
 from voiceguard.errors import EncoderError
+from voiceguard.types import Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,6 +59,25 @@ def test_many_at_once_are_embedded_as_one_by_one(tmp_path: Path) -> None:
     given = [golden.signal(seconds) for seconds in (2.0, 0.5, 3.3)]
     for found in (single.embed_many(given), batched.embed_many(given)):
         assert np.allclose(found, [single.embed(each) for each in given], atol=1e-5)
+
+
+def test_a_stream_gives_what_whole_windows_give(tmp_path: Path) -> None:
+    """Its frames are computed once, and each window's mean is its own."""
+    imported = detecting.read(make_campplus(tmp_path / "tiny.pt"), name="tiny")
+    assert imported.state is not None
+    network = native.build(imported.card, imported.state, found_in="it")
+    encoder = TorchEncoder.of(imported.card, network, device="cpu")
+    voice, stream = golden.signal(6.0), encoder.open_stream()
+    for start, end in ((0, 16_000), (0, 32_000), (8000, 56_000), (16_000, 64_000), (0, 96_000)):
+        cut = Window(
+            segment=0,
+            first_sample=start,
+            samples=voice[start:end],
+            net_speech_s=1.0,
+            segment_speech_s=1.0,
+            snr_db=20.0,
+        )
+        assert np.abs(stream.embed(cut) - encoder.embed(cut.samples)).max() < 1e-5
 
 
 @pytest.mark.parametrize(

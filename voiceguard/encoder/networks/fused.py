@@ -45,7 +45,7 @@ class FusedEcapaTdnn:
             self._blocks = [_Block(block) for block in network.blocks]  # type: ignore[arg-type]
             self._aggregation = _Layer(network.aggregation)
             self._pooling = _Pooling(network.pooling)
-            scale, shift = _scale_and_shift(network.pooling_norm)
+            scale, shift = scale_and_shift(network.pooling_norm)
             weight, bias = network.projection.weight, network.projection.bias
             self._projection = (weight * scale).contiguous()  # (embedding_dim, 2 * channels)
             self._projection_bias = bias + weight @ shift  # (embedding_dim,)
@@ -53,7 +53,7 @@ class FusedEcapaTdnn:
         for block in self._blocks:
             ends.append(ends[-1] + block.num_out)
         self._rows = [slice(*bounds) for bounds in pairwise(ends)]
-        self._buffers = _Buffers(self._projection)
+        self._buffers = Buffers(self._projection)
 
     def __call__(self, features: Tensor) -> Tensor:
         """``(num_mels, frames)`` log-mel to ``(embedding_dim,)``, not normalised."""
@@ -70,7 +70,7 @@ class FusedEcapaTdnn:
         return torch.addmv(self._projection_bias, self._projection, pooled)
 
 
-class _Buffers:
+class Buffers:
     """Memory for intermediate results, one piece per name, kept from window to window."""
 
     def __init__(self, like: Tensor) -> None:
@@ -87,12 +87,19 @@ class _Buffers:
                 self._kept[name] = flat
         return flat[:size].view(channels, num_frames)
 
+    def take_frames(self, name: str, num_frames: int, channels: int) -> Tensor:
+        """Likewise ``(num_frames, channels)``."""
+        return self.take(name, channels, num_frames).view(num_frames, channels)
 
-def _scale_and_shift(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
+
+def scale_and_shift(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     """Batch normalisation by its running statistics as ``x * scale + shift``, both (channels,)."""
     assert norm.running_mean is not None
     assert norm.running_var is not None
-    scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+    scale = torch.rsqrt(norm.running_var + norm.eps)
+    if not norm.affine:
+        return scale, -norm.running_mean * scale
+    scale = norm.weight * scale
     return scale, norm.bias - norm.running_mean * scale
 
 
@@ -107,7 +114,7 @@ class _Layer:
         self.padding = (kernel_size - 1) * self.dilation // 2
         self.taps = [tap.contiguous() for tap in weight.unbind(2)]  # (num_out, num_in) each
         self.bias = layer.conv.bias.detach().unsqueeze(1)  # (num_out, 1)
-        scale, shift = _scale_and_shift(layer.norm)
+        scale, shift = scale_and_shift(layer.norm)
         self.scale, self.shift = scale.unsqueeze(1), shift.unsqueeze(1)  # (num_out, 1)
 
     def reflection(self, num_frames: int, device: torch.device) -> Tensor | None:
@@ -146,7 +153,7 @@ class _Block:
         self.squeeze_excitation: SqueezeExcitation = block.squeeze_excitation
         self.shortcut: nn.Module = block.shortcut
 
-    def __call__(self, x: Tensor, buffers: _Buffers, *, out: Tensor) -> None:
+    def __call__(self, x: Tensor, buffers: Buffers, *, out: Tensor) -> None:
         """``(num_in, frames)`` to ``(num_out, frames)``."""
         num_frames = x.shape[1]
         dense = buffers.take("dense", self.num_out, num_frames)
@@ -183,7 +190,7 @@ class _Pooling:
         self.scores = pooling.scores.weight.detach().squeeze(2)  # (channels, attention_channels)
         # k_c of equation 1 is the same for all frames: the softmax over time cancels it.
 
-    def __call__(self, h: Tensor, buffers: _Buffers) -> Tensor:
+    def __call__(self, h: Tensor, buffers: Buffers) -> Tensor:
         """``(channels, frames)`` to ``(2 * channels,)``, means first."""
         mean = h.mean(dim=1, keepdim=True)  # (channels, 1)
         centred = torch.sub(h, mean, out=buffers.take("centred", *h.shape))

@@ -18,6 +18,7 @@ from voiceguard.encoder.frontends.rolling import RollingFeatures
 from voiceguard.encoder.networks.campplus import CamPlusPlus
 from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn
 from voiceguard.encoder.networks.fused import KEPT_FRAMES, FusedEcapaTdnn
+from voiceguard.encoder.networks.fused_campplus import FusedCamPlusPlus
 from voiceguard.encoder.running.batches import embed_batches
 from voiceguard.errors import AudioError, EncoderError
 from voiceguard.types import FRAME_SAMPLES, SAMPLE_RATE_HZ, EncoderInfo
@@ -181,6 +182,8 @@ def _single(network: nn.Module) -> Callable[[Tensor], Tensor]:
     """The network for one recording at a time."""
     if isinstance(network, EcapaTdnn):
         return FusedEcapaTdnn(network)
+    if isinstance(network, CamPlusPlus):
+        return FusedCamPlusPlus(network)
 
     def embed_one(features: Tensor) -> Tensor:
         embedding: Tensor = network(features.unsqueeze(0))[0]
