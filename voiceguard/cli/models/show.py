@@ -150,7 +150,17 @@ def print_known(known: KnownEncoder) -> None:
         _say(escape(known.attribution))
     if known.needs_trust:
         _say("a program (TorchScript): it can do anything that you can do when it runs")
+    _say(calibration_told(known.encoder_id))
     _say(how_to_get(known))
+
+
+def calibration_told(encoder_id: str | None) -> str:
+    """Whether an encoder decides as soon as it is installed, for people."""
+    from voiceguard.encoder.library import shipped_calibration
+
+    if encoder_id is not None and shipped_calibration(encoder_id) is not None:
+        return "voiceguard brings a calibration for it: it decides at once"
+    return "voiceguard has no calibration for it: before `voiceguard calibrate` it decides nothing"
 
 
 def how_to_get(known: KnownEncoder) -> str:

@@ -88,6 +88,8 @@ class KnownEncoder:
     num_parameters: int | None = None
     """As published, rounded as there."""
     embedding_dim: int | None = None
+    encoder_id: str | None = None
+    """What it has once installed; None: nobody has tried."""
     published: str | None = None
     """The publisher's own figure, with its trials."""
     needs_trust: bool = False
@@ -144,6 +146,7 @@ CATALOGUE: tuple[KnownEncoder, ...] = (
         commercial_use=True,
         num_parameters=6_850_000,
         embedding_dim=192,
+        encoder_id="ef7ab8aac79f3cd6",
         trained_on="some 200,000 Mandarin and English speakers, as its publisher says",
         attribution="CAM++ speech_campplus_sv_zh_en_16k-common_advanced, by 3D-Speaker (Alibaba, "
         "github.com/modelscope/3D-Speaker, Apache-2.0; arXiv 2303.00332), redistributed in the "
