@@ -140,6 +140,9 @@ def corrupted(change: dict[str, Any]) -> str:
         corrupted({"provenance": {}}),
         corrupted({"surprise": 1}),
         corrupted({"change_cosine": 3}),
+        corrupted({"slope": 1}).replace('"slope": 1,', '"slope": 1e400,'),
+        corrupted({"llr_cap": 1}).replace('"llr_cap": 1,', f'"llr_cap": {"9" * 5000},'),
+        "[" * 100_000,
     ],
 )
 def test_a_damaged_file_is_refused_with_what_to_do(tmp_path: Path, text: str) -> None:
@@ -165,7 +168,7 @@ def test_a_tail_that_makes_no_sense_is_refused(tmp_path: Path, change: dict[str,
     tail = {**json.loads(PLAIN.to_json())["nontarget_tails"][0], **change}
     path = tmp_path / "c.json"
     path.write_text(corrupted({"nontarget_tails": [tail]}), encoding="utf-8")
-    with pytest.raises(EncoderError, match="tail 'clean'"):
+    with pytest.raises(EncoderError, match=r"tail 'clean'|Infinity is not a number"):
         load_calibration(path, encoder_id=ENCODER_ID, cohort_id=None)
 
 

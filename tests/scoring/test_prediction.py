@@ -23,6 +23,7 @@ from voiceguard.scoring.prediction import (
     levels,
     predict,
 )
+from voiceguard.validation.reading import read
 
 LOSS = 0.9
 TAKE_MEAN, TAKE_SPREAD, TAKE_NOISE = 6.5, 1.0, 0.6
@@ -159,11 +160,11 @@ def test_too_few_speakers_make_no_model_and_no_outlook() -> None:
 
 def test_a_model_comes_back_from_a_file_and_a_damaged_one_does_not(model: PredictionModel) -> None:
     plain = asdict(model)
-    assert PredictionModel.from_plain(plain) == model
+    assert read(PredictionModel, plain) == model
     with pytest.raises(ValueError, match="finite"):
-        PredictionModel.from_plain({**plain, "take_mean": math.nan})
+        replace(model, take_mean=math.nan)
     with pytest.raises(ValueError, match="negative"):
-        PredictionModel.from_plain({**plain, "take_spread": 0.0})
+        read(PredictionModel, {**plain, "take_spread": 0.0})
     with pytest.raises(ValueError, match="negative"):
         Outlook(**{**plain["outlooks"][0], "slope": -1.0})
 

@@ -234,7 +234,7 @@ def test_a_voiceprint_is_no_audio_and_audio_no_voiceprint(
         store.load_audio(anna)
     sealed = audio_file(store, "bert").read_bytes()
     (store.directory / "bert.voiceprint").write_bytes(b"VGPRINT\n" + sealed[8:])
-    with pytest.raises(VoiceprintError, match="'bert' is damaged or was tampered with"):
+    with pytest.raises(VoiceprintError, match="voiceprint of 'bert' has a damaged header"):
         store.load("bert")
 
 

@@ -167,6 +167,30 @@ def test_renaming_both_the_file_and_its_header_is_noticed(store: VoiceprintStore
         store.load("bert")
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"[" * 4000,
+        b'{"format": 1e400}',
+        b'{"format": ' + b"9" * 4000 + b"}",
+        b'{"format": "1", "speaker": "anna", "encoder_id": "e", "key_id": "k"}',
+        b'{"format": 1, "speaker": ["anna"], "encoder_id": "e", "key_id": "k"}',
+        b'{"format": 1, "speaker": "anna", "key_id": "k"}',
+        b'{"format": 1, "speaker": "\xff", "encoder_id": "e", "key_id": "k"}',
+    ],
+)
+def test_a_header_of_anything_is_refused_by_name(store: VoiceprintStore, header: bytes) -> None:
+    """One file may not keep the others from being read, whatever stands in it."""
+    store.save(make_voiceprint("bob"))
+    content = b"VGPRINT\n" + len(header).to_bytes(4, "big") + header + bytes(64)
+    file_of(store, "anna").write_bytes(content)
+    loaded = store.load_all(encoder_id=ENCODER_ID)
+    assert [each.speaker for each in loaded.voiceprints] == ["bob"]
+    assert [each.reason for each in loaded.refusals] == [
+        "the voiceprint of 'anna' has a damaged header"
+    ]
+
+
 def test_another_encoder_in_the_header_is_noticed(store: VoiceprintStore) -> None:
     store.save(make_voiceprint("anna", encoder_id="f" * 16))
     path = file_of(store, "anna")

@@ -21,6 +21,7 @@ import structlog
 
 from voiceguard.errors import StateError
 from voiceguard.paths import PRIVATE_FILE_MODE, is_there, make_private_dir
+from voiceguard.validation.parsing import parse_json_object
 from voiceguard.validation.ranges import Between, SettingsTable
 
 if TYPE_CHECKING:
@@ -219,7 +220,10 @@ class History:
         if not is_there(self.path):
             return []
         rows = self._run(lambda connection: connection.execute(query, values).fetchall())
-        return [json.loads(text) for (text,) in rows]
+        try:
+            return [parse_json_object(text) for (text,) in rows]
+        except ValueError as error:
+            raise self._refusal(error) from error
 
     def _prune(self, connection: sqlite3.Connection, now: datetime) -> None:
         oldest = now - timedelta(days=self._config.max_age_days)

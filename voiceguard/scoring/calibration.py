@@ -12,15 +12,17 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from voiceguard.errors import EncoderError
 from voiceguard.scoring.limits import NO_LIMITS, EnrollmentLimits
-from voiceguard.scoring.outlook import PredictionModel
+from voiceguard.scoring.outlook import PredictionModel  # noqa: TC001 - pydantic reads the fields' annotations
 from voiceguard.scoring.tail import Tail, Threshold
+from voiceguard.validation.parsing import parse_json_object
+from voiceguard.validation.reading import plain, read
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -148,7 +150,7 @@ class Calibration:
 
     def to_json(self) -> str:
         """Everything, readable by people as well."""
-        return json.dumps({"format": _FORMAT, **asdict(self)}, indent=1, sort_keys=True) + "\n"
+        return json.dumps({"format": _FORMAT, **plain(self)}, indent=1, sort_keys=True) + "\n"
 
 
 class Coefficients(Protocol):
@@ -206,34 +208,16 @@ def _strictest(tails: tuple[Tail, ...], rate: float) -> Threshold:
     )
 
 
-def calibration_from_json(text: str) -> Calibration:
+def calibration_from_json(text: str | bytes) -> Calibration:
     """Reads what ``to_json`` wrote.
 
     Raises:
-        ValueError: It is not that (KeyError and TypeError are turned into it as well).
+        ValueError: It is not that.
     """
-    values: dict[str, Any] = json.loads(text)
-    try:
-        if values.pop("format") != _FORMAT:
-            raise ValueError(f"the format is not {_FORMAT}")
-        for name in ("nontarget_tails", "target_tails"):
-            values[name] = tuple(
-                Tail(
-                    **{**tail, "rates": tuple(tail["rates"]), "quantiles": tuple(tail["quantiles"])}
-                )
-                for tail in values[name]
-            )
-        about = values["provenance"]
-        values["provenance"] = Provenance(**{**about, "corpora": tuple(about["corpora"])})
-        values["enrollment"] = EnrollmentLimits(**values.get("enrollment", {}))
-        if values.get("prediction") is not None:
-            values["prediction"] = PredictionModel.from_plain(values["prediction"])
-        for name in ("slope_quality", "offset_quality"):
-            values[name] = tuple(values[name])
-        values["quality_range"] = tuple(tuple(pair) for pair in values["quality_range"])
-        return Calibration(**values)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"a field is missing, unknown or of the wrong kind ({error})") from error
+    values = parse_json_object(text)
+    if values.pop("format", None) != _FORMAT:
+        raise ValueError(f"the format is not {_FORMAT}")
+    return read(Calibration, values)
 
 
 def save_calibration(calibration: Calibration, path: Path) -> None:
@@ -248,7 +232,7 @@ def load_calibration(path: Path, *, encoder_id: str, cohort_id: str | None) -> C
         EncoderError: The file is missing, damaged, or fitted to another encoder or cohort.
     """
     try:
-        calibration = calibration_from_json(path.read_text(encoding="utf-8"))
+        calibration = calibration_from_json(path.read_bytes())
     except FileNotFoundError:
         raise EncoderError(f"calibration {path} does not exist", hint=_REMAKE) from None
     except (OSError, ValueError) as error:

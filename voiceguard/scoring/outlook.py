@@ -7,11 +7,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 
 SAME_OCCASION = "same session"
 
@@ -63,13 +58,3 @@ class PredictionModel:
             raise ValueError("a figure of a prediction is not finite")
         if min(numbers[1:]) < 0 or self.take_spread == 0:
             raise ValueError("spread, noise and loss of a prediction must not be negative")
-
-    @classmethod
-    def from_plain(cls, values: Mapping[str, Any]) -> PredictionModel:
-        """From what ``dataclasses.asdict`` made of one.
-
-        Raises:
-            TypeError, KeyError, ValueError: It is not that.
-        """
-        outlooks = tuple(Outlook(**outlook) for outlook in values["outlooks"])
-        return cls(**{**values, "outlooks": outlooks})

@@ -21,6 +21,8 @@ from safetensors.numpy import save_file
 
 from voiceguard.errors import EncoderError
 from voiceguard.scoring.cosine import cosines
+from voiceguard.validation.parsing import parse_json_object
+from voiceguard.validation.reading import plain, read
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -137,21 +139,30 @@ class Cohort:
         return top_statistics(cosines(embeddings, self.embeddings), self.top_k)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _About:
+    """A cohort's file besides its embeddings."""
+
+    format: str
+    encoder_id: str
+    top_k: int
+    num_speakers: int
+    cohort_id: str
+    sources: tuple[CohortSource, ...]
+
+
 def save_cohort(cohort: Cohort, path: Path) -> None:
     """Writes safetensors: one tensor ``embeddings``, and the rest as JSON in the metadata."""
-    about = {
-        "format": _FORMAT,
-        "encoder_id": cohort.encoder_id,
-        "top_k": cohort.top_k,
-        "num_speakers": cohort.num_speakers,
-        "cohort_id": cohort.cohort_id,
-        "sources": [
-            {"corpus": s.corpus, "licence": s.licence, "num_speakers": s.num_speakers}
-            for s in cohort.sources
-        ],
-    }
+    about = _About(
+        format=_FORMAT,
+        encoder_id=cohort.encoder_id,
+        top_k=cohort.top_k,
+        num_speakers=cohort.num_speakers,
+        cohort_id=cohort.cohort_id,
+        sources=cohort.sources,
+    )
     # One key: safetensors orders several at random, and the file's bytes should be reproducible.
-    metadata = {"voiceguard": json.dumps(about, sort_keys=True)}
+    metadata = {"voiceguard": json.dumps(plain(about), sort_keys=True)}
     save_file({"embeddings": np.ascontiguousarray(cohort.embeddings)}, path, metadata=metadata)
 
 
@@ -163,27 +174,27 @@ def load_cohort(path: Path, *, encoder_id: str) -> Cohort:
     """
     try:
         with safe_open(path, framework="np") as file:
-            about = json.loads((file.metadata() or {})["voiceguard"])
+            metadata = file.metadata() or {}
+            about = read(_About, parse_json_object(metadata.get("voiceguard", "")))
             embeddings = file.get_tensor("embeddings")
         cohort = Cohort(
             embeddings=embeddings,
-            encoder_id=about["encoder_id"],
-            top_k=about["top_k"],
-            sources=tuple(CohortSource(**source) for source in about["sources"]),
+            encoder_id=about.encoder_id,
+            top_k=about.top_k,
+            sources=about.sources,
         )
-        stated_id = about["cohort_id"]
     except FileNotFoundError:
         raise EncoderError(f"cohort {path} does not exist", hint=_REMAKE) from None
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError) as error:
         raise EncoderError(f"cohort {path} is damaged: {error}", hint=_REMAKE) from error
     if cohort.encoder_id != encoder_id:
         raise EncoderError(
             f"cohort {path} belongs to encoder {cohort.encoder_id}, not to {encoder_id}",
             hint=_REMAKE,
         )
-    if stated_id != cohort.cohort_id:
+    if about.cohort_id != cohort.cohort_id:
         raise EncoderError(
-            f"cohort {path} is damaged: it hashes to {cohort.cohort_id}, not to {stated_id}",
+            f"cohort {path} is damaged: it hashes to {cohort.cohort_id}, not to {about.cohort_id}",
             hint=_REMAKE,
         )
     return cohort

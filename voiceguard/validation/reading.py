@@ -59,6 +59,13 @@ def read(kind: type[_T], values: object) -> _T:
         raise ValueError("; ".join(_sentence(fault, kind) for fault in faults)) from error
 
 
+def read_rows(kind: type[_T], values: object) -> tuple[_T, ...]:
+    """A list of tables, each read by ``read``; raises likewise."""
+    if not isinstance(values, list):
+        raise ValueError("it must be a list")  # noqa: TRY004 - of a document, not a caller
+    return tuple(read(kind, row) for row in values)
+
+
 def plain(value: DataclassInstance) -> dict[str, Any]:
     """A dataclass as JSON has it: tables, lists, texts, numbers, true and false, null."""
     return asdict(value, dict_factory=_listed)

@@ -22,12 +22,14 @@ import json
 import os
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from voiceguard.errors import StoreKeyError, VoiceprintError
+from voiceguard.validation.parsing import parse_json_object
+from voiceguard.validation.reading import read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,20 +41,36 @@ _NONCE_BYTES = 12
 _MAX_HEADER_BYTES = 4096
 
 
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """The readable part of a file. To be believed only after the body was unsealed under it."""
+
+    format: int
+    speaker: str
+    key_id: str
+
+
+_Header = TypeVar("_Header", bound=Header)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
+class Kind(Generic[_Header]):
     """One kind of file."""
 
     magic: bytes
     """8 bytes."""
     version: int
+    header: type[_Header]
+    """With what the kind adds."""
     name: str
     """What people call it: "voiceprint"."""
     remedy: str
     """What to do where one is damaged."""
 
 
-def seal(kind: Kind, speaker: str, fields: Mapping[str, str], body: bytes, key: StoreKey) -> bytes:
+def seal(
+    kind: Kind[_Header], speaker: str, fields: Mapping[str, str], body: bytes, key: StoreKey
+) -> bytes:
     """Encrypts a body under a fresh nonce.
 
     Args:
@@ -70,10 +88,8 @@ def seal(kind: Kind, speaker: str, fields: Mapping[str, str], body: bytes, key: 
     return associated + nonce + AESGCM(key.secret).encrypt(nonce, body, associated)
 
 
-def read_header(kind: Kind, content: bytes, speaker: str) -> dict[str, Any]:
+def read_header(kind: Kind[_Header], content: bytes, speaker: str) -> _Header:
     """Reads the plain part of a file that should be of this kind and hold this speaker.
-
-    To be believed only after the body was unsealed under it.
 
     Raises:
         VoiceprintError: Another kind, truncated, of a newer format, or another speaker's.
@@ -81,7 +97,9 @@ def read_header(kind: Kind, content: bytes, speaker: str) -> dict[str, Any]:
     return _split(kind, content, speaker)[0]
 
 
-def unseal(kind: Kind, content: bytes, speaker: str, key: StoreKey) -> tuple[dict[str, Any], bytes]:
+def unseal(
+    kind: Kind[_Header], content: bytes, speaker: str, key: StoreKey
+) -> tuple[_Header, bytes]:
     """Header and decrypted body of the file that should hold this speaker.
 
     Raises:
@@ -89,7 +107,7 @@ def unseal(kind: Kind, content: bytes, speaker: str, key: StoreKey) -> tuple[dic
         StoreKeyError: Sealed with another key.
     """
     header, associated, rest = _split(kind, content, speaker)
-    if header["key_id"] != key.key_id:
+    if header.key_id != key.key_id:
         raise StoreKeyError(
             f"the {kind.name} of {speaker!r} was sealed with another key than {key.source}",
             hint="bring back the key that it was enrolled with, or remove it and enroll again",
@@ -103,7 +121,7 @@ def unseal(kind: Kind, content: bytes, speaker: str, key: StoreKey) -> tuple[dic
         ) from error
 
 
-def not_understood(kind: Kind, speaker: str, error: Exception) -> VoiceprintError:
+def not_understood(kind: Kind[_Header], speaker: str, error: Exception) -> VoiceprintError:
     """For a body that was unsealed and is not what it should be."""
     return VoiceprintError(
         f"the {kind.name} of {speaker!r} is intact but not understood: {error}",
@@ -111,7 +129,7 @@ def not_understood(kind: Kind, speaker: str, error: Exception) -> VoiceprintErro
     )
 
 
-def _split(kind: Kind, content: bytes, speaker: str) -> tuple[dict[str, Any], bytes, bytes]:
+def _split(kind: Kind[_Header], content: bytes, speaker: str) -> tuple[_Header, bytes, bytes]:
     """Header, associated data, and what follows it."""
     magic = kind.magic
     start = len(magic) + LENGTH.size
@@ -122,22 +140,22 @@ def _split(kind: Kind, content: bytes, speaker: str) -> tuple[dict[str, Any], by
     if length == 0 or len(content) <= end + _NONCE_BYTES:
         raise VoiceprintError(f"the {kind.name} of {speaker!r} is truncated", hint=kind.remedy)
     try:
-        header: dict[str, Any] = json.loads(content[start:end])
-        version, owner = int(header["format"]), str(header["speaker"])
-        str(header["key_id"])
-    except (KeyError, TypeError, ValueError) as error:
+        values = parse_json_object(content[start:end])
+        version = values.get("format")
+        if isinstance(version, int) and version != kind.version:
+            raise VoiceprintError(
+                f"the {kind.name} of {speaker!r} has format {version}; "
+                f"this voiceguard reads format {kind.version}",
+                hint="upgrade voiceguard, or enroll again with this version",
+            )
+        header = read(kind.header, values)
+    except ValueError as error:
         raise VoiceprintError(
             f"the {kind.name} of {speaker!r} has a damaged header", hint=kind.remedy
         ) from error
-    if version != kind.version:
+    if header.speaker != speaker:
         raise VoiceprintError(
-            f"the {kind.name} of {speaker!r} has format {version}; "
-            f"this voiceguard reads format {kind.version}",
-            hint="upgrade voiceguard, or enroll again with this version",
-        )
-    if owner != speaker:
-        raise VoiceprintError(
-            f"the file of {speaker!r} holds the {kind.name} of {owner!r}",
+            f"the file of {speaker!r} holds the {kind.name} of {header.speaker!r}",
             hint=f"give it back its own name; a {kind.name} can't be renamed",
         )
     return header, content[:end], content[end:]

@@ -11,13 +11,14 @@ from __future__ import annotations
 import json
 import struct
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from datetime import datetime  # noqa: TC003 - pydantic reads the fields' annotations
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from voiceguard.errors import VoiceprintError
 from voiceguard.types import Template, Voiceprint
+from voiceguard.validation.parsing import parse_json_object
+from voiceguard.validation.reading import read
 from voiceguard.voiceprints import envelope
 from voiceguard.voiceprints.envelope import LENGTH
 
@@ -29,21 +30,42 @@ if TYPE_CHECKING:
 MAX_FILE_BYTES = 4 << 20
 """Far above any voiceprint (a template has 768 bytes); a larger file is not one."""
 
+
+@dataclass(frozen=True, kw_only=True)
+class Header(envelope.Header):
+    """The readable part of a voiceprint's file."""
+
+    encoder_id: str
+
+
 _KIND = envelope.Kind(
     magic=b"VGPRINT\n",
     version=1,
+    header=Header,
     name="voiceprint",
     remedy="restore the file from a backup, or remove the voiceprint and enroll again",
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Header:
-    """The readable part of a file. To be believed only after the body was unsealed under it."""
+@dataclass(frozen=True, kw_only=True)
+class _Take:
+    """A template as the body describes it; its embedding follows."""
 
-    speaker: str
-    encoder_id: str
-    key_id: str
+    net_speech_s: float
+    snr_db: float
+    created_at: datetime
+    label: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Document:
+    """The readable part of a body."""
+
+    display_name: str
+    consent_at: datetime
+    created_at: datetime
+    updated_at: datetime
+    templates: tuple[_Take, ...]
 
 
 def seal(voiceprint: Voiceprint, key: StoreKey) -> bytes:
@@ -58,7 +80,7 @@ def read_header(content: bytes, speaker: str) -> Header:
     Raises:
         VoiceprintError: Not a voiceprint, truncated, of a newer format, or another speaker's.
     """
-    return _header(envelope.read_header(_KIND, content, speaker))
+    return envelope.read_header(_KIND, content, speaker)
 
 
 def unseal(content: bytes, speaker: str, key: StoreKey) -> Voiceprint:
@@ -68,23 +90,11 @@ def unseal(content: bytes, speaker: str, key: StoreKey) -> Voiceprint:
         VoiceprintError: As ``read_header``, or tampered with.
         StoreKeyError: Sealed with another key.
     """
-    fields, body = envelope.unseal(_KIND, content, speaker, key)
-    header = _header(fields)
+    header, body = envelope.unseal(_KIND, content, speaker, key)
     try:
         return unpack(body, speaker=header.speaker, encoder_id=header.encoder_id)
-    except (KeyError, TypeError, ValueError, struct.error) as error:
+    except (ValueError, struct.error) as error:
         raise envelope.not_understood(_KIND, speaker, error) from error
-
-
-def _header(fields: dict[str, Any]) -> Header:
-    speaker = str(fields["speaker"])
-    try:
-        encoder_id = str(fields["encoder_id"])
-    except KeyError as error:
-        raise VoiceprintError(
-            f"the voiceprint of {speaker!r} has a damaged header", hint=_KIND.remedy
-        ) from error
-    return Header(speaker=speaker, encoder_id=encoder_id, key_id=str(fields["key_id"]))
 
 
 def pack(voiceprint: Voiceprint) -> bytes:
@@ -113,32 +123,25 @@ def unpack(body: bytes, *, speaker: str, encoder_id: str) -> Voiceprint:
     """Reads what ``pack`` made.
 
     Raises:
-        KeyError, TypeError, ValueError, struct.error: It was made by something else.
+        ValueError, struct.error: It was made by something else.
     """
     end = LENGTH.size + LENGTH.unpack_from(body)[0]
-    document: dict[str, Any] = json.loads(body[LENGTH.size : end])
-    takes: list[dict[str, Any]] = document["templates"]
+    document = read(_Document, parse_json_object(body[LENGTH.size : end]))
+    takes = document.templates
     embeddings: NDArray[np.float32] = np.frombuffer(body[end:], "<f4").astype(np.float32)
     embeddings = embeddings.reshape(len(takes), -1)  # (num_templates, embedding_dim)
     norms = np.linalg.norm(embeddings, axis=1)
     if not takes or not np.allclose(norms, 1.0, atol=1e-3):
         raise ValueError("its embeddings are not unit vectors")
-    templates = tuple(
-        Template(
-            embedding=embedding,
-            net_speech_s=float(take["net_speech_s"]),
-            snr_db=float(take["snr_db"]),
-            created_at=datetime.fromisoformat(take["created_at"]),
-            label=str(take["label"]),
-        )
-        for take, embedding in zip(takes, embeddings, strict=True)
-    )
     return Voiceprint(
         speaker=speaker,
-        display_name=str(document["display_name"]),
+        display_name=document.display_name,
         encoder_id=encoder_id,
-        templates=templates,
-        consent_at=datetime.fromisoformat(document["consent_at"]),
-        created_at=datetime.fromisoformat(document["created_at"]),
-        updated_at=datetime.fromisoformat(document["updated_at"]),
+        templates=tuple(
+            Template(embedding=embedding, **vars(take))
+            for take, embedding in zip(takes, embeddings, strict=True)
+        ),
+        consent_at=document.consent_at,
+        created_at=document.created_at,
+        updated_at=document.updated_at,
     )

@@ -18,13 +18,15 @@ import struct
 import zlib
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from datetime import datetime  # noqa: TC003 - pydantic reads the fields' annotations
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from voiceguard.errors import VoiceprintError
 from voiceguard.types import SAMPLE_RATE_HZ
+from voiceguard.validation.parsing import parse_json
+from voiceguard.validation.reading import read_rows
 from voiceguard.voiceprints import envelope
 from voiceguard.voiceprints.envelope import LENGTH
 
@@ -40,9 +42,29 @@ MAX_FILE_BYTES = 24 << 20
 """Above the 19.2 MB of that many incompressible samples; a larger file is not kept audio."""
 
 _FULL_SCALE = 32767.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Header(envelope.Header):
+    """The readable part of a file."""
+
+    enrolled_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Entry:
+    """A take as the body describes it; its audio follows."""
+
+    recorded_at: datetime
+    consent_at: datetime
+    num_samples: int
+    num_bytes: int
+
+
 _KIND = envelope.Kind(
     magic=b"VGAUDIO\n",
     version=1,
+    header=_Header,
     name="kept audio",
     remedy="restore the file from a backup, or enroll again with --keep-audio",
 )
@@ -172,13 +194,13 @@ def pack(audio: KeptAudio) -> bytes:
     return b"".join((LENGTH.pack(len(text)), text, *packed))
 
 
-def read_enrolled_at(content: bytes, speaker: str) -> str:
-    """Which enrollment a file says that it belongs to, as ISO 8601; needs no key.
+def read_enrolled_at(content: bytes, speaker: str) -> datetime:
+    """Which enrollment a file says that it belongs to; needs no key.
 
     Raises:
         VoiceprintError: Not kept audio, truncated, of a newer format, or another speaker's.
     """
-    return str(envelope.read_header(_KIND, content, speaker).get("enrolled_at", ""))
+    return envelope.read_header(_KIND, content, speaker).enrolled_at
 
 
 def unseal(content: bytes, speaker: str, key: StoreKey) -> KeptAudio:
@@ -188,12 +210,10 @@ def unseal(content: bytes, speaker: str, key: StoreKey) -> KeptAudio:
         VoiceprintError: Damaged, tampered with, another speaker's, or not kept audio at all.
         StoreKeyError: Sealed with another key.
     """
-    fields, body = envelope.unseal(_KIND, content, speaker, key)
+    header, body = envelope.unseal(_KIND, content, speaker, key)
     try:
-        return unpack(
-            body, speaker=speaker, enrolled_at=datetime.fromisoformat(fields["enrolled_at"])
-        )
-    except (KeyError, TypeError, ValueError, struct.error, zlib.error) as error:
+        return unpack(body, speaker=speaker, enrolled_at=header.enrolled_at)
+    except (ValueError, struct.error, zlib.error) as error:
         raise envelope.not_understood(_KIND, speaker, error) from error
 
 
@@ -201,18 +221,17 @@ def unpack(body: bytes, *, speaker: str, enrolled_at: datetime) -> KeptAudio:
     """Reads what ``pack`` made.
 
     Raises:
-        KeyError, TypeError, ValueError, struct.error, zlib.error: It was made by something else.
+        ValueError, struct.error, zlib.error: It was made by something else.
     """
     start = LENGTH.size + LENGTH.unpack_from(body)[0]
-    document: list[dict[str, Any]] = json.loads(body[LENGTH.size : start])
     takes = []
-    for entry in document:
-        end = start + int(entry["num_bytes"])
+    for entry in read_rows(_Entry, parse_json(body[LENGTH.size : start])):
+        end = start + entry.num_bytes
         takes.append(
             KeptTake(
-                recorded_at=datetime.fromisoformat(entry["recorded_at"]),
-                consent_at=datetime.fromisoformat(entry["consent_at"]),
-                samples=_decompress(body[start:end], int(entry["num_samples"])),
+                recorded_at=entry.recorded_at,
+                consent_at=entry.consent_at,
+                samples=_decompress(body[start:end], entry.num_samples),
             )
         )
         start = end

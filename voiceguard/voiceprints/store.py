@@ -269,7 +269,7 @@ class VoiceprintStore:
             enrolled_at = kept_audio.read_enrolled_at(self._read_audio(speaker), speaker)
         except (FileNotFoundError, VoiceprintError):
             return True
-        return enrolled_at == voiceprint.created_at.isoformat()
+        return enrolled_at == voiceprint.created_at
 
     def _read_audio(self, speaker: str) -> bytes:
         path, what = self._audio_path(speaker), f"the kept audio of {speaker!r}"

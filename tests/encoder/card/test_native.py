@@ -239,7 +239,19 @@ def test_a_wrong_card_is_refused_with_its_reason(
     assert str(native.card_path(model)) in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "null", '{"format": ', "\xff"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "null",
+        '{"format": ',
+        "\xff",
+        "[" * 100_000,
+        '{"a": 1e400}',
+        f'{{"a": {"9" * 5000}}}',
+    ],
+)
 def test_a_card_that_is_no_card_is_refused(model: Path, text: str) -> None:
     native.card_path(model).write_bytes(text.encode("latin-1"))
     with pytest.raises(EncoderError, match="is not a card"):

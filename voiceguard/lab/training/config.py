@@ -5,30 +5,31 @@ A run is resumed only with the configuration that it was begun with.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Annotated, Any
 
-from voiceguard.errors import ConfigError
 from voiceguard.lab.training.corruption.augment import AugmentConfig
+from voiceguard.validation.ranges import Between, check_ranges
+from voiceguard.validation.reading import plain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingConfig:
     """The recipe. A part is switched off by its weight, share or number being 0."""
 
-    channels: int = 256
+    channels: Annotated[int, Between(1)] = 256
     """C of the ECAPA-TDNN; the aggregation has three times as many."""
-    num_steps: int = 12_000
+    num_steps: Annotated[int, Between(1)] = 12_000
     """Of the optimiser."""
-    batch_s: float = 144.0
+    batch_s: Annotated[float, Between(1)] = 144.0
     """Seconds of audio per step: 96 crops of 1.5 s, fewer of longer ones."""
     crop_s: tuple[float, float] = (0.8, 4.0)
     """Shortest and longest crop; one length per step, short ones more often (log-uniform)."""
     learning_rate: float = 1.5e-3
     """Peak; a warm-up of ``warmup_share``, then half a cosine."""
-    warmup_share: float = 0.03
+    warmup_share: Annotated[float, Between(0, 1)] = 0.03
     weight_decay: float = 1e-4
-    num_voices: int = 8
+    num_voices: Annotated[int, Between(1)] = 8
     """Per speaker: the own one, and changed ones (see ``voices``), each a class of its own."""
     changed_speed: tuple[float, float] = (0.8, 1.25)
     """Of the changed voices: pitch, formants and tempo together."""
@@ -47,54 +48,36 @@ class TrainingConfig:
     aam_margin: float = 0.2
     """Radians; ramped up over the first third."""
     aam_scale: float = 30.0
-    sub_centers: int = 1
+    sub_centers: Annotated[int, Between(1)] = 1
     inter_top_k: int = 0
     """How many of the nearest wrong classes get ``inter_top_k_margin`` as well."""
     inter_top_k_margin: float = 0.06
-    spec_augment: float = 0.3
+    spec_augment: Annotated[float, Between(0, 1)] = 0.3
     """Probability that a crop loses a band of mels and a stretch of frames."""
-    large_margin_share: float = 0.1
+    large_margin_share: Annotated[float, Between(0, 1)] = 0.1
     """Last share of the steps: only crops of the greatest length, and margin 0.35."""
-    average_decay: float = 0.999
+    average_decay: Annotated[float, Between(0, 1)] = 0.999
     """Of the weights' moving average, which is what is kept."""
-    whitening: float = 0.5
+    whitening: Annotated[float, Between(0, 1)] = 0.5
     """How far the last layer is turned so that what varies within a voice weighs less: 0 to 1."""
-    heldout_share: float = 0.06
+    heldout_share: Annotated[float, Between(0, 1)] = 0.06
     """Of the speakers, for the curve of errors; they are never trained on."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_ranges(self)
         low, high = self.crop_s
         if not 0.3 <= low <= high <= 20:
-            raise ConfigError(f"crop_s must rise and lie between 0.3 and 20, not {self.crop_s}")
-        for name in ("num_steps", "num_voices", "sub_centers", "batch_s", "channels"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
+            raise ValueError(f"crop_s must rise and lie between 0.3 and 20, not {self.crop_s}")
         if self.channels % 8:
-            raise ConfigError(f"channels must be a multiple of 8, not {self.channels}")
-        for name in _SHARES:
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"{name} must be between 0 and 1, not {getattr(self, name)}")
+            raise ValueError(f"channels must be a multiple of 8, not {self.channels}")
         if self.teacher == NO_TEACHER and not self.aam_weight:
-            raise ConfigError("without a teacher there is nothing to learn at aam_weight 0")
+            raise ValueError("without a teacher there is nothing to learn at aam_weight 0")
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for a model's card and to compare runs by."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in _plain(asdict(self)).items()}
+        return plain(self)
 
 
 NO_TEACHER = "none"
-_SHARES = (
-    *("warmup_share", "spec_augment", "large_margin_share", "average_decay", "whitening"),
-    "heldout_share",
-)
-
-
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: {k: list(v) if isinstance(v, tuple) else v for k, v in value.items()}
-        if isinstance(value, dict)
-        else value
-        for name, value in values.items()
-    }
