@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,9 @@ FRAME_S = FRAME_SAMPLES / SAMPLE_RATE_HZ
 
 Samples: TypeAlias = NDArray[np.float32]
 """Audio, float32, full scale 1.0; mono is ``(num_samples,)``, else ``(num_samples, channels)``."""
+
+Channel: TypeAlias = Literal["downmix"] | int
+"""Of several channels: ``"downmix"`` averages all; a number picks one, from 0."""
 
 Embedding: TypeAlias = NDArray[np.float32]
 """An encoder's output, ``(embedding_dim,)`` float32, L2 norm 1."""

@@ -29,6 +29,7 @@ from voiceguard.pipeline.judge import Judge
 from voiceguard.pipeline.stream import Stream
 from voiceguard.scoring.policy import PolicyConfig
 from voiceguard.scoring.scorer import Scorer
+from voiceguard.speech.ear import Ear
 from voiceguard.speech.gate import GateConfig, SpeechGate
 from voiceguard.speech.vad import VadConfig, make_vad
 from voiceguard.speech.windows import WindowConfig, WindowCutter
@@ -78,9 +79,9 @@ class Bench:
         with ThreadPoolExecutor(1) as executor:
             stream = Stream(
                 FakeSource(script, is_live=is_live),
-                channel="downmix",
-                gate=SpeechGate(make_vad(VadConfig()), GateConfig()),
-                cutter=WindowCutter(WindowConfig()),
+                ear=Ear(
+                    SpeechGate(make_vad(VadConfig()), GateConfig()), WindowCutter(WindowConfig())
+                ),
                 encoder=self.encoder.open_stream(),
                 judge=lambda: judge,
                 sink=self.sink,

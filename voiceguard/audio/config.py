@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal
 
+from voiceguard.types import Channel  # noqa: TC001  # pydantic reads it
 from voiceguard.validation.ranges import Between, SettingsTable, check_range, check_ranges
-
-Channel: TypeAlias = Literal["downmix"] | int
-"""``"downmix"`` averages all channels; a number picks one, from 0."""
 
 MIN_RATE_HZ = 4_000
 MAX_RATE_HZ = 768_000

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from voiceguard.audio.decode import AudioDecoder
-from voiceguard.audio.resample import StreamResampler, to_mono
+from voiceguard.speech.resampling import StreamResampler, to_mono
 from voiceguard.types import AudioChunk, SourceState, SourceStatistics, SourceStatus
 
 if TYPE_CHECKING:
@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from pathlib import Path
 
-    from voiceguard.audio.config import Channel
     from voiceguard.clock import Clock
-    from voiceguard.types import Samples
+    from voiceguard.types import Channel, Samples
 
 BLOCK_S = 0.5
 """What one trip to the executor decodes, and a chunk when the file is not paced."""

@@ -11,22 +11,32 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from voiceguard.types import SegmentEnd, Window
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-Item: TypeAlias = Window | SegmentEnd
+    from voiceguard.speech.ear import Heard
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """When audio reached this process, on the monotonic clock."""
+
+    delivered_at_s: float
+    """Its last sample, or the news that there is none."""
+    opened_at_s: float
+    """The stream's sample 0, as reckoned back from there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """One item on its way, and when the last sample that it needed was delivered."""
+    """One item on its way, and when the last sample that it needed arrived."""
 
-    item: Item
-    delivered_at_s: float
+    item: Heard
+    arrival: Arrival
 
 
 class WindowChannel:
@@ -45,21 +55,21 @@ class WindowChannel:
     def __len__(self) -> int:
         return len(self._pending)
 
-    async def put(self, item: Item, delivered_at_s: float) -> None:
+    async def put(self, item: Heard, arrival: Arrival) -> None:
         """Hands an item over; returns at once for a live stream, else when it was dealt with."""
         async with self._changed:
-            self.put_nowait(item, delivered_at_s)
+            self.put_nowait(item, arrival)
             self._changed.notify_all()
             if not self._is_live:
                 await self._changed.wait_for(lambda: self._unfinished == 0)
 
-    def put_nowait(self, item: Item, delivered_at_s: float) -> None:
+    def put_nowait(self, item: Heard, arrival: Arrival) -> None:
         """Adds an item by the live policy; the decider itself uses it to split a segment."""
         if self._is_live:
             self._supersede(item)
             if len(self._pending) >= self._max_pending:
                 self._drop_oldest()
-        self._pending.append(Pending(item, delivered_at_s))
+        self._pending.append(Pending(item, arrival))
         self._unfinished += 1
 
     def withdraw(self, segment: int, after_sample: int) -> None:
@@ -96,7 +106,7 @@ class WindowChannel:
                 self._unfinished -= 1
                 self._changed.notify_all()
 
-    def _supersede(self, item: Item) -> None:
+    def _supersede(self, item: Heard) -> None:
         if not (self._pending and isinstance(item, Window)):
             return
         last = self._pending[-1].item

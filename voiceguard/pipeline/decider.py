@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from voiceguard.clock import Clock
+    from voiceguard.pipeline.channel import Arrival
     from voiceguard.pipeline.judge import Judge, Judgement
     from voiceguard.protocols import DecisionSink
-    from voiceguard.types import SegmentEnd, Window
+    from voiceguard.types import Embedding, SegmentEnd, Window
 
 
 class Decider:
@@ -46,8 +47,6 @@ class Decider:
         max_window_samples: int,
         min_window_speech_s: float,
     ) -> None:
-        self.opened_at_s = 0.0
-        """The monotonic time of the stream's sample 0, by the chunk delivered last."""
         self.num_segments = 0
         self.speech_s = 0.0
         self._stream = stream
@@ -60,16 +59,48 @@ class Decider:
         self._provisional: Decision | None = None
         self._provisional_accept: Decision | None = None
 
-    def evidence_of(self, segment: int) -> SegmentEvidence:
+    def _evidence_of(self, segment: int) -> SegmentEvidence:
         """What is known of this segment; fresh when another one begins."""
         if self._evidence is None or self._evidence.segment != segment:
             self._evidence = SegmentEvidence(segment, self._max_window_samples)
             self._provisional = self._provisional_accept = None
         return self._evidence
 
-    def look(self, window: Window, delivered_at_s: float) -> None:
-        """A provisional result up to this window's end, if one is due and says something new."""
-        evidence = self.evidence_of(window.segment)
+    def note_failure(self, segment: int) -> None:
+        """A window of this segment could not be embedded: it is never accepted."""
+        self._evidence_of(segment).inference_failed = True
+
+    def compare(self, probe: Window, embedding: Embedding) -> int | None:
+        """Takes in a probe; says where another voice took over, if one did.
+
+        Returns:
+            The first sample that is not surely the earlier voice's; None where the voice is the
+            same, or nobody knows how unlike two stretches of one voice can be.
+        """
+        evidence = self._evidence_of(probe.segment)
+        evidence.add(probe, embedding)
+        change_cosine = self._judge().change_cosine
+        return None if change_cosine is None else evidence.change_sample(change_cosine)
+
+    def note_change(self, segment: int, boundary: int, *, is_cut: bool) -> None:
+        """Another voice took over at this sample.
+
+        Args:
+            segment: In this segment.
+            boundary: The other voice's first sample.
+            is_cut: Whether the segment ends there; else it is over already, and its final decision
+                says what was heard.
+        """
+        evidence = self._evidence_of(segment)
+        if is_cut:
+            evidence.cut_back(boundary)
+        else:
+            evidence.heard_two_voices = True
+
+    def look(self, window: Window, embedding: Embedding, arrival: Arrival) -> None:
+        """Takes in a window; a provisional result if one is due and says something new."""
+        evidence = self._evidence_of(window.segment)
+        evidence.add(window, embedding)
         policy = self._judge().policy
         if evidence.num_looks >= policy.max_looks or window.segment_speech_s < policy.look_from_s:
             return  # nothing is left of the error budget, or it is better spent later
@@ -81,7 +112,7 @@ class Decider:
             end_sample=window.end_sample,
             net_speech_s=window.segment_speech_s,
             snr_db=window.snr_db,
-            delivered_at_s=delivered_at_s,
+            arrival=arrival,
         )
         last = self._provisional
         if last is None or (last.outcome, last.speaker) != (decision.outcome, decision.speaker):
@@ -90,9 +121,9 @@ class Decider:
                 self._provisional_accept = decision
             self._sink.publish(decision)
 
-    def conclude(self, end: SegmentEnd, delivered_at_s: float) -> None:
+    def conclude(self, end: SegmentEnd, arrival: Arrival) -> None:
         """The final decision of a segment, exactly one."""
-        evidence = self.evidence_of(end.segment)
+        evidence = self._evidence_of(end.segment)
         self.num_segments += 1
         self.speech_s += end.net_speech_s
         decision = self._judged(
@@ -102,7 +133,7 @@ class Decider:
             end_sample=end.end_sample,
             net_speech_s=end.net_speech_s,
             snr_db=end.snr_db,
-            delivered_at_s=delivered_at_s,
+            arrival=arrival,
             impediment=self._impediment(evidence, end),
         )
         self._evidence = None
@@ -129,7 +160,7 @@ class Decider:
         end_sample: int,
         net_speech_s: float,
         snr_db: float,
-        delivered_at_s: float,
+        arrival: Arrival,
         impediment: Reason | None = None,
     ) -> Decision:
         judge = self._judge()
@@ -142,7 +173,7 @@ class Decider:
             impediment=impediment,
         )
         start_s, end_s = first_sample / SAMPLE_RATE_HZ, end_sample / SAMPLE_RATE_HZ
-        delivered_at = self._utc_of(delivered_at_s)
+        delivered_at = self._utc_of(arrival.delivered_at_s)
         return Decision(
             decision_id=str(uuid.uuid4()),
             stream=self._stream,
@@ -158,8 +189,8 @@ class Decider:
             snr_db=snr_db,
             start_s=start_s,
             end_s=end_s,
-            started_at=self._utc_of(self.opened_at_s + start_s),
-            ended_at=self._utc_of(self.opened_at_s + end_s),
+            started_at=self._utc_of(arrival.opened_at_s + start_s),
+            ended_at=self._utc_of(arrival.opened_at_s + end_s),
             delivered_at=delivered_at,
             decided_at=self._clock.utc(),
             expires_at=delivered_at + timedelta(seconds=judge.policy.expiry_s),

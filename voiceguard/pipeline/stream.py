@@ -5,7 +5,7 @@ hop  where                  thread                                in -> out
 ===  =====================  ====================================  ==============================
 1    audio/*                capture callback or I/O executor      device -> AudioChunk
 2    Stream.listen          event loop                            AudioChunk -> Window, SegmentEnd
-     (audio/resample, vad, gate, windows)
+     (speech/ear)
 3    Stream.decide          inference executor                    Window -> Embedding
      (encoder/*)
 4    Decider, Judge         event loop                            Embedding -> SpeakerScore
@@ -28,16 +28,9 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from voiceguard.audio.resample import (
-    StreamResampler,
-    position_at_16_khz,
-    to_mono,
-)
-from voiceguard.pipeline.channel import WindowChannel
+from voiceguard.pipeline.channel import Arrival, WindowChannel
 from voiceguard.pipeline.decider import Decider
-from voiceguard.speech.levels import sanitise
 from voiceguard.types import (
-    AudioChunk,
     SourceState,
     SourceStatistics,
     SourceStatus,
@@ -45,17 +38,14 @@ from voiceguard.types import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from concurrent.futures import Executor
-    from typing import Literal
 
     from voiceguard.clock import Clock
     from voiceguard.pipeline.judge import Judge
-    from voiceguard.pipeline.segments import SegmentEvidence
     from voiceguard.protocols import AudioSource, DecisionSink, EncoderStream
-    from voiceguard.speech.gate import SpeechGate
-    from voiceguard.speech.windows import WindowCutter
-    from voiceguard.types import Embedding, Samples
+    from voiceguard.speech.ear import Ear, Heard
+    from voiceguard.types import AudioChunk, Embedding
 
 log = structlog.get_logger(__name__)
 
@@ -92,9 +82,7 @@ class Stream:
 
     Args:
         source: Hop 1.
-        channel: Which channel of the source to take, or their mean.
-        gate: Hop 2, fresh.
-        cutter: Hop 2, fresh.
+        ear: Hop 2, fresh.
         encoder: Hop 3, this stream's own view of the encoder.
         judge: Gives hops 4 and 5 as they are at this moment; voiceprints may change any time.
         sink: Hop 6.
@@ -107,9 +95,7 @@ class Stream:
         self,
         source: AudioSource,
         *,
-        channel: int | Literal["downmix"],
-        gate: SpeechGate,
-        cutter: WindowCutter,
+        ear: Ear,
         encoder: EncoderStream,
         judge: Callable[[], Judge],
         sink: DecisionSink,
@@ -121,11 +107,8 @@ class Stream:
         self.status = SourceStatus(state=SourceState.STARTING)
         self.opened_at = clock.utc()
         self._source = source
-        self._channel_choice = channel
-        self._gate = gate
-        self._cutter = cutter
+        self._ear = ear
         self._encoder = encoder
-        self._judge = judge
         self._executor = executor
         self._clock = clock
         self._on_status = on_status
@@ -135,13 +118,12 @@ class Stream:
             judge=judge,
             sink=sink,
             clock=clock,
-            max_window_samples=cutter.max_samples,
-            min_window_speech_s=cutter.min_speech_s,
+            max_window_samples=ear.max_window_samples,
+            min_window_speech_s=ear.min_window_speech_s,
         )
-        self._resampler: StreamResampler | None = None
+        self._opened_at_s = 0.0
         self._suspended_s = clock.suspended_s()
         self._inference_began_s: float | None = None
-        self._num_not_finite = 0
         self._num_embedded = 0
 
     # --- hops 1 and 2 -----------------------------------------------------------------------
@@ -154,7 +136,7 @@ class Stream:
                     await self._note_status(event)
                 else:
                     await self._take(event)
-            await self._finish_audio()
+            await self._hand_over(self._ear.finish())
         finally:
             await self._windows.close()
 
@@ -165,52 +147,36 @@ class Stream:
     async def _note_status(self, status: SourceStatus) -> None:
         self.status = status
         if status.state not in {SourceState.LISTENING, SourceState.ENDED, SourceState.STARTING}:
-            await self._break_audio(resume_at_sample=None)
+            await self._hand_over(self._ear.gap())
         self._on_status(self.name, status)
 
     async def _take(self, chunk: AudioChunk) -> None:
-        """One chunk: channel choice, 16 kHz, speech gate, windows, and on to the decider."""
-        first_sample = position_at_16_khz(chunk.first_sample, chunk.rate_hz)
-        slept_s = self._clock.suspended_s() - self._suspended_s
-        if slept_s > SUSPEND_TOLERANCE_S:
-            self._suspended_s += slept_s
-            self._windows.clear()
-            log.warning("suspend_noticed", stream=self.name, slept_s=round(slept_s, 1))
-        rate_changed = self._resampler is not None and self._resampler.in_rate_hz != chunk.rate_hz
-        if chunk.after_gap or rate_changed or slept_s > SUSPEND_TOLERANCE_S:
-            await self._break_audio(resume_at_sample=first_sample)
-        if self._resampler is None:
-            self._resampler = StreamResampler(chunk.rate_hz)
+        if self._has_slept() or not self._ear.follows(chunk):
+            await self._hand_over(self._ear.gap(before=chunk))
         end_s = (chunk.first_sample + len(chunk.samples)) / chunk.rate_hz
-        self._decider.opened_at_s = chunk.delivered_at_s - end_s
-        mono, num_not_finite = sanitise(to_mono(chunk.samples, self._channel_choice))
-        self._num_not_finite += num_not_finite
-        await self._push(self._resampler.push(mono), chunk.delivered_at_s)
+        self._opened_at_s = chunk.delivered_at_s - end_s
+        await self._hand_over(
+            self._ear.push(chunk.samples, chunk.rate_hz), delivered_at_s=chunk.delivered_at_s
+        )
 
-    async def _push(self, samples: Samples, delivered_at_s: float) -> None:
-        for event in self._gate.push(samples):
-            for item in self._cutter.push(event):
-                await self._windows.put(item, delivered_at_s)
+    def _has_slept(self) -> bool:
+        """Whether the machine was suspended; then nothing that is pending is true any more."""
+        slept_s = self._clock.suspended_s() - self._suspended_s
+        if slept_s <= SUSPEND_TOLERANCE_S:
+            return False
+        self._suspended_s += slept_s
+        self._windows.clear()
+        log.warning("suspend_noticed", stream=self.name, slept_s=round(slept_s, 1))
+        return True
 
-    async def _break_audio(self, resume_at_sample: int | None) -> None:
-        """Ends the open segment: what comes next does not follow on what came before."""
-        now_s = self._clock.monotonic_s()
-        if self._resampler is not None:
-            await self._push(self._resampler.flush(), now_s)
-            self._resampler = None
-        position = self._gate.position
-        num_lost = max(0, (resume_at_sample or position) - position)
-        for event in self._gate.mark_gap(num_lost):
-            for item in self._cutter.push(event):
-                await self._windows.put(item, now_s)
-
-    async def _finish_audio(self) -> None:
-        now_s = self._clock.monotonic_s()
-        if self._resampler is not None:
-            await self._push(self._resampler.flush(), now_s)
-        for event in self._gate.flush():
-            for item in self._cutter.push(event):
-                await self._windows.put(item, now_s)
+    async def _hand_over(
+        self, heard: Iterable[Heard], *, delivered_at_s: float | None = None
+    ) -> None:
+        """To the decider; where no audio was delivered, what tells of that arrives now."""
+        at_s = self._clock.monotonic_s() if delivered_at_s is None else delivered_at_s
+        arrival = Arrival(at_s, self._opened_at_s)
+        for item in heard:
+            await self._windows.put(item, arrival)
 
     # --- hops 3 to 6 ------------------------------------------------------------------------
 
@@ -218,24 +184,22 @@ class Stream:
         """Embeds windows and judges segments, until ``listen`` has come to its end."""
         async for pending in self._windows.items():
             if isinstance(pending.item, Window):
-                await self._weigh(pending.item, pending.delivered_at_s)
+                await self._weigh(pending.item, pending.arrival)
             else:
-                self._decider.conclude(pending.item, pending.delivered_at_s)
+                self._decider.conclude(pending.item, pending.arrival)
 
-    async def _weigh(self, window: Window, delivered_at_s: float) -> None:
-        evidence = self._decider.evidence_of(window.segment)
+    async def _weigh(self, window: Window, arrival: Arrival) -> None:
         try:
             embedding = await self._embed(window)
         except Exception as error:
             # Whatever the encoder did not survive must not become an accept, nor the daemon's end.
-            evidence.inference_failed = True
+            self._decider.note_failure(window.segment)
             log.exception("inference_failed", stream=self.name, error=str(error))
             return
-        evidence.add(window, embedding)
-        if window.is_probe:
-            self._watch_for_another_voice(evidence, delivered_at_s)
-        else:
-            self._decider.look(window, delivered_at_s)
+        if not window.is_probe:
+            self._decider.look(window, embedding, arrival)
+        elif (boundary := self._decider.compare(window, embedding)) is not None:
+            self._split(window.segment, boundary, arrival)
 
     async def _embed(self, window: Window) -> Embedding:
         self._inference_began_s = self._clock.monotonic_s()
@@ -246,22 +210,14 @@ class Stream:
             self._inference_began_s = None
             self._num_embedded += 1
 
-    def _watch_for_another_voice(self, evidence: SegmentEvidence, delivered_at_s: float) -> None:
+    def _split(self, segment: int, boundary: int, arrival: Arrival) -> None:
         """Ends the segment where the voice changed; what follows is judged for itself."""
-        change_cosine = self._judge().change_cosine
-        if change_cosine is None:
-            return
-        boundary = evidence.change_sample(change_cosine)
-        if boundary is None:
-            return
-        items = self._cutter.split(evidence.segment, boundary)
-        if not items:  # that segment is over already: its final decision says what was heard
-            evidence.heard_two_voices = True
-            return
-        evidence.cut_back(boundary)
-        self._windows.withdraw(evidence.segment, boundary)
+        items = self._ear.split(segment, boundary)
+        self._decider.note_change(segment, boundary, is_cut=bool(items))
+        if items:
+            self._windows.withdraw(segment, boundary)
         for item in items:
-            self._windows.put_nowait(item, delivered_at_s)
+            self._windows.put_nowait(item, arrival)
 
     # --- for the daemon ---------------------------------------------------------------------
 
@@ -274,7 +230,7 @@ class Stream:
         """The source's counters and this stream's own."""
         return StreamStatistics(
             **asdict(self._source.statistics()),
-            samples_not_finite=self._num_not_finite,
+            samples_not_finite=self._ear.num_not_finite,
             speech_s=round(self._decider.speech_s, 2),
             segments=self._decider.num_segments,
             windows_embedded=self._num_embedded,

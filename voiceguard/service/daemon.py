@@ -259,9 +259,7 @@ class Daemon:
         for source in sources:
             stream = Stream(
                 source,
-                channel=audio.channel,
-                gate=self._kit.make_gate(),
-                cutter=self._kit.make_cutter(),
+                ear=self._kit.make_ear(audio.channel),
                 encoder=self._kit.encoder.open_stream(),
                 judge=lambda: self._roster.judge,
                 sink=sink,

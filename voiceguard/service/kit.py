@@ -24,6 +24,7 @@ from voiceguard.scoring.calibration import load_calibration
 from voiceguard.scoring.limits import NO_LIMITS
 from voiceguard.scoring.scorer import Scorer
 from voiceguard.scoring.snorm import load_cohort
+from voiceguard.speech.ear import Ear
 from voiceguard.speech.gate import SpeechGate
 from voiceguard.speech.vad import make_confirming_vad, make_vad
 from voiceguard.speech.windows import WindowCutter
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from voiceguard.scoring.prediction import PredictedRate
     from voiceguard.scoring.snorm import Cohort
     from voiceguard.settings import Settings
-    from voiceguard.types import Voiceprint
+    from voiceguard.types import Channel, Voiceprint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +55,9 @@ class Kit:
         """A fresh speech gate for one stream."""
         return SpeechGate(make_vad(self.settings.vad), self.settings.gate)
 
-    def make_cutter(self) -> WindowCutter:
-        """A fresh window cutter for one stream."""
-        return WindowCutter(self.settings.windows)
+    def make_ear(self, channel: Channel = "downmix") -> Ear:
+        """A fresh ear, gate and windows, for one stream or one recording."""
+        return Ear(self.make_gate(), WindowCutter(self.settings.windows), channel)
 
     @property
     def take_judge(self) -> TakeJudge:

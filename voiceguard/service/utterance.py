@@ -42,18 +42,16 @@ def examine(kit: Kit, samples: Samples, *, change_cosine: float | None = None) -
         samples: ``(num_samples,)`` mono 16 kHz.
         change_cosine: Below it, successive stretches of speech are two voices; None: don't look.
     """
-    gate, cutter = kit.make_gate(), kit.make_cutter()
-    encoder = kit.encoder.open_stream()
-    evidence = SegmentEvidence(0, cutter.max_samples)
+    ear, encoder = kit.make_ear(), kit.encoder.open_stream()
+    evidence = SegmentEvidence(0, ear.max_window_samples)
     ends: list[SegmentEnd] = []
-    for event in [*gate.push(samples), *gate.flush()]:
-        for item in cutter.push(event):
-            if isinstance(item, Window):
-                evidence.add(item, encoder.embed(item))
-                if change_cosine is not None and item.is_probe:
-                    evidence.note_change(change_cosine)
-            else:
-                ends.append(item)
+    for item in ear.hear(samples):
+        if isinstance(item, Window):
+            evidence.add(item, encoder.embed(item))
+            if change_cosine is not None and item.is_probe:
+                evidence.note_change(change_cosine)
+        else:
+            ends.append(item)
     speech_s = [end.net_speech_s for end in ends]
     return Utterance(
         embedding=evidence.pooled(),

@@ -1,6 +1,6 @@
-"""Hop 2 of 6, first half: lets speech through and nothing else.
+"""Hop 2 of 6, second part: lets speech through and nothing else.
 
-Runs on the event loop; pure numpy, no clock. In: mono 16 kHz blocks of any size. Out: events, which
+On the caller's thread; pure numpy, no clock. In: mono 16 kHz blocks of any size. Out: events, which
 together say what the stretches of speech ("segments") are and hand over their audio. However the
 input is cut into blocks, the events' audio, marks and ends are the same.
 """

@@ -51,8 +51,9 @@ def sanitise(samples: Samples) -> tuple[Samples, int]:
     Returns:
         The samples (the same array when all is well), and how many were NaN or infinite.
     """
-    if np.isfinite(np.dot(samples, samples)):
-        return samples, 0
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not well is looked for
+        if np.isfinite(np.dot(samples, samples)):
+            return samples, 0
     finite = np.isfinite(samples)
     clean = np.where(finite, samples, np.float32(0.0)).clip(-1.0, 1.0)
     return clean, int(samples.size - finite.sum())

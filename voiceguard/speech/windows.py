@@ -1,6 +1,6 @@
-"""Hop 2 of 6, second half: cuts each segment of speech into windows to embed.
+"""Hop 2 of 6, third part: cuts each segment of speech into windows to embed.
 
-Runs on the event loop; pure numpy, no clock. In: the gate's events. Out: windows that grow with the
+On the caller's thread; pure numpy, no clock. In: the gate's events. Out: windows that grow with the
 segment and then slide, probes for a change of speaker, and one SegmentEnd per segment. However
 the audio was cut into events, what comes out is the same.
 """

@@ -17,7 +17,7 @@ from voiceguard.speech.vad import make_vad
 from voiceguard.types import AudioChunk, Samples, SourceState, SourceStatus
 
 if TYPE_CHECKING:
-    from voiceguard.audio.config import Channel
+    from voiceguard.types import Channel
 
 SENTENCE = np.concatenate((quiet(1.0), tone(500, 3.0), quiet(5.0, seed=2)))
 

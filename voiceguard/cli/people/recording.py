@@ -13,8 +13,8 @@ import numpy as np
 from rich.live import Live
 from rich.text import Text
 
-from voiceguard.audio.resample import StreamResampler, to_mono
 from voiceguard.errors import DeviceError
+from voiceguard.speech.resampling import StreamResampler, to_mono
 from voiceguard.types import (
     FRAME_S,
     SAMPLE_RATE_HZ,
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from voiceguard.audio.config import Channel
     from voiceguard.protocols import AudioSource
     from voiceguard.speech.gate import SpeechGate
+    from voiceguard.types import Channel
 
 END_PAUSE_S = 1.2
 """A pause this long ends a take: longer than one between the parts of a sentence."""

@@ -193,6 +193,7 @@ def _rolling_rtf(encoder: Encoder) -> float:
 
     from voiceguard.audio.files import load_audio  # noqa: PLC0415
     from voiceguard.demo.scene import load_scene  # noqa: PLC0415
+    from voiceguard.speech.ear import Ear  # noqa: PLC0415
     from voiceguard.speech.gate import SpeechGate  # noqa: PLC0415
     from voiceguard.speech.vad import make_vad  # noqa: PLC0415
     from voiceguard.speech.windows import WindowCutter  # noqa: PLC0415
@@ -200,14 +201,13 @@ def _rolling_rtf(encoder: Encoder) -> float:
 
     speech = np.concatenate([load_audio(take) for take in load_scene().takes])
     samples = speech[: round(ROLLING_S * SAMPLE_RATE_HZ)]
-    gate, cutter, stream = SpeechGate(make_vad()), WindowCutter(), encoder.open_stream()
+    ear, stream = Ear(SpeechGate(make_vad()), WindowCutter()), encoder.open_stream()
     block = SAMPLE_RATE_HZ // 50
     began = time.perf_counter()
     for first in range(0, len(samples), block):
-        for event in gate.push(samples[first : first + block]):
-            for item in cutter.push(event):
-                if isinstance(item, Window):
-                    stream.embed(item)
+        for item in ear.push(samples[first : first + block]):
+            if isinstance(item, Window):
+                stream.embed(item)
     return (time.perf_counter() - began) / (len(samples) / SAMPLE_RATE_HZ)
 
 

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from voiceguard.audio.config import Channel
-    from voiceguard.types import Samples
+    from voiceguard.types import Channel, Samples
 
 CLEAN = "clean"
 SNRS_DB = (10.0, 5.0, 0.0)

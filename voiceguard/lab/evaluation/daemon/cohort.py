@@ -117,6 +117,6 @@ def _speech_of(
 
 
 def _embedding(kit: Kit, speech: Speech) -> Embedding:
-    num_pieces = max(1, round(len(speech.samples) / kit.make_cutter().max_samples))
+    num_pieces = max(1, round(len(speech.samples) / kit.make_ear().max_window_samples))
     pieces = np.array_split(speech.samples, num_pieces)
     return renormalised_mean(np.stack([kit.encoder.embed(piece) for piece in pieces]))

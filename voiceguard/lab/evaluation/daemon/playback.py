@@ -91,9 +91,7 @@ def hear(kit: Kit, samples: Samples, *, change_cosine: float | None) -> tuple[He
     decisions = _Decisions()
     stream = Stream(
         _Clip(samples),
-        channel=0,
-        gate=kit.make_gate(),
-        cutter=kit.make_cutter(),
+        ear=kit.make_ear(),
         encoder=kit.encoder.open_stream(),
         judge=lambda: notes,
         sink=decisions,

@@ -99,15 +99,13 @@ def _turn(kit: Kit, first: Speech, second: Speech, seed: int) -> list[float]:
 def _successive_cosines(kit: Kit, samples: Samples, level_rms: float, seed: int) -> list[float]:
     """Between each probe and the one before it in the same segment."""
     clip = in_a_room(samples, level_rms, seeded(seed, len(samples)))
-    gate, cutter = kit.make_gate(), kit.make_cutter()
     encoder = kit.encoder.open_stream()
     cosines: list[float] = []
     before: tuple[int, Embedding] | None = None
-    for event in [*gate.push(clip.samples), *gate.flush()]:
-        for item in cutter.push(event):
-            if isinstance(item, Window) and item.is_probe:
-                embedding = encoder.embed(item)
-                if before is not None and before[0] == item.segment:
-                    cosines.append(float(before[1] @ embedding))
-                before = (item.segment, embedding)
+    for item in kit.make_ear().hear(clip.samples):
+        if isinstance(item, Window) and item.is_probe:
+            embedding = encoder.embed(item)
+            if before is not None and before[0] == item.segment:
+                cosines.append(float(before[1] @ embedding))
+            before = (item.segment, embedding)
     return cosines

@@ -1,4 +1,4 @@
-"""Hop 2 of 6, its entrance: any rate and any channels become mono 16 kHz; on the caller's thread.
+"""Hop 2 of 6, first part: any rate and any channels become mono 16 kHz; on the caller's thread.
 
 Comes in: float32 ``(num_samples, channels)`` at the device's rate. Goes out: ``(num_samples,)``
 at 16 kHz. Output sample ``n`` is the input at ``n / 16000`` s after the stretch began, whatever
@@ -17,8 +17,7 @@ from voiceguard.errors import AudioError
 from voiceguard.types import SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
-    from voiceguard.audio.config import Channel
-    from voiceguard.types import Samples
+    from voiceguard.types import Channel, Samples
 
 
 def to_mono(samples: Samples, channel: Channel) -> Samples:
