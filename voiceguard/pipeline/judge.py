@@ -6,7 +6,7 @@ decision is made by exactly one of them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from voiceguard.scoring.policy import Evidence, decide
@@ -31,6 +31,8 @@ class Judgement:
     """One trial per voiceprint, best first."""
     accept_llr: float | None
     """What an accept asked for; None without a calibration."""
+    extrapolated: bool = False
+    """``accept_llr`` belongs to a rate lower than the calibration's data can show."""
     p_fa: float
     net_speech_s: float
     snr_db: float
@@ -76,8 +78,6 @@ class Judge:
         scores: tuple[SpeakerScore, ...] = ()
         if embedding is not None:
             scores = self.scorer.score(embedding, net_speech_s, snr_db)
-        elif impediment is None and self.scorer.speakers:
-            impediment = Reason.TOO_SHORT
         evidence = Evidence(
             net_speech_s=net_speech_s,
             snr_db=snr_db,
@@ -85,6 +85,18 @@ class Judge:
             look=look,
             impediment=impediment,
         )
+        return self.decide(scores, evidence)
+
+    def decide(self, scores: tuple[SpeakerScore, ...], evidence: Evidence) -> Judgement:
+        """The verdict on trials that have been scored.
+
+        Args:
+            scores: By ``scorer``, best first: all of them, or one as if nobody else were enrolled;
+                none where no window was long enough.
+            evidence: What they rest on.
+        """
+        if not scores and evidence.impediment is None and self.scorer.speakers:
+            evidence = replace(evidence, impediment=Reason.TOO_SHORT)
         verdict = decide(scores, evidence, self.policy, self.calibration, claimed=self.claim)
         return Judgement(
             outcome=verdict.outcome,
@@ -92,8 +104,9 @@ class Judge:
             speaker=verdict.speaker,
             scores=scores,
             accept_llr=verdict.accept_llr,
+            extrapolated=verdict.extrapolated,
             p_fa=self.policy.p_fa,
-            net_speech_s=net_speech_s,
-            snr_db=snr_db,
+            net_speech_s=evidence.net_speech_s,
+            snr_db=evidence.snr_db,
             encoder_id=self.encoder_id,
         )

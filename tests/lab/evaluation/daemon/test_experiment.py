@@ -24,6 +24,7 @@ from voiceguard.lab.evaluation.daemon.experiment import (
 from voiceguard.lab.evaluation.daemon.pairing import Kind, fitted_to_the_other_half, score_trials
 from voiceguard.lab.evaluation.daemon.playback import HeardSegment, Note
 from voiceguard.scoring.cosine import renormalised_mean
+from voiceguard.scoring.policy import Evidence
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,7 +59,7 @@ def test_the_same_places_are_tested_at_every_length(heard: Experiment) -> None:
         assert len(tests) == 16
         for test in tests:
             assert test.heard is not None
-            assert test.heard.final.net_speech_s == pytest.approx(seconds, abs=0.15)
+            assert test.heard.final.evidence.net_speech_s == pytest.approx(seconds, abs=0.15)
 
 
 def test_trials_are_within_a_half_and_marked_by_session(heard: Experiment) -> None:
@@ -112,7 +113,7 @@ def test_noise_makes_conditions_of_its_own_and_is_the_same_each_time(tmp_path: P
         assert other.heard is not None
         np.testing.assert_array_equal(one.heard.final.embedding, other.heard.final.embedding)
         if one.noise == "10 dB":
-            assert one.heard.final.snr_db == pytest.approx(10, abs=4)
+            assert one.heard.final.evidence.snr_db == pytest.approx(10, abs=4)
 
 
 def test_files_that_are_no_audio_or_silent_are_named(tmp_path: Path) -> None:
@@ -154,7 +155,7 @@ def test_a_voiceprint_is_of_the_speakers_own_voice(heard: Experiment) -> None:
 
 def test_a_noise_that_opens_the_gate_beside_the_speech_is_nobodys_voice() -> None:
     note = Note(
-        embedding=None, net_speech_s=1, snr_db=9, is_final=True, look=1, impediment=None, known_s=3
+        embedding=None, evidence=Evidence(net_speech_s=1, snr_db=9, is_final=True), known_s=3
     )
     dog, word, rest, door = (
         HeardSegment(looks=(), final=note, start_s=start_s, end_s=end_s)

@@ -31,9 +31,11 @@ def judge_of(speaker: str, hz: float) -> Judge:
 def test_one_hearing_answers_every_judge() -> None:
     audio = np.concatenate([quiet(1), tone(ANNA_HZ, 3), quiet(1)])
     (segment,) = hear(make_kit(), audio, change_cosine=None)
-    assert segment.final.is_final
-    assert [look.look for look in segment.looks] == list(range(1, len(segment.looks) + 1))
-    assert [look.net_speech_s >= 2.0 for look in segment.looks] == [True]  # as the policy has it
+    assert segment.final.evidence.is_final
+    assert [look.evidence.look for look in segment.looks] == list(range(1, len(segment.looks) + 1))
+    assert [look.evidence.net_speech_s >= 2.0 for look in segment.looks] == [
+        True
+    ]  # as the policy has it
     assert segment.final.put_to(judge_of("anna", ANNA_HZ)).outcome is Outcome.ACCEPTED
     assert segment.final.put_to(judge_of("bert", BERT_HZ)).outcome is Outcome.UNKNOWN
     assert (segment.start_s, segment.end_s) == pytest.approx((0.8, 4.0), abs=0.15)
@@ -47,7 +49,7 @@ def test_the_final_evidence_is_that_of_the_whole_recording() -> None:
     assert segment.final.embedding is not None
     assert whole.embedding is not None
     np.testing.assert_allclose(segment.final.embedding, whole.embedding, atol=1e-6)
-    assert segment.final.net_speech_s == pytest.approx(whole.net_speech_s)
+    assert segment.final.evidence.net_speech_s == pytest.approx(whole.net_speech_s)
 
 
 def test_segments_come_one_by_one_and_silence_gives_none() -> None:
@@ -78,4 +80,4 @@ def test_it_is_noted_when_a_decision_could_be_known() -> None:
     endless = np.concatenate([quiet(1), tone(ANNA_HZ, 12), quiet(1)])
     first, _ = hear(kit, endless, change_cosine=None)
     assert first.final.known_s == first.end_s
-    assert first.final.net_speech_s == pytest.approx(kit.settings.gate.max_speech_s)
+    assert first.final.evidence.net_speech_s == pytest.approx(kit.settings.gate.max_speech_s)

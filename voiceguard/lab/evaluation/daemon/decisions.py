@@ -1,7 +1,7 @@
 """What the daemon would have said: accepts, rejections and doubts, under several policies.
 
 In: an ``Experiment`` and, for each half, the calibration to decide with. Every voiceprint in turn
-is the only one enrolled; scorer and policy are the daemon's. Out: one ``Decided`` per trial and
+is the only one enrolled; the judge is the daemon's. Out: one ``Decided`` per trial and
 policy, and rows for a report.
 """
 
@@ -17,9 +17,7 @@ from voiceguard.lab.corpora.conditions import CLEAN
 from voiceguard.lab.evaluation.daemon.pairing import Kind, groups, kind_of
 from voiceguard.lab.evaluation.daemon.rates import speaker_rate
 from voiceguard.lab.progress import untracked
-from voiceguard.scoring.policy import Evidence, decide
-from voiceguard.scoring.scorer import Scorer
-from voiceguard.types import Outcome, Reason
+from voiceguard.types import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,8 +26,8 @@ if TYPE_CHECKING:
     from voiceguard.lab.evaluation.daemon.playback import Note
     from voiceguard.lab.evaluation.daemon.rates import Rate
     from voiceguard.lab.progress import Track
+    from voiceguard.pipeline.judge import Judgement
     from voiceguard.scoring.calibration import Calibration
-    from voiceguard.scoring.policy import PolicyConfig, Verdict
     from voiceguard.service.kit import Kit
 
 NOT_HEARD = "not heard"
@@ -121,7 +119,6 @@ def decide_all(
         track: Shows progress.
     """
     wanted = set(noises)
-    policies = [replace(kit.settings.policy, p_fa=p_fa) for p_fa in p_fas]
     duties = [
         (enrolled, test)
         for enrolled, tests in groups(experiment)
@@ -133,7 +130,7 @@ def decide_all(
     for enrolled, test in track(duties, "deciding"):
         key = f"{test.corpus}/{test.half}"
         if key not in panels:
-            panels[key] = _Panel(kit, calibrations[test.half], enrolled, policies)
+            panels[key] = _Panel(kit, calibrations[test.half], enrolled, p_fas)
         decided += panels[key].decided(test)
     return decided
 
@@ -146,27 +143,28 @@ class _Panel:
         kit: Kit,
         calibration: Calibration,
         enrolled: list[Enrolled],
-        policies: list[PolicyConfig],
+        p_fas: Sequence[float],
     ) -> None:
-        self._scorer = Scorer([each.voiceprint for each in enrolled], kit.cohort, calibration)
-        self._calibration = calibration
         self._enrolled = enrolled
-        self._policies = policies
+        self._judges = [
+            _under(kit, calibration, p_fa).make_judge([each.voiceprint for each in enrolled])
+            for p_fa in p_fas
+        ]
         self._pre_roll_s = kit.settings.gate.pre_roll_s
 
     def decided(self, test: Test) -> Iterator[Decided]:
         """What each would have said, under each policy."""
         heard = test.heard
         notes = (*heard.looks, heard.final) if heard else ()
-        verdicts = [self._put(note) for note in notes]
+        judgements = [self._put(note) for note in notes]
         start_s = heard.start_s + self._pre_roll_s if heard else 0.0
         for each in self._enrolled:
-            for number, policy in enumerate(self._policies):
-                said = [verdict[each.speaker][number] for verdict in verdicts]
+            for number, judge in enumerate(self._judges):
+                said = [judgement[each.speaker][number] for judgement in judgements]
                 accepts = [
                     note
-                    for note, verdict in zip(notes, said, strict=True)
-                    if verdict.outcome is Outcome.ACCEPTED
+                    for note, judgement in zip(notes, said, strict=True)
+                    if judgement.outcome is Outcome.ACCEPTED
                 ]
                 yield Decided(
                     enrolled=each.speaker,
@@ -174,39 +172,32 @@ class _Panel:
                     length=test.length,
                     noise=test.noise,
                     kind=kind_of(each, test),
-                    p_fa=policy.p_fa,
+                    p_fa=judge.policy.p_fa,
                     outcome=str(said[-1].outcome) if said else NOT_HEARD,
                     reason=str(said[-1].reason) if said else NOT_HEARD,
-                    extrapolated=any(verdict.extrapolated for verdict in said),
-                    accepted_early=any(not note.is_final for note in accepts),
-                    accept_net_s=accepts[0].net_speech_s if accepts else None,
+                    extrapolated=any(judgement.extrapolated for judgement in said),
+                    accepted_early=any(not note.evidence.is_final for note in accepts),
+                    accept_net_s=accepts[0].evidence.net_speech_s if accepts else None,
                     accept_audio_s=max(0.0, accepts[0].known_s - start_s) if accepts else None,
-                    net_speech_s=heard.final.net_speech_s if heard else 0.0,
+                    net_speech_s=heard.final.evidence.net_speech_s if heard else 0.0,
                 )
 
-    def _put(self, note: Note) -> dict[str, list[Verdict]]:
-        """By voiceprint: a verdict per policy."""
-        evidence = Evidence(
-            net_speech_s=note.net_speech_s,
-            snr_db=note.snr_db,
-            is_final=note.is_final,
-            look=note.look,
-            # As ``Judge`` has it.
-            impediment=note.impediment or (Reason.TOO_SHORT if note.embedding is None else None),
-        )
-        scores = (
-            self._scorer.score(note.embedding, note.net_speech_s, note.snr_db)
-            if note.embedding is not None
-            else ()
-        )
-        own = {score.speaker: (score,) for score in scores}
+    def _put(self, note: Note) -> dict[str, list[Judgement]]:
+        """By voiceprint: a judgement per policy, all on the same scores."""
+        own = {score.speaker: (score,) for score in note.scored_by(self._judges[0])}
         return {
             each.speaker: [
-                decide(own.get(each.speaker, ()), evidence, policy, self._calibration)
-                for policy in self._policies
+                judge.decide(own.get(each.speaker, ()), note.evidence) for judge in self._judges
             ]
             for each in self._enrolled
         }
+
+
+def _under(kit: Kit, calibration: Calibration, p_fa: float) -> Kit:
+    """The same kit with another calibration and operating point."""
+    policy = replace(kit.settings.policy, p_fa=p_fa)
+    settings = kit.settings.model_copy(update={"policy": policy})
+    return replace(kit, calibration=calibration, settings=settings)
 
 
 def decision_figures(decided: Sequence[Decided]) -> list[DecisionFigures]:

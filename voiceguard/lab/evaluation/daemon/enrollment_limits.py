@@ -161,7 +161,7 @@ def _agreements_added(experiment: Experiment) -> NDArray[np.float64]:
             continue
         final = test.heard.final
         is_other = kind_of(enrolled, test) is Kind.CROSS_SESSION
-        if is_other and final.embedding is not None and final.net_speech_s >= _MIN_ADDED_S:
+        if is_other and final.embedding is not None and final.evidence.net_speech_s >= _MIN_ADDED_S:
             mean = renormalised_mean(
                 np.stack([each.embedding for each in enrolled.voiceprint.templates])
             )

@@ -83,20 +83,20 @@ def score_trials(experiment: Experiment, cohort: Cohort | None) -> Scored:
         for test in tests:
             if test.heard is None or (embedding := test.heard.final.embedding) is None:
                 continue
-            final = test.heard.final
+            heard = test.heard.final.evidence
             rows += [
                 _Row(
                     score.normalised,
                     score.speaker,
                     test.speaker,
-                    final.net_speech_s,
-                    final.snr_db,
+                    heard.net_speech_s,
+                    heard.snr_db,
                     HALVES.index(test.half),
                     test.condition,
                     kind_of(by_speaker[score.speaker], test),
                     test.noise,
                 )
-                for score in scorer.score(embedding, final.net_speech_s, final.snr_db)
+                for score in scorer.score(embedding, heard.net_speech_s, heard.snr_db)
             ]
     columns = _Row(*(np.array(column) for column in zip(*rows, strict=True)))
     return Scored(

@@ -11,10 +11,11 @@ import asyncio
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 
 from voiceguard.pipeline.judge import Judge
 from voiceguard.pipeline.stream import Stream
+from voiceguard.scoring.policy import Evidence
 from voiceguard.scoring.scorer import Scorer
 from voiceguard.types import SAMPLE_RATE_HZ, AudioChunk, SourceStatistics
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from voiceguard.pipeline.judge import Judgement
     from voiceguard.service.kit import Kit
     from voiceguard.speech.gate import GateConfig
-    from voiceguard.types import Decision, Embedding, Reason, Samples, SourceStatus
+    from voiceguard.types import Decision, Embedding, Samples, SourceStatus, SpeakerScore
 
 _CHUNK_SAMPLES = SAMPLE_RATE_HZ
 
@@ -37,25 +38,21 @@ class Note:
     """What a judge was asked: one decision's evidence."""
 
     embedding: Embedding | None
-    net_speech_s: float
-    snr_db: float
-    is_final: bool
-    look: int
-    impediment: Reason | None
+    evidence: Evidence
     known_s: float
     """How much of the clip had been heard when it was asked: to a window's end, or to the end of
     the pause that ended the segment."""
 
+    def scored_by(self, judge: Judge) -> tuple[SpeakerScore, ...]:
+        """What it scores against the judge's voiceprints; nothing without an embedding."""
+        if self.embedding is None:
+            return ()
+        known = self.evidence
+        return judge.scorer.score(self.embedding, known.net_speech_s, known.snr_db)
+
     def put_to(self, judge: Judge) -> Judgement:
         """The same question to another judge."""
-        return judge.judge(
-            self.embedding,
-            net_speech_s=self.net_speech_s,
-            snr_db=self.snr_db,
-            is_final=self.is_final,
-            look=self.look,
-            impediment=self.impediment,
-        )
+        return judge.decide(self.scored_by(judge), self.evidence)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -109,15 +106,16 @@ def hear(kit: Kit, samples: Samples, *, change_cosine: float | None) -> tuple[He
 
 
 def _segments(
-    questions: list[dict[str, Any]], decisions: list[Decision], gate: GateConfig
+    questions: list[_Question], decisions: list[Decision], gate: GateConfig
 ) -> tuple[HeardSegment, ...]:
     segments: list[HeardSegment] = []
     looks: list[Note] = []
     for question, decision in zip(questions, decisions, strict=True):
         # Who speaks on and on is cut, without a pause to wait for.
         awaits_pause = decision.is_final and decision.net_speech_s < gate.max_speech_s
-        note = Note(**question, known_s=decision.end_s + awaits_pause * gate.hangover_s)
-        if not note.is_final:
+        known_s = decision.end_s + awaits_pause * gate.hangover_s
+        note = Note(embedding=question.embedding, evidence=question.evidence, known_s=known_s)
+        if not decision.is_final:
             looks.append(note)
             continue
         segments.append(
@@ -129,11 +127,16 @@ def _segments(
     return tuple(segments)
 
 
+class _Question(NamedTuple):
+    embedding: Embedding | None
+    evidence: Evidence
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _NoteTaker(Judge):
     """A judge who knows nobody, and writes down every question."""
 
-    questions: list[dict[str, Any]] = field(default_factory=list)
+    questions: list[_Question] = field(default_factory=list)
     change_below: float | None
 
     @property
@@ -141,7 +144,7 @@ class _NoteTaker(Judge):
         return self.change_below
 
     def judge(self, embedding: Embedding | None, **evidence: Any) -> Judgement:  # noqa: ANN401
-        self.questions.append({"embedding": embedding, **evidence})
+        self.questions.append(_Question(embedding, Evidence(**evidence)))
         judgement = Judge.judge(self, embedding, **evidence)
         # Another name each time: only what says something new is published, and gets its times.
         return replace(judgement, speaker=str(len(self.questions)))
