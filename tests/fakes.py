@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from voiceguard.decisions.result import Decision, Judgement
 from voiceguard.scoring.calibration import Calibration, Provenance
+from voiceguard.scoring.policy import Evidence, Verdict
 from voiceguard.scoring.tail import fit_tail
 from voiceguard.types import (
     SAMPLE_RATE_HZ,
     AudioChunk,
-    Decision,
     Embedding,
     EncoderInfo,
     EndCause,
@@ -255,15 +256,18 @@ def make_decision(
         decision_id="11111111-2222-4333-8444-555555555555",
         stream="kitchen",
         segment=3,
-        is_final=is_final,
-        outcome=outcome,
-        reason=Reason.ABOVE_THRESHOLD,
-        speaker=speaker,
-        scores=(SpeakerScore(speaker="anna", cosine=0.7, normalised=6.0, llr=llr),),
-        accept_llr=4.6,
-        p_fa=0.01,
-        net_speech_s=2.4,
-        snr_db=21.0,
+        judgement=Judgement(
+            verdict=Verdict(
+                outcome=outcome,
+                reason=Reason.ABOVE_THRESHOLD,
+                speaker=speaker,
+                p_fa=0.01,
+                accept_llr=4.6,
+            ),
+            scores=(SpeakerScore(speaker="anna", cosine=0.7, normalised=6.0, llr=llr),),
+            evidence=Evidence(net_speech_s=2.4, snr_db=21.0, is_final=is_final),
+            encoder_id=ENCODER_ID,
+        ),
         start_s=10.0,
         end_s=12.5,
         started_at=NOON,
@@ -271,5 +275,16 @@ def make_decision(
         delivered_at=NOON + timedelta(seconds=3),
         decided_at=NOON + timedelta(seconds=3.02),
         expires_at=NOON + timedelta(seconds=8),
-        encoder_id=ENCODER_ID,
     )
+
+
+def altered(decision: Decision, **figures: Any) -> Decision:  # noqa: ANN401
+    """The same decision with other figures, wherever they lie in it."""
+
+    def part(value: Any) -> Any:  # noqa: ANN401
+        own = {each.name for each in fields(value)} & figures.keys()
+        return replace(value, **{name: figures[name] for name in own})
+
+    said = decision.judgement
+    judgement = replace(part(said), verdict=part(said.verdict), evidence=part(said.evidence))
+    return replace(part(decision), judgement=judgement)  # type: ignore[no-any-return]

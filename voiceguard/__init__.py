@@ -17,8 +17,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from voiceguard.decisions.result import Decision
 from voiceguard.errors import VoiceguardError
-from voiceguard.types import VERSION, Decision, Outcome, Reason
+from voiceguard.types import VERSION, Outcome, Reason
 
 if TYPE_CHECKING:
     from voiceguard.api import Guard, listen, open_guard

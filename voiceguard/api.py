@@ -17,9 +17,9 @@ from voiceguard.settings import Settings, load_settings
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from voiceguard.pipeline.judge import Judgement
+    from voiceguard.decisions.result import Decision, Judgement
     from voiceguard.scoring.prediction import PredictedRate
-    from voiceguard.types import Decision, Embedding, Samples, Voiceprint
+    from voiceguard.types import Embedding, Samples, Voiceprint
 
 Recording: TypeAlias = "str | Path | Samples"
 """A file in any container, or ``(num_samples,)`` mono 16 kHz float32."""

@@ -9,7 +9,6 @@ if TYPE_CHECKING:
 
     from voiceguard.types import (
         AudioChunk,
-        Decision,
         Embedding,
         EncoderInfo,
         Samples,
@@ -108,9 +107,3 @@ class EncoderStream(Protocol):
         Frames of an earlier window are reused where ``window.segment`` is the same.
         """
         ...
-
-
-class DecisionSink(Protocol):
-    """Hop 6. Takes a decision without waiting; what it cannot keep it drops and counts."""
-
-    def publish(self, decision: Decision) -> None: ...

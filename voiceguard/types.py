@@ -239,42 +239,6 @@ class SpeakerScore:
     """Calibrated log-likelihood ratio, natural logarithm; None without a calibration."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """What voiceguard says about one segment of speech: provisional ones, then one final."""
-
-    decision_id: str
-    stream: str
-    segment: int
-    is_final: bool
-    outcome: Outcome
-    reason: Reason
-    speaker: str | None
-    """The accepted speaker, or the claimed one in verification; else None."""
-    scores: tuple[SpeakerScore, ...]
-    """Best first."""
-    accept_llr: float | None
-    """The LLR that this decision's accept threshold asked for; None without a calibration."""
-    p_fa: float
-    """The operating point behind accept_llr: false accepts per final decision, all voiceprints."""
-    net_speech_s: float
-    snr_db: float
-    start_s: float
-    """Where the speech began, seconds since the stream was opened."""
-    end_s: float
-    started_at: datetime
-    """UTC, as every time here."""
-    ended_at: datetime
-    delivered_at: datetime
-    """When the last sample that this decision waited for reached the process."""
-    decided_at: datetime
-    expires_at: datetime
-    """After this a consumer must not act on the decision."""
-    encoder_id: str
-    revokes: str | None = None
-    """The decision_id of an earlier accept in this segment that this final one takes back."""
-
-
 # --- what is stored about a speaker ---------------------------------------------------------
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.cli.command import voiceguard
-from tests.fakes import make_decision
+from tests.fakes import altered, make_decision
 from voiceguard.decisions.history import History
 from voiceguard.decisions.wire import decision_payload
 from voiceguard.types import Outcome, Reason
@@ -24,7 +23,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     state = tmp_path_factory.mktemp("state")
     history = History(state / "history.sqlite3")
     accepted = make_decision()
-    unknown = replace(
+    unknown = altered(
         make_decision(outcome=Outcome.UNKNOWN, speaker=None, llr=-3.2),
         decision_id="22222222-0000-4000-8000-000000000000",
         reason=Reason.BELOW_THRESHOLD,

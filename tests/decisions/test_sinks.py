@@ -10,9 +10,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tests.fakes import make_decision
+from voiceguard.decisions.result import Decision
 from voiceguard.decisions.sinks import CallbackSink, FanOut, HistorySink, LineSink
 from voiceguard.errors import StateError
-from voiceguard.types import Decision, Outcome
+from voiceguard.types import Outcome
 
 if TYPE_CHECKING:
     from voiceguard.decisions.history import History

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from voiceguard.types import Decision, Outcome, Reason, SpeakerScore
+from voiceguard.decisions.result import Decision, Judgement
+from voiceguard.scoring.policy import Evidence, Verdict
+from voiceguard.types import Outcome, Reason, SpeakerScore
 
 NOON = datetime(2026, 11, 5, 12, 0, 0, tzinfo=UTC)
 
@@ -27,18 +29,21 @@ def make_decision(
         decision_id=decision_id,
         stream=stream,
         segment=segment,
-        is_final=is_final,
-        outcome=outcome,
-        reason=Reason.ABOVE_THRESHOLD if is_accept else Reason.BELOW_THRESHOLD,
-        speaker=speaker if is_accept else None,
-        scores=(
-            SpeakerScore(speaker="alice", cosine=0.71234567, normalised=4.12345, llr=9.87654),
-            SpeakerScore(speaker="bob", cosine=0.1, normalised=-0.5, llr=-3.0),
+        judgement=Judgement(
+            verdict=Verdict(
+                outcome=outcome,
+                reason=Reason.ABOVE_THRESHOLD if is_accept else Reason.BELOW_THRESHOLD,
+                speaker=speaker if is_accept else None,
+                p_fa=1e-3,
+                accept_llr=6.90776,
+            ),
+            scores=(
+                SpeakerScore(speaker="alice", cosine=0.71234567, normalised=4.12345, llr=9.87654),
+                SpeakerScore(speaker="bob", cosine=0.1, normalised=-0.5, llr=-3.0),
+            ),
+            evidence=Evidence(net_speech_s=1.98765, snr_db=17.26, is_final=is_final),
+            encoder_id="0123456789abcdef",
         ),
-        accept_llr=6.90776,
-        p_fa=1e-3,
-        net_speech_s=1.98765,
-        snr_db=17.26,
         start_s=3.0,
         end_s=5.25,
         started_at=at - timedelta(seconds=2.25),
@@ -46,7 +51,6 @@ def make_decision(
         delivered_at=at - timedelta(seconds=0.05),
         decided_at=at,
         expires_at=at + timedelta(seconds=expires_in_s),
-        encoder_id="0123456789abcdef",
         revokes=revokes,
     )
 

@@ -33,18 +33,12 @@ from voiceguard.speech.ear import Ear
 from voiceguard.speech.gate import GateConfig, SpeechGate
 from voiceguard.speech.vad import VadConfig, make_vad
 from voiceguard.speech.windows import WindowConfig, WindowCutter
-from voiceguard.types import (
-    AudioChunk,
-    Decision,
-    Outcome,
-    Reason,
-    Samples,
-    SourceState,
-    SourceStatus,
-)
+from voiceguard.types import AudioChunk, Outcome, Reason, Samples, SourceState, SourceStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from voiceguard.decisions.result import Decision
 
 ANNA_HZ, STRANGER_HZ = 440.0, 2500.0
 

@@ -56,7 +56,7 @@ def test_all_segments_of_a_recording_are_one_test_utterance(home: Home) -> None:
     audio = np.concatenate([quiet(1), tone(ANNA_HZ, 2), quiet(1), tone(ANNA_HZ, 1.5), quiet(1)])
     heard = examine(home.kit, audio)
     assert heard.num_segments == 2
-    assert heard.net_speech_s == pytest.approx(3.5, abs=0.4)
+    assert heard.evidence.net_speech_s == pytest.approx(3.5, abs=0.4)
     assert heard.embedding is not None
 
 

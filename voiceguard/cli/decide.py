@@ -22,7 +22,7 @@ from voiceguard.errors import ExitCode
 from voiceguard.types import Reason
 
 if TYPE_CHECKING:
-    from voiceguard.pipeline.judge import Judgement
+    from voiceguard.decisions.result import Judgement
 
 EXIT_CODES = {
     "accepted": ExitCode.OK,
@@ -85,25 +85,20 @@ def _decide(
     guard = Guard(assemble(settings))
     judgement = guard.identify(file) if claim is None else guard.verify(claim, file)
     if json_lines:
-        print_json({"file": str(file), **judgement_payload(judgement)})
+        print_json({"file": str(file), **_payload(judgement)})
     else:
         _print(file, judgement)
     return int(EXIT_CODES[judgement.outcome])
 
 
-def judgement_payload(judgement: Judgement) -> dict[str, Any]:
-    """A judgement as JSON, field names as in the published decision."""
-    from voiceguard.decisions.wire import score_payload
+def _payload(judgement: Judgement) -> dict[str, Any]:
+    """Field names as in the published decision; the threshold and its rate with every digit."""
+    from voiceguard.decisions.wire import judgement_payload
 
     return {
-        "outcome": judgement.outcome,
-        "reason": judgement.reason,
-        "speaker": judgement.speaker,
-        "scores": [score_payload(score) for score in judgement.scores],
+        **judgement_payload(judgement),
         "accept_llr": judgement.accept_llr,
         "p_fa": judgement.p_fa,
-        "net_speech_s": round(judgement.net_speech_s, 3),
-        "snr_db": None if judgement.snr_db != judgement.snr_db else round(judgement.snr_db, 1),
         "encoder_id": judgement.encoder_id,
     }
 
@@ -126,4 +121,4 @@ def _print(file: Path, judgement: Judgement) -> None:
         soft_wrap=True,
     )
     if judgement.reason is Reason.UNCALIBRATED or judgement.reason is Reason.NO_VOICEPRINTS:
-        stdout.print(f"  {explain(judgement_payload(judgement))}", markup=False, soft_wrap=True)
+        stdout.print(f"  {explain(_payload(judgement))}", markup=False, soft_wrap=True)

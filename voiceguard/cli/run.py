@@ -20,7 +20,7 @@ from voiceguard.cli.options import (
 from voiceguard.cli.output import format_llr, stderr, stdout, styled_outcome
 
 if TYPE_CHECKING:
-    from voiceguard.types import Decision
+    from voiceguard.decisions.result import Decision
 
 
 def run(

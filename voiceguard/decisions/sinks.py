@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from voiceguard.decisions.history import History
-    from voiceguard.protocols import DecisionSink
-    from voiceguard.types import Decision
+    from voiceguard.decisions.result import Decision, DecisionSink
 
 log = structlog.get_logger(__name__)
 

@@ -43,7 +43,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from voiceguard.types import Decision, SpeakerScore
+    from voiceguard.decisions.result import Decision, Judgement
+    from voiceguard.types import SpeakerScore
 
 SCHEMA = 1
 
@@ -56,14 +57,7 @@ def decision_payload(decision: Decision) -> dict[str, Any]:
         "stream": decision.stream,
         "segment": decision.segment,
         "is_final": decision.is_final,
-        "outcome": decision.outcome.value,
-        "reason": decision.reason.value,
-        "speaker": decision.speaker,
-        "scores": [score_payload(score) for score in decision.scores],
-        "accept_llr": rounded(decision.accept_llr, 3),
-        "p_fa": float(f"{decision.p_fa:.4g}"),
-        "net_speech_s": rounded(decision.net_speech_s, 3),
-        "snr_db": rounded(decision.snr_db, 1),
+        **judgement_payload(decision.judgement),
         "start_s": rounded(decision.start_s, 3),
         "end_s": rounded(decision.end_s, 3),
         "started_at": iso_utc(decision.started_at),
@@ -76,8 +70,21 @@ def decision_payload(decision: Decision) -> dict[str, Any]:
     }
 
 
-def score_payload(score: SpeakerScore) -> dict[str, Any]:
-    """One element of ``scores``."""
+def judgement_payload(judgement: Judgement) -> dict[str, Any]:
+    """What was judged and why, its encoder aside."""
+    return {
+        "outcome": judgement.outcome.value,
+        "reason": judgement.reason.value,
+        "speaker": judgement.speaker,
+        "scores": [_score_payload(score) for score in judgement.scores],
+        "accept_llr": rounded(judgement.accept_llr, 3),
+        "p_fa": float(f"{judgement.p_fa:.4g}"),
+        "net_speech_s": rounded(judgement.net_speech_s, 3),
+        "snr_db": rounded(judgement.snr_db, 1),
+    }
+
+
+def _score_payload(score: SpeakerScore) -> dict[str, Any]:
     return {
         "speaker": score.speaker,
         "cosine": rounded(score.cosine, 4),

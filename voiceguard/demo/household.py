@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from pathlib import Path
 
+    from voiceguard.decisions.result import Decision, DecisionSink
     from voiceguard.demo.scene import Said, Scene
-    from voiceguard.protocols import DecisionSink
-    from voiceguard.types import Decision, Samples
+    from voiceguard.types import Samples
 
 MATCH_TOLERANCE_S = 0.7
 """A decision's start and end may lie so far outside of what was said (pre-roll, hangover)."""

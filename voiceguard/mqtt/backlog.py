@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from voiceguard.clock import Clock
+    from voiceguard.decisions.result import Decision
     from voiceguard.mqtt.config import MqttConfig
-    from voiceguard.types import Decision
 
 
 class Backlog:

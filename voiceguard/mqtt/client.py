@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from voiceguard.clock import Clock
+    from voiceguard.decisions.result import Decision
     from voiceguard.mqtt.config import BrokerAddress, MqttConfig
     from voiceguard.mqtt.topics import Command
-    from voiceguard.types import Decision
 
 log = structlog.get_logger()
 

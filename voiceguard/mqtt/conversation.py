@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from voiceguard.clock import Clock
+    from voiceguard.decisions.result import Decision
     from voiceguard.mqtt.backlog import Backlog
     from voiceguard.mqtt.config import MqttConfig
     from voiceguard.mqtt.connection import Connection
-    from voiceguard.types import Decision
 
 log = structlog.get_logger()
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from voiceguard.types import Decision
+    from voiceguard.decisions.result import Decision
 
 
 class Outbox:

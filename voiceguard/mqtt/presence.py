@@ -17,7 +17,7 @@ from voiceguard.types import Outcome
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
-    from voiceguard.types import Decision
+    from voiceguard.decisions.result import Decision
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from voiceguard.decisions.result import Decision
     from voiceguard.mqtt.topics import Topics
-    from voiceguard.types import Decision
 
 
 class States:

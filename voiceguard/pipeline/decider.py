@@ -11,17 +11,19 @@ import uuid
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from voiceguard.decisions.result import Decision
 from voiceguard.pipeline.segments import SegmentEvidence
-from voiceguard.types import SAMPLE_RATE_HZ, Decision, EndCause, Outcome, Reason
+from voiceguard.scoring.policy import Evidence
+from voiceguard.types import SAMPLE_RATE_HZ, EndCause, Outcome, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
     from voiceguard.clock import Clock
+    from voiceguard.decisions.result import DecisionSink, Judgement
     from voiceguard.pipeline.channel import Arrival
-    from voiceguard.pipeline.judge import Judge, Judgement
-    from voiceguard.protocols import DecisionSink
+    from voiceguard.pipeline.judge import Judge
     from voiceguard.types import Embedding, SegmentEnd, Window
 
 
@@ -107,12 +109,15 @@ class Decider:
         evidence.num_looks += 1
         decision = self._judged(
             evidence,
-            is_final=False,
-            first_sample=evidence.windows[0][0].first_sample,
-            end_sample=window.end_sample,
-            net_speech_s=window.segment_speech_s,
-            snr_db=window.snr_db,
-            arrival=arrival,
+            Evidence(
+                net_speech_s=window.segment_speech_s,
+                snr_db=window.snr_db,
+                is_final=False,
+                look=evidence.num_looks,
+            ),
+            evidence.windows[0][0].first_sample,
+            window.end_sample,
+            arrival,
         )
         last = self._provisional
         if last is None or (last.outcome, last.speaker) != (decision.outcome, decision.speaker):
@@ -128,13 +133,15 @@ class Decider:
         self.speech_s += end.net_speech_s
         decision = self._judged(
             evidence,
-            is_final=True,
-            first_sample=end.first_sample,
-            end_sample=end.end_sample,
-            net_speech_s=end.net_speech_s,
-            snr_db=end.snr_db,
-            arrival=arrival,
-            impediment=self._impediment(evidence, end),
+            Evidence(
+                net_speech_s=end.net_speech_s,
+                snr_db=end.snr_db,
+                is_final=True,
+                impediment=self._impediment(evidence, end),
+            ),
+            end.first_sample,
+            end.end_sample,
+            arrival,
         )
         self._evidence = None
         self._sink.publish(decision)
@@ -153,40 +160,21 @@ class Decider:
 
     def _judged(
         self,
-        evidence: SegmentEvidence,
-        *,
-        is_final: bool,
+        segment: SegmentEvidence,
+        evidence: Evidence,
         first_sample: int,
         end_sample: int,
-        net_speech_s: float,
-        snr_db: float,
         arrival: Arrival,
-        impediment: Reason | None = None,
     ) -> Decision:
         judge = self._judge()
-        judgement = judge.judge(
-            evidence.pooled(),
-            net_speech_s=net_speech_s,
-            snr_db=snr_db,
-            is_final=is_final,
-            look=evidence.num_looks,
-            impediment=impediment,
-        )
+        judgement = judge.judge(segment.pooled(), evidence)
         start_s, end_s = first_sample / SAMPLE_RATE_HZ, end_sample / SAMPLE_RATE_HZ
         delivered_at = self._utc_of(arrival.delivered_at_s)
         return Decision(
             decision_id=str(uuid.uuid4()),
             stream=self._stream,
-            segment=evidence.segment,
-            is_final=is_final,
-            outcome=judgement.outcome,
-            reason=judgement.reason,
-            speaker=judgement.speaker,
-            scores=judgement.scores,
-            accept_llr=judgement.accept_llr,
-            p_fa=judgement.p_fa,
-            net_speech_s=net_speech_s,
-            snr_db=snr_db,
+            segment=segment.segment,
+            judgement=judgement,
             start_s=start_s,
             end_s=end_s,
             started_at=self._utc_of(arrival.opened_at_s + start_s),
@@ -194,8 +182,7 @@ class Decider:
             delivered_at=delivered_at,
             decided_at=self._clock.utc(),
             expires_at=delivered_at + timedelta(seconds=judge.policy.expiry_s),
-            encoder_id=judgement.encoder_id,
-            revokes=self._taken_back(judgement) if is_final else None,
+            revokes=self._taken_back(judgement) if evidence.is_final else None,
         )
 
     def _taken_back(self, judgement: Judgement) -> str | None:

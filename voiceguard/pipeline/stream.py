@@ -42,8 +42,9 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from voiceguard.clock import Clock
+    from voiceguard.decisions.result import DecisionSink
     from voiceguard.pipeline.judge import Judge
-    from voiceguard.protocols import AudioSource, DecisionSink, EncoderStream
+    from voiceguard.protocols import AudioSource, EncoderStream
     from voiceguard.speech.ear import Ear, Heard
     from voiceguard.types import AudioChunk, Embedding
 

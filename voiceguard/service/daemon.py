@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from voiceguard.clock import Clock
-    from voiceguard.protocols import AudioSource, DecisionSink
+    from voiceguard.decisions.result import DecisionSink
+    from voiceguard.protocols import AudioSource
     from voiceguard.service.kit import Kit
     from voiceguard.settings import Settings
     from voiceguard.types import SourceStatus

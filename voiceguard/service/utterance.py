@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from voiceguard.pipeline.segments import SegmentEvidence
+from voiceguard.scoring.policy import Evidence
 from voiceguard.types import Reason, Window
 
 if TYPE_CHECKING:
-    from voiceguard.pipeline.judge import Judge, Judgement
+    from voiceguard.decisions.result import Judgement
+    from voiceguard.pipeline.judge import Judge
     from voiceguard.service.kit import Kit
     from voiceguard.types import Embedding, Samples, SegmentEnd
 
@@ -27,11 +29,9 @@ class Utterance:
 
     embedding: Embedding | None
     """Pooled over all its speech; None where no stretch of speech was long enough."""
-    net_speech_s: float
-    snr_db: float
-    """Mean over its segments, weighted by their speech; NaN where there was none."""
+    evidence: Evidence
+    """Its ``snr_db`` is the segments' mean, weighted by their speech; NaN without any."""
     num_segments: int
-    has_two_voices: bool = False
 
 
 def examine(kit: Kit, samples: Samples, *, change_cosine: float | None = None) -> Utterance:
@@ -55,12 +55,15 @@ def examine(kit: Kit, samples: Samples, *, change_cosine: float | None = None) -
     speech_s = [end.net_speech_s for end in ends]
     return Utterance(
         embedding=evidence.pooled(),
-        net_speech_s=sum(speech_s),
-        snr_db=float(np.average([end.snr_db for end in ends], weights=speech_s))
-        if sum(speech_s)
-        else float("nan"),
+        evidence=Evidence(
+            net_speech_s=sum(speech_s),
+            snr_db=float(np.average([end.snr_db for end in ends], weights=speech_s))
+            if sum(speech_s)
+            else float("nan"),
+            is_final=True,
+            impediment=Reason.MORE_THAN_ONE_VOICE if evidence.heard_two_voices else None,
+        ),
         num_segments=len(ends),
-        has_two_voices=evidence.heard_two_voices,
     )
 
 
@@ -73,9 +76,4 @@ def judge_recording(kit: Kit, judge: Judge, samples: Samples) -> Judgement:
         samples: ``(num_samples,)`` mono 16 kHz.
     """
     heard = examine(kit, samples, change_cosine=judge.change_cosine)
-    return judge.judge(
-        heard.embedding,
-        net_speech_s=heard.net_speech_s,
-        snr_db=heard.snr_db,
-        impediment=Reason.MORE_THAN_ONE_VOICE if heard.has_two_voices else None,
-    )
+    return judge.judge(heard.embedding, heard.evidence)

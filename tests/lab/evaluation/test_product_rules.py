@@ -15,12 +15,13 @@ from voiceguard.lab.corpora.corpus import read_corpus
 from voiceguard.lab.evaluation.daemon.evaluation import Choice, Judged, evaluate
 from voiceguard.lab.evaluation.daemon.experiment import Plan
 from voiceguard.lab.evaluation.daemon.pairing import Kind
-from voiceguard.pipeline.judge import Judge, Judgement
+from voiceguard.pipeline.judge import Judge
 from voiceguard.types import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from voiceguard.decisions.result import Judgement
     from voiceguard.enrollment import TakeReport
     from voiceguard.lab.corpora.corpus import Corpus
     from voiceguard.lab.evaluation.daemon.evaluation import Evaluation

@@ -49,7 +49,7 @@ def test_the_final_evidence_is_that_of_the_whole_recording() -> None:
     assert segment.final.embedding is not None
     assert whole.embedding is not None
     np.testing.assert_allclose(segment.final.embedding, whole.embedding, atol=1e-6)
-    assert segment.final.evidence.net_speech_s == pytest.approx(whole.net_speech_s)
+    assert segment.final.evidence.net_speech_s == pytest.approx(whole.evidence.net_speech_s)
 
 
 def test_segments_come_one_by_one_and_silence_gives_none() -> None:

@@ -22,11 +22,11 @@ from voiceguard.types import Outcome
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from voiceguard.decisions.result import Judgement
     from voiceguard.lab.evaluation.daemon.experiment import Enrolled, Experiment, Test
     from voiceguard.lab.evaluation.daemon.playback import Note
     from voiceguard.lab.evaluation.daemon.rates import Rate
     from voiceguard.lab.progress import Track
-    from voiceguard.pipeline.judge import Judgement
     from voiceguard.scoring.calibration import Calibration
     from voiceguard.service.kit import Kit
 
@@ -175,7 +175,7 @@ class _Panel:
                     p_fa=judge.policy.p_fa,
                     outcome=str(said[-1].outcome) if said else NOT_HEARD,
                     reason=str(said[-1].reason) if said else NOT_HEARD,
-                    extrapolated=any(judgement.extrapolated for judgement in said),
+                    extrapolated=any(judgement.verdict.extrapolated for judgement in said),
                     accepted_early=any(not note.evidence.is_final for note in accepts),
                     accept_net_s=accepts[0].evidence.net_speech_s if accepts else None,
                     accept_audio_s=max(0.0, accepts[0].known_s - start_s) if accepts else None,
@@ -184,7 +184,8 @@ class _Panel:
 
     def _put(self, note: Note) -> dict[str, list[Judgement]]:
         """By voiceprint: a judgement per policy, all on the same scores."""
-        own = {score.speaker: (score,) for score in note.scored_by(self._judges[0])}
+        scores = self._judges[0].score(note.embedding, note.evidence)
+        own = {score.speaker: (score,) for score in scores}
         return {
             each.speaker: [
                 judge.decide(own.get(each.speaker, ()), note.evidence) for judge in self._judges

@@ -11,21 +11,21 @@ import asyncio
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from voiceguard.pipeline.judge import Judge
 from voiceguard.pipeline.stream import Stream
-from voiceguard.scoring.policy import Evidence
 from voiceguard.scoring.scorer import Scorer
 from voiceguard.types import SAMPLE_RATE_HZ, AudioChunk, SourceStatistics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from voiceguard.pipeline.judge import Judgement
+    from voiceguard.decisions.result import Decision, Judgement
+    from voiceguard.scoring.policy import Evidence
     from voiceguard.service.kit import Kit
     from voiceguard.speech.gate import GateConfig
-    from voiceguard.types import Decision, Embedding, Samples, SourceStatus, SpeakerScore
+    from voiceguard.types import Embedding, Samples, SourceStatus
 
 _CHUNK_SAMPLES = SAMPLE_RATE_HZ
 
@@ -43,16 +43,9 @@ class Note:
     """How much of the clip had been heard when it was asked: to a window's end, or to the end of
     the pause that ended the segment."""
 
-    def scored_by(self, judge: Judge) -> tuple[SpeakerScore, ...]:
-        """What it scores against the judge's voiceprints; nothing without an embedding."""
-        if self.embedding is None:
-            return ()
-        known = self.evidence
-        return judge.scorer.score(self.embedding, known.net_speech_s, known.snr_db)
-
     def put_to(self, judge: Judge) -> Judgement:
         """The same question to another judge."""
-        return judge.decide(self.scored_by(judge), self.evidence)
+        return judge.judge(self.embedding, self.evidence)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -102,19 +95,20 @@ def hear(kit: Kit, samples: Samples, *, change_cosine: float | None) -> tuple[He
             tasks.create_task(stream.decide())
 
     asyncio.run(listen_and_decide())
-    return _segments(notes.questions, decisions.published, kit.settings.gate)
+    return _segments(notes.embeddings, decisions.published, kit.settings.gate)
 
 
 def _segments(
-    questions: list[_Question], decisions: list[Decision], gate: GateConfig
+    embeddings: list[Embedding | None], decisions: list[Decision], gate: GateConfig
 ) -> tuple[HeardSegment, ...]:
     segments: list[HeardSegment] = []
     looks: list[Note] = []
-    for question, decision in zip(questions, decisions, strict=True):
+    for embedding, decision in zip(embeddings, decisions, strict=True):
         # Who speaks on and on is cut, without a pause to wait for.
         awaits_pause = decision.is_final and decision.net_speech_s < gate.max_speech_s
         known_s = decision.end_s + awaits_pause * gate.hangover_s
-        note = Note(embedding=question.embedding, evidence=question.evidence, known_s=known_s)
+        evidence = decision.judgement.evidence
+        note = Note(embedding=embedding, evidence=evidence, known_s=known_s)
         if not decision.is_final:
             looks.append(note)
             continue
@@ -127,27 +121,23 @@ def _segments(
     return tuple(segments)
 
 
-class _Question(NamedTuple):
-    embedding: Embedding | None
-    evidence: Evidence
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _NoteTaker(Judge):
-    """A judge who knows nobody, and writes down every question."""
+    """A judge who knows nobody, and keeps every embedding."""
 
-    questions: list[_Question] = field(default_factory=list)
+    embeddings: list[Embedding | None] = field(default_factory=list)
     change_below: float | None
 
     @property
     def change_cosine(self) -> float | None:
         return self.change_below
 
-    def judge(self, embedding: Embedding | None, **evidence: Any) -> Judgement:  # noqa: ANN401
-        self.questions.append(_Question(embedding, Evidence(**evidence)))
-        judgement = Judge.judge(self, embedding, **evidence)
+    def judge(self, embedding: Embedding | None, evidence: Evidence) -> Judgement:
+        self.embeddings.append(embedding)
+        judgement = Judge.judge(self, embedding, evidence)
         # Another name each time: only what says something new is published, and gets its times.
-        return replace(judgement, speaker=str(len(self.questions)))
+        speaker = str(len(self.embeddings))
+        return replace(judgement, verdict=replace(judgement.verdict, speaker=speaker))
 
 
 class _Decisions:

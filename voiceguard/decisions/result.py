@@ -1,0 +1,116 @@
+"""Hops 5 and 6: what was decided, as one value in three layers.
+
+Pure. A ``Judgement`` is the verdict of hop 5 with the scores and the evidence that it rests on; a
+``Decision`` is a judgement with its place in a stream and its times, as hop 6 publishes it. Each
+figure is stored once, and read by its own name from either.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from voiceguard.scoring.policy import Evidence, Verdict
+    from voiceguard.types import Outcome, Reason, SpeakerScore
+
+
+class _Figures:
+    """The figures of a judgement under the names that they have on the wire."""
+
+    __slots__ = ()
+
+    def _judged(self) -> Judgement:
+        raise NotImplementedError
+
+    @property
+    def outcome(self) -> Outcome:
+        return self._judged().verdict.outcome
+
+    @property
+    def reason(self) -> Reason:
+        return self._judged().verdict.reason
+
+    @property
+    def speaker(self) -> str | None:
+        """The accepted speaker, or the claimed one in verification; else None."""
+        return self._judged().verdict.speaker
+
+    @property
+    def accept_llr(self) -> float | None:
+        """The LLR that an accept asked for; None without a calibration."""
+        return self._judged().verdict.accept_llr
+
+    @property
+    def p_fa(self) -> float:
+        """The operating point behind it: false accepts per final decision, all voiceprints."""
+        return self._judged().verdict.p_fa
+
+    @property
+    def is_final(self) -> bool:
+        return self._judged().evidence.is_final
+
+    @property
+    def net_speech_s(self) -> float:
+        return self._judged().evidence.net_speech_s
+
+    @property
+    def snr_db(self) -> float:
+        return self._judged().evidence.snr_db
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement(_Figures):
+    """A verdict with everything that it rests on."""
+
+    verdict: Verdict
+    scores: tuple[SpeakerScore, ...]
+    """One trial per voiceprint, best first."""
+    evidence: Evidence
+    encoder_id: str
+
+    def _judged(self) -> Judgement:
+        return self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision(_Figures):
+    """What voiceguard says about one segment of speech: provisional ones, then one final."""
+
+    decision_id: str
+    stream: str
+    segment: int
+    judgement: Judgement
+    start_s: float
+    """Where the speech began, seconds since the stream was opened."""
+    end_s: float
+    started_at: datetime
+    """UTC, as every time here."""
+    ended_at: datetime
+    delivered_at: datetime
+    """When the last sample that this decision waited for reached the process."""
+    decided_at: datetime
+    expires_at: datetime
+    """After this a consumer must not act on the decision."""
+    revokes: str | None = None
+    """The decision_id of an earlier accept in this segment that this final one takes back."""
+
+    @property
+    def scores(self) -> tuple[SpeakerScore, ...]:
+        """One trial per voiceprint, best first."""
+        return self.judgement.scores
+
+    @property
+    def encoder_id(self) -> str:
+        return self.judgement.encoder_id
+
+    def _judged(self) -> Judgement:
+        return self.judgement
+
+
+class DecisionSink(Protocol):
+    """Hop 6. Takes a decision without waiting; what it cannot keep it drops and counts."""
+
+    def publish(self, decision: Decision) -> None: ...
