@@ -215,5 +215,5 @@ def bring(
     num_threads: int = 1,
 ) -> Any:  # noqa: ANN401 - one of programs' encoders, each test knows which
     """Imported as "mine", and loaded again."""
-    installing.install(detecting.read(program, name="mine"), models_dir, trust=trust)
+    installing.install(detecting.read(program), "mine", models_dir, trust=trust)
     return load_encoder("mine", device, num_threads, models_dir=models_dir)

@@ -36,11 +36,11 @@ def models(tmp_path: Path) -> Path:
 @pytest.fixture
 def imported(tmp_path: Path) -> Imported:
     """A tiny checkpoint in SpeechBrain's layout, read."""
-    return detecting.read(make_speechbrain(tmp_path / "theirs"), name="tiny")
+    return detecting.read(make_speechbrain(tmp_path / "theirs"))
 
 
 def test_an_installed_model_is_loaded_by_its_name(models: Path, imported: Imported) -> None:
-    card = installing.install(imported, models)
+    card = installing.install(imported, "tiny", models)
     assert installed.installed_models(models) == ["tiny"]
     encoder = load_encoder("tiny", device="cpu", models_dir=models)
     assert encoder.info.encoder_id == card.encoder_id == stated_encoder_id("tiny", models)
@@ -54,7 +54,7 @@ def test_an_installed_model_is_loaded_by_its_name(models: Path, imported: Import
 def test_its_directory_holds_nothing_of_the_foreign_format(
     models: Path, imported: Imported
 ) -> None:
-    installing.install(imported, models)
+    installing.install(imported, "tiny", models)
     assert {path.name for path in models.rglob("*")} == {"tiny", "model.json", "model.safetensors"}
 
 
@@ -64,7 +64,7 @@ def test_a_stream_of_an_imported_encoder_gives_what_whole_windows_give(
 ) -> None:
     theirs = tmp_path / "theirs.pt"
     path = make_taoruijie(theirs) if kind == "taoruijie" else make_speechbrain(theirs)
-    installing.install(detecting.read(path, name=kind), models)
+    installing.install(detecting.read(path), kind, models)
     encoder = load_encoder(kind, device="cpu", models_dir=models)
     stream, voice = encoder.open_stream(), synthetic_voice(5.0)
     for first, end in ((0, 16_000), (0, 24_000), (8000, 56_000), (16_000, 64_000), (1600, 33_000)):
@@ -83,9 +83,9 @@ def test_a_stream_of_an_imported_encoder_gives_what_whole_windows_give(
 def test_a_name_is_taken_only_once_and_never_from_voiceguard(
     models: Path, imported: Imported
 ) -> None:
-    installing.install(imported, models)
+    installing.install(imported, "tiny", models)
     with pytest.raises(UsageError, match="'tiny' is installed already") as caught:
-        installing.install(imported, models)
+        installing.install(imported, "tiny", models)
     assert "--name" in caught.value.hint
     for name in (DEFAULT_MODEL, "default", "resemblyzer", "in-use"):
         with pytest.raises(UsageError, match="belongs to voiceguard"):
@@ -96,25 +96,25 @@ def test_a_name_is_taken_only_once_and_never_from_voiceguard(
 
 
 def test_a_directory_of_a_shipped_name_does_not_shadow_it(models: Path, imported: Imported) -> None:
-    installing.install(imported, models)
+    installing.install(imported, "tiny", models)
     (models / "tiny").rename(models / DEFAULT_MODEL)
     assert models not in find_model(DEFAULT_MODEL, models).parents
 
 
 def test_a_model_that_does_not_fit_leaves_nothing_behind(models: Path, imported: Imported) -> None:
-    assert imported.state is not None
-    state = {**imported.state, "projection.bias": torch.zeros(9)}
-    with pytest.raises(EncoderError, match=r"projection\.bias"):
-        installing.install(replace(imported, state=state), models)
+    with pytest.raises(EncoderError, match="min_window_s must be at least"):
+        installing.install(replace(imported, min_window_s=0.001), "tiny", models)
     assert list(models.iterdir()) == []
-    broken = {name: tensor * torch.nan for name, tensor in imported.state.items()}
+    assert imported.network is not None
+    for parameter in imported.network.parameters():
+        parameter.data.fill_(torch.nan)
     with pytest.raises(EncoderError, match="no usable numbers"):
-        installing.install(replace(imported, state=broken), models)
+        installing.install(imported, "tiny", models)
     assert list(models.iterdir()) == []
 
 
 def test_one_flipped_bit_is_noticed_at_the_next_load(models: Path, imported: Imported) -> None:
-    installing.install(imported, models)
+    installing.install(imported, "tiny", models)
     path = find_model("tiny", models)
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
@@ -125,7 +125,7 @@ def test_one_flipped_bit_is_noticed_at_the_next_load(models: Path, imported: Imp
 
 
 def test_a_missing_file_is_told_by_its_path(models: Path, imported: Imported) -> None:
-    installing.install(imported, models)
+    installing.install(imported, "tiny", models)
     find_model("tiny", models).unlink()
     with pytest.raises(EncoderError, match=r"tiny/model\.safetensors cannot be read"):
         load_encoder("tiny", device="cpu", models_dir=models)
@@ -133,7 +133,7 @@ def test_a_missing_file_is_told_by_its_path(models: Path, imported: Imported) ->
 
 def test_default_is_the_one_that_was_chosen(models: Path, imported: Imported) -> None:
     shipped = find_model("default", models)
-    installing.install(imported, models)
+    installing.install(imported, "tiny", models)
     assert find_model("default", models) == shipped
     library.use("tiny", models)
     assert installed.in_use(models) == "tiny"
@@ -153,7 +153,7 @@ def test_a_choice_that_is_gone_is_told_with_a_way_out(models: Path) -> None:
 
 
 def test_removing_needs_a_model_that_is_not_in_use(models: Path, imported: Imported) -> None:
-    installing.install(imported, models)
+    installing.install(imported, "tiny", models)
     with pytest.raises(EncoderError, match=f"no encoder 'other': .*{DEFAULT_MODEL}, tiny"):
         find_model("other", models)
     library.use("tiny", models)
@@ -169,13 +169,13 @@ def test_removing_needs_a_model_that_is_not_in_use(models: Path, imported: Impor
 
 
 def test_a_model_that_lost_its_card_can_be_removed(models: Path, imported: Imported) -> None:
-    installing.install(imported, models)
+    installing.install(imported, "tiny", models)
     (models / "tiny" / installed.CARD_NAME).unlink()
     with pytest.raises(UsageError, match="installed already") as caught:
-        installing.install(imported, models)
+        installing.install(imported, "tiny", models)
     assert "models remove tiny" in caught.value.hint
     installed.remove("tiny", models)
-    installing.install(imported, models)
+    installing.install(imported, "tiny", models)
     with pytest.raises(UsageError, match=r"'\.\.' is not installed"):
         installed.remove("..", models)
 
@@ -186,7 +186,7 @@ def test_what_a_killed_import_left_behind_is_deleted_by_the_next(
     leftover = models / ".importing-abc"
     leftover.mkdir(parents=True)
     (leftover / "model.safetensors").write_bytes(bytes(1000))
-    installing.install(imported, models)
+    installing.install(imported, "tiny", models)
     assert [path.name for path in models.iterdir()] == ["tiny"]
     leftover.mkdir()
     installed.remove("tiny", models)
@@ -197,7 +197,9 @@ def test_an_import_waits_for_another_and_does_not_delete_its_files(
     models: Path, imported: Imported
 ) -> None:
     with installed.aside(models) as partial:
-        second = threading.Thread(target=installing.install, args=(imported, models), daemon=True)
+        second = threading.Thread(
+            target=installing.install, args=(imported, "tiny", models), daemon=True
+        )
         second.start()
         second.join(0.3)
         assert second.is_alive()
@@ -208,7 +210,7 @@ def test_an_import_waits_for_another_and_does_not_delete_its_files(
 
 def test_what_is_half_imported_is_no_model(models: Path, imported: Imported) -> None:
     """As a power cut leaves it."""
-    installing.install(imported, models)
+    installing.install(imported, "tiny", models)
     (models / "tiny").rename(models / ".importing-x")
     assert installed.installed_models(models) == []
 
@@ -217,12 +219,12 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, imported: Import
     models = tmp_path / "file"
     models.touch()
     with pytest.raises(StateError, match="not a directory"):
-        installing.install(imported, models)
+        installing.install(imported, "tiny", models)
 
 
 def test_the_card_says_where_it_came_from(models: Path, imported: Imported) -> None:
-    told = replace(imported.card, source="hub/it@123", commercial_use=False, published="EER 0.9 %")
-    installing.install(replace(imported, card=told), models)
+    told = replace(imported, source="hub/it@123", commercial_use=False, published="EER 0.9 %")
+    installing.install(told, "tiny", models)
     values = json.loads((models / "tiny" / "model.json").read_bytes())
     assert values["source"] == "hub/it@123"
     assert values["commercial_use"] is False

@@ -109,8 +109,8 @@ def test_an_imported_encoder_of_the_state_directory_decides_nothing_until_it_is_
 ) -> None:
     """Found in the state directory of the settings, by its name or as the one in use."""
     models = models_dir(tmp_path)
-    read = detecting.read(make_speechbrain(tmp_path / "theirs"), name="tiny")
-    card = installing.install(read, models)
+    read = detecting.read(make_speechbrain(tmp_path / "theirs"))
+    card = installing.install(read, "tiny", models)
     by_name = assemble(load_settings(None, state_dir=str(tmp_path), encoder={"model": "tiny"}))
     library.use("tiny", models)
     kit = assemble(load_settings(None, state_dir=str(tmp_path)))

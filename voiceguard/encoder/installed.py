@@ -20,6 +20,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from voiceguard.encoder.card.kinds import ARCHITECTURES, WEIGHTS_NAME
 from voiceguard.errors import StateError, UsageError
 from voiceguard.paths import is_there, make_private_dir
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 CARD_NAME = "model.json"
 
 
-FILE_NAMES = ("model.safetensors", "model.onnx", "model.pt")
+FILE_NAMES = tuple(dict.fromkeys(kind.file_name for kind in ARCHITECTURES.values()))
 
 
 IN_USE_NAME = "in-use"
@@ -58,7 +59,7 @@ def installed_file(name: str, models_dir: Path) -> Path | None:
     if not NAME.fullmatch(name) or not is_there(directory / CARD_NAME):
         return None
     there = (directory / each for each in FILE_NAMES if is_there(directory / each))
-    return next(there, directory / FILE_NAMES[0])
+    return next(there, directory / WEIGHTS_NAME)
 
 
 def in_use(models_dir: Path) -> str | None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
-from voiceguard.encoder.card.kinds import TRUST_NEEDED
-from voiceguard.encoder.installed import CARD_NAME, FILE_NAMES, aside
+from voiceguard.encoder.card.kinds import ARCHITECTURES, ArchitectureKind
+from voiceguard.encoder.installed import CARD_NAME, aside
 from voiceguard.encoder.library import check_name
 from voiceguard.errors import AudioError, EncoderError, UsageError
 from voiceguard.paths import is_there
@@ -28,25 +28,26 @@ MAX_PROGRAM_BYTES = 2**31
 """A larger file is no speaker encoder: the largest known ones have 1.3 GB."""
 
 
-def install(imported: Imported, models_dir: Path, *, trust: bool = False) -> ModelCard:
-    """Writes a model that was read to ``models_dir/<its card's name>``, and tries it once.
+def install(imported: Imported, name: str, models_dir: Path, *, trust: bool = False) -> ModelCard:
+    """Writes a model that was read to ``models_dir/<name>`` with its card, and tries it once.
 
     Args:
         imported: What a reader found.
+        name: What it is called from now on.
         models_dir: Made where it is missing.
         trust: The person knows that a TorchScript file is a program, and lets it run.
 
     Returns:
-        The card as it was written, with hash and golden embedding.
+        The card as it was written, with hash, number of parameters and golden embedding.
 
     Raises:
         UsageError: The name is not free or not possible, or the program is not trusted.
         EncoderError: Tensors do not fit the architecture, or the model embeds nothing.
         StateError: The directory cannot be written.
     """
-    name = check_name(imported.card.name)
-    needs_trust = imported.card.architecture.TYPE in TRUST_NEEDED
-    if needs_trust and not trust:
+    check_name(name)
+    kind = ARCHITECTURES[imported.architecture.TYPE]
+    if kind.needs_trust and not trust:
         raise UsageError(
             f"{imported.program} is a program (TorchScript): it can do anything that you can do "
             "when it runs",
@@ -58,26 +59,66 @@ def install(imported: Imported, models_dir: Path, *, trust: bool = False) -> Mod
                 f"a model {name!r} is installed already",
                 hint=f"`voiceguard models remove {name}`, or choose another name with --name.",
             )
-        card = _write(replace(imported.card, is_trusted=needs_trust), imported, partial)
+        card = _write(imported, name, kind, partial)
         partial.rename(models_dir / name)
     return card
 
 
-def _write(card: ModelCard, imported: Imported, directory: Path) -> ModelCard:
-    """Fills a directory; the golden embedding comes from what was written, loaded again."""
-    from voiceguard.encoder import golden  # noqa: PLC0415 - imports numpy
+def _write(imported: Imported, name: str, kind: ArchitectureKind, directory: Path) -> ModelCard:
+    """Fills a directory."""
     from voiceguard.encoder.card import native  # noqa: PLC0415 - imports torch
-    from voiceguard.encoder.loading import load_file  # noqa: PLC0415 - it imports this
 
-    if imported.state is not None:
-        path = directory / FILE_NAMES[0]
-        network = native.build(card, imported.state, found_in=card.origin_format or card.name)
-        card = native.save(path, card, network)
+    path = directory / kind.file_name
+    card = card_of(imported, name, is_trusted=kind.needs_trust)
+    if imported.network is not None:
+        card = native.save(path, card, imported.network)
     else:
         assert imported.program is not None
-        path = directory / f"model{'.onnx' if card.architecture.TYPE == 'onnx' else '.pt'}"
         card = replace(card, weights_sha256=_copy(imported.program, path))
         native.save_card(directory / CARD_NAME, card)
+    card = tried(path, card)
+    for written in directory.iterdir():
+        _flush(written)
+    return card
+
+
+def card_of(imported: Imported, name: str, *, is_trusted: bool = False) -> ModelCard:
+    """The card, before anything is known of the file that will be written.
+
+    Raises:
+        EncoderError: What was read contradicts itself.
+    """
+    from voiceguard.encoder.card.model_card import ModelCard  # noqa: PLC0415 - numpy, by its features
+
+    facts = {
+        entry.name: getattr(imported, entry.name)
+        for entry in fields(imported)
+        if entry.name not in {"network", "program", "found"}
+    }
+    try:
+        return ModelCard(name=name, is_trusted=is_trusted, **facts)
+    except ValueError as error:
+        raise EncoderError(f"{imported.origin_format} model {name!r}: {error}") from error
+
+
+def tried(path: Path, card: ModelCard) -> ModelCard:
+    """Loads a model that was just written and completes its card, the file's too.
+
+    Args:
+        path: Of its weights or program, the card beside it.
+        card: As it was written.
+
+    Returns:
+        The card with the golden embedding, which ``models verify`` compares later, and the number
+        of parameters.
+
+    Raises:
+        EncoderError: It can't be loaded, or embeds nothing.
+    """
+    from voiceguard.encoder import golden  # noqa: PLC0415 - imports numpy
+    from voiceguard.encoder.card import native  # noqa: PLC0415 - imports torch
+    from voiceguard.encoder.loading import load_file  # noqa: PLC0415 - only here
+
     try:
         encoder = load_file(path, device="cpu")
         expected = golden.embedding(encoder)
@@ -88,9 +129,7 @@ def _write(card: ModelCard, imported: Imported, directory: Path) -> ModelCard:
         ) from error
     num_parameters = card.num_parameters or encoder.info.num_parameters
     card = replace(card, golden=expected, num_parameters=num_parameters)
-    native.save_card(directory / CARD_NAME, card)
-    for written in directory.iterdir():
-        _flush(written)
+    native.save_card(native.card_path(path), card)
     return card
 
 

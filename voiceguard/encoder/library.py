@@ -8,6 +8,7 @@ from voiceguard import paths
 from voiceguard.encoder.card.identity import encoder_id
 from voiceguard.encoder.foreign.catalogue import find_known
 from voiceguard.encoder.installed import (
+    FILE_NAMES,
     IN_USE_NAME,
     NAME,
     in_use,
@@ -161,7 +162,7 @@ def check_name(name: str) -> str:
     Raises:
         UsageError: It may not: its letters, or it is taken by a shipped model.
     """
-    if not NAME.fullmatch(name) or name.endswith((".safetensors", ".onnx", ".pt")):
+    if not NAME.fullmatch(name) or name.endswith(tuple(Path(each).suffix for each in FILE_NAMES)):
         raise UsageError(
             f"a model cannot be called {name!r}: expected up to 64 of a-z, 0-9, '.', '_' and '-', "
             "a letter or digit first, and no file's ending",

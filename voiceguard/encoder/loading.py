@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from voiceguard.encoder.card.kinds import ARCHITECTURES, class_at
 from voiceguard.encoder.config import EncoderConfig
 from voiceguard.encoder.library import RESEMBLYZER, WEIGHTS_SUFFIX, find_model
+from voiceguard.errors import AudioError, EncoderError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from voiceguard.encoder.card.model_card import ModelCard
     from voiceguard.protocols import Encoder
 
 
@@ -56,11 +59,35 @@ def load_file(path: Path, *, device: str = "auto", num_threads: int = 1) -> Enco
     from voiceguard.encoder.card import native  # noqa: PLC0415 - imports torch, 2 s
 
     if path.suffix != WEIGHTS_SUFFIX:
-        from voiceguard.encoder.running import program_encoders as programs  # noqa: PLC0415 - only where it is needed
-
         card = native.read_card(native.card_path(path))
-        return programs.load(path, card, device=device, num_threads=num_threads)
+        return _load_program(path, card, device=device, num_threads=num_threads)
     from voiceguard.encoder.running.torch_encoder import TorchEncoder  # noqa: PLC0415 - as above
 
     card, network = native.load(path)
     return TorchEncoder.of(card, network, device=device, num_threads=num_threads)
+
+
+def _load_program(path: Path, card: ModelCard, *, device: str, num_threads: int) -> Encoder:
+    """Loads a program with its card, after checking its hash, and tries it.
+
+    Raises:
+        EncoderError: The file is missing, damaged or was replaced; it may not run; it can't run
+            here; it gives something else than its card says.
+    """
+    from voiceguard.encoder.card import native  # noqa: PLC0415 - imports torch
+
+    place = ARCHITECTURES[card.architecture.TYPE].encoder
+    if place is None:
+        raise EncoderError(
+            f"{path} is a program, but {card.architecture.TYPE!r} on its card is none",
+            hint="Remove the model and import it again.",
+        )
+    content = native.read_verified(path, card)
+    try:
+        encoder: Encoder = class_at(place)(card, content, device=device, num_threads=num_threads)
+    except AudioError as error:  # of the audio that it was tried with, which is ordinary
+        raise EncoderError(
+            f"{path} gives values that are not numbers, or nothing but zeros, when it is tried",
+            hint="It is damaged, or expects another input than its description says.",
+        ) from error
+    return encoder

@@ -30,7 +30,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A state directory with an encoder of ECAPA2's interface."""
     state = tmp_path_factory.mktemp("state")
     program = save_script(tmp_path_factory.mktemp("made") / "ecapa2.pt", Ecapa2Like())
-    installing.install(ecapa2.read(program, name="mine"), models_dir(state), trust=True)
+    installing.install(ecapa2.read(program), "mine", models_dir(state), trust=True)
     return state
 
 

@@ -39,7 +39,7 @@ def test_the_default_encoder_is_exported_and_readable(
     assert told["num_bytes"] == out.stat().st_size
     assert told["max_relative_error"] < 1e-4
     assert told["checked_s"] == [0.5, 1.0, 2.37, 4.0]
-    card = detecting.read(out, name="again").card
+    card = detecting.read(out)
     assert card.architecture.embedding_dim == 192
     assert card.features.TYPE == "waveform"
 

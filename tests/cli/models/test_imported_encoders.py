@@ -30,7 +30,7 @@ def state(tmp_path: Path) -> Path:
         ("speech", make_speechbrain(tmp_path / "theirs")),
         ("tao", make_taoruijie(tmp_path / "theirs.model")),
     ):
-        installing.install(detecting.read(path, name=name), models_dir(state))
+        installing.install(detecting.read(path), name, models_dir(state))
     return state
 
 

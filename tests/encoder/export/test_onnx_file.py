@@ -86,7 +86,7 @@ def test_every_variant_of_the_network_is_exported(tmp_path: Path, config: EcapaT
 def test_what_was_exported_can_be_imported(tmp_path: Path, placement: Placement) -> None:
     """Its sidecar says everything that is needed, and it is another encoder for voiceprints."""
     exported = export_onnx(CARD, NETWORK, tmp_path / "tiny.onnx", features=placement)
-    installing.install(detecting.read(exported.path, name="back"), tmp_path / "models")
+    installing.install(detecting.read(exported.path), "back", tmp_path / "models")
     encoder = load_encoder("back", models_dir=tmp_path / "models")
     samples = VOICE[:30_000]
     with torch.inference_mode():

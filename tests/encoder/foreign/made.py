@@ -14,12 +14,15 @@ import torch
 
 from tests.encoder.conftest import random_network, tiny_config
 from tests.services import SHARED
+from voiceguard.encoder import installing
 from voiceguard.encoder.networks.taoruijie import TaoRuijieConfig
+from voiceguard.encoder.running.torch_encoder import TorchEncoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from voiceguard.encoder.foreign.imported import Imported
     from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnnConfig
     from voiceguard.types import Embedding, Samples
 
@@ -141,3 +144,10 @@ def rezipped(content: bytes, change: Callable[[str, bytes], bytes]) -> bytes:
         for entry in source.infolist():
             target.writestr(entry.filename, change(entry.filename, source.read(entry)))
     return out.getvalue()
+
+
+def encoder_of(imported: Imported) -> TorchEncoder:
+    """The encoder of a network that was read, as it would be installed."""
+    assert imported.network is not None
+    card = installing.card_of(imported, "it")
+    return TorchEncoder.of(card, imported.network, device="cpu")

@@ -50,7 +50,7 @@ def empty(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def num_parameters(imported: Imported) -> int:
-    architecture = imported.card.architecture
+    architecture = imported.architecture
     assert isinstance(architecture, Buildable)
     return sum(parameter.numel() for parameter in built(architecture).parameters())
 
@@ -180,12 +180,10 @@ def test_nemos_published_models_are_read(
     tmp_path: Path, config: dict[str, Any], expected: tuple[int, ...]
 ) -> None:
     tensors = dict(nemo_tensors(config))
-    imported = detecting.read(
-        write_archive(tmp_path / "model.nemo", members(config, tensors)), name="x"
-    )
-    features = imported.card.features
+    imported = detecting.read(write_archive(tmp_path / "model.nemo", members(config, tensors)))
+    features = imported.features
     assert isinstance(features, NemoMelConfig)
-    dim = imported.card.architecture.embedding_dim
+    dim = imported.architecture.embedding_dim
     sizes = (num_parameters(imported), dim, features.num_bands, features.window_samples)
     assert sizes == expected
 
@@ -196,7 +194,7 @@ def test_a_description_that_lists_all_speakers_of_the_training_is_read(tmp_path:
     tensors = dict(nemo_tensors(config))
     config["train_ds"]["labels"] = [f"id{number:05d}" for number in range(16_681)]
     path = write_archive(tmp_path / "model.nemo", members(config, tensors))
-    assert detecting.read(path, name="x").card.architecture.embedding_dim == 256
+    assert detecting.read(path).architecture.embedding_dim == 256
 
 
 SPKREC_ECAPA_VOXCELEB = """\
@@ -267,10 +265,10 @@ def test_speechbrains_published_model_is_read(tmp_path: Path, description: str) 
     (tmp_path / "hyperparams.yaml").write_text(description)
     state = speechbrain_names(empty(built(config).state_dict()))
     torch.save(state, tmp_path / "embedding_model.ckpt")
-    imported = detecting.read(tmp_path, name="x")
+    imported = detecting.read(tmp_path)
     assert num_parameters(imported) == 20_767_552
-    assert imported.card.architecture == config
-    assert imported.card.features == SpeechBrainFbankConfig()
+    assert imported.architecture == config
+    assert imported.features == SpeechBrainFbankConfig()
 
 
 def test_the_unofficial_ecapas_published_model_is_read(tmp_path: Path) -> None:
@@ -287,7 +285,7 @@ def test_the_unofficial_ecapas_published_model_is_read(tmp_path: Path) -> None:
     tensors |= {prefix + name: tensor for name, tensor in state.items()}
     path = tmp_path / "pretrain.model"
     torch.save(tensors, path)
-    imported = detecting.read(path, name="x")
+    imported = detecting.read(path)
     assert round(num_parameters(imported) / 2**20, 2) == 14.73
-    assert imported.card.architecture == TaoRuijieConfig()
-    assert imported.card.features == TaoRuijieMelConfig()
+    assert imported.architecture == TaoRuijieConfig()
+    assert imported.features == TaoRuijieMelConfig()

@@ -15,6 +15,7 @@ from tests.encoder.conftest import random_network, tiny_config
 from tests.encoder.foreign.made import (
     PARITY,
     assert_parity,
+    encoder_of,
     make_speechbrain,
     needs_parity,
     speechbrain_names,
@@ -22,13 +23,11 @@ from tests.encoder.foreign.made import (
 )
 from tests.encoder.networks.test_ecapa_tdnn import SIZES
 from tests.services import SHARED
-from voiceguard.encoder.card import native
 from voiceguard.encoder.card.kinds import typed
 from voiceguard.encoder.foreign import speechbrain
 from voiceguard.encoder.foreign.speechbrain import to_native
 from voiceguard.encoder.frontends.log_mel import LogMel, LogMelConfig
 from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn, EcapaTdnnConfig
-from voiceguard.encoder.running.torch_encoder import TorchEncoder
 from voiceguard.errors import EncoderError
 
 if TYPE_CHECKING:
@@ -91,10 +90,8 @@ def test_weights_of_that_layout_embed_speech_as_they_did_where_they_were_trained
 
 @needs_parity
 def test_embeddings_are_those_of_speechbrain() -> None:
-    imported = speechbrain.read(PARITY / "speechbrain", name="parity")
-    assert imported.state is not None
-    network = native.build(imported.card, imported.state, found_in="it")
-    encoder = TorchEncoder.of(imported.card, network, device="cpu")
+    imported = speechbrain.read(PARITY / "speechbrain")
+    encoder = encoder_of(imported)
     assert encoder.info.embedding_dim == 192
     assert_parity(encoder.raw, PARITY / "speechbrain" / "expected.npz")
 
@@ -104,13 +101,13 @@ def test_any_sizes_are_read_from_the_yaml_and_the_tensors(
     tmp_path: Path, config: EcapaTdnnConfig
 ) -> None:
     directory = make_speechbrain(tmp_path / "any", config)
-    imported = speechbrain.read(directory, name="any")
-    assert imported.card.architecture == config
-    assert typed(imported.card.features)["num_mels"] == config.num_mels
+    imported = speechbrain.read(directory)
+    assert imported.architecture == config
+    assert typed(imported.features)["num_mels"] == config.num_mels
     assert f"{config.embedding_dim} dimensions" in imported.found[0]
-    assert imported.state is not None
+    assert imported.network is not None
     for name, tensor in random_network(config).state_dict().items():
-        assert torch.equal(imported.state[name], tensor), name
+        assert torch.equal(imported.network.state_dict()[name], tensor), name
 
 
 def test_what_the_yaml_does_not_name_is_speechbrains_default(tmp_path: Path) -> None:
@@ -124,7 +121,7 @@ def test_what_the_yaml_does_not_name_is_speechbrains_default(tmp_path: Path) -> 
             compute_features="!new:speechbrain.lobes.features.Fbank",
         )
     )
-    card = speechbrain.read(directory, name="defaults").card
+    card = speechbrain.read(directory)
     assert card.architecture == config
     assert typed(card.features)["num_mels"] == 40
 
@@ -133,7 +130,7 @@ def test_the_directory_or_one_of_its_two_files_is_recognised(tmp_path: Path) -> 
     directory = make_speechbrain(tmp_path / "it")
     for path in (directory, directory / "embedding_model.ckpt", directory / "hyperparams.yaml"):
         assert speechbrain.recognises(path)
-        assert speechbrain.read(path, name="it").card.source == str(directory)
+        assert speechbrain.read(path).architecture == tiny_config()
     shutil.copy(directory / "embedding_model.ckpt", directory / "classifier.ckpt")
     assert not speechbrain.recognises(directory / "classifier.ckpt")
     (directory / "hyperparams.yaml").unlink()
@@ -182,7 +179,7 @@ def test_what_would_give_other_embeddings_is_refused(
     directory = make_speechbrain(tmp_path)
     (directory / "hyperparams.yaml").write_text(speechbrain_yaml(tiny_config(), **{key: value}))
     with pytest.raises(EncoderError, match=message) as caught:
-        speechbrain.read(directory, name="wrong")
+        speechbrain.read(directory)
     assert str(directory) in str(caught.value)
 
 
@@ -190,7 +187,7 @@ def test_a_truncated_file_of_tensors_is_told_by_its_path(tmp_path: Path) -> None
     path = make_speechbrain(tmp_path) / "embedding_model.ckpt"
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(EncoderError, match="truncated or damaged") as caught:
-        speechbrain.read(tmp_path, name="cut")
+        speechbrain.read(tmp_path)
     assert str(path) in str(caught.value)
 
 
@@ -202,7 +199,7 @@ def test_whole_numbers_for_weights_are_refused(tmp_path: Path) -> None:
         directory / "embedding_model.ckpt",
     )
     with pytest.raises(EncoderError, match=r"holds whole numbers where .* has weights"):
-        speechbrain.read(directory, name="wrong")
+        speechbrain.read(directory)
 
 
 def test_tensors_of_other_sizes_are_refused_by_name(tmp_path: Path) -> None:
@@ -210,5 +207,5 @@ def test_tensors_of_other_sizes_are_refused_by_name(tmp_path: Path) -> None:
     state = speechbrain_names(random_network(tiny_config(embedding_dim=9)).state_dict())
     torch.save(state, directory / "embedding_model.ckpt")
     with pytest.raises(EncoderError, match=r"projection.bias is \(9,\) there, \(8,\) by") as caught:
-        speechbrain.read(directory, name="wrong")
+        speechbrain.read(directory)
     assert "same model" in caught.value.hint

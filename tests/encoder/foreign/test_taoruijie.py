@@ -10,17 +10,16 @@ import torch
 from tests.encoder.foreign.made import (
     PARITY,
     assert_parity,
+    encoder_of,
     make_speechbrain,
     make_taoruijie,
     needs_parity,
     taoruijie_state,
 )
-from voiceguard.encoder.card import native
 from voiceguard.encoder.card.kinds import typed
 from voiceguard.encoder.foreign import taoruijie
 from voiceguard.encoder.frontends.taoruijie import TaoRuijieMel, TaoRuijieMelConfig
 from voiceguard.encoder.networks.taoruijie import TaoRuijieConfig
-from voiceguard.encoder.running.torch_encoder import TorchEncoder
 from voiceguard.errors import EncoderError
 
 if TYPE_CHECKING:
@@ -31,10 +30,8 @@ if TYPE_CHECKING:
 def test_embeddings_are_those_of_that_implementation() -> None:
     path = PARITY / "taoruijie" / "pretrain.model"
     assert taoruijie.recognises(path)
-    imported = taoruijie.read(path, name="parity")
-    assert imported.state is not None
-    network = native.build(imported.card, imported.state, found_in="it")
-    encoder = TorchEncoder.of(imported.card, network, device="cpu")
+    imported = taoruijie.read(path)
+    encoder = encoder_of(imported)
     assert_parity(encoder.raw, path.with_name("expected.npz"))
 
 
@@ -45,12 +42,12 @@ def test_embeddings_are_those_of_that_implementation() -> None:
 )
 def test_any_sizes_are_read_from_the_tensors(tmp_path: Path, sizes: dict[str, int]) -> None:
     path = make_taoruijie(tmp_path / "any.pt", **sizes)
-    imported = taoruijie.read(path, name="any")
-    architecture = imported.card.architecture
+    imported = taoruijie.read(path)
+    architecture = imported.architecture
     assert isinstance(architecture, TaoRuijieConfig)
     assert {name: typed(architecture)[name] for name in sizes} == sizes
-    assert imported.state is not None
-    assert set(imported.state) == set(taoruijie_state(**sizes))
+    assert imported.network is not None
+    assert set(imported.network.state_dict()) == set(taoruijie_state(**sizes))
 
 
 @pytest.mark.parametrize("prefix", ["", "module.speaker_encoder.", "speaker_encoder."])
@@ -58,14 +55,14 @@ def test_it_does_not_matter_whose_the_tensors_are_said_to_be(tmp_path: Path, pre
     path = tmp_path / "prefixed.pt"
     torch.save({prefix + name: tensor for name, tensor in taoruijie_state().items()}, path)
     assert taoruijie.recognises(path)
-    assert taoruijie.read(path, name="it").card.architecture.embedding_dim == 8
+    assert taoruijie.read(path).architecture.embedding_dim == 8
 
 
 def test_the_older_layout_of_torch_save_is_read(tmp_path: Path) -> None:
     path = tmp_path / "old.model"
     torch.save(taoruijie_state(), path, _use_new_zipfile_serialization=False)
     assert taoruijie.recognises(path)
-    assert taoruijie.read(path, name="old").card.architecture.embedding_dim == 8
+    assert taoruijie.read(path).architecture.embedding_dim == 8
 
 
 def front_end(**changes: Any) -> dict[str, torch.Tensor]:  # noqa: ANN401 - any parameter
@@ -87,7 +84,7 @@ def with_front_end(path: Path, **changes: torch.Tensor | Any) -> Path:  # noqa: 
 
 def test_parameters_of_the_front_end_are_read_from_its_tensors(tmp_path: Path) -> None:
     path = with_front_end(tmp_path / "it.pt", preemphasis=0.95, fft_samples=1024)
-    assert taoruijie.read(path, name="it").card.features == TaoRuijieMelConfig(
+    assert taoruijie.read(path).features == TaoRuijieMelConfig(
         num_mels=16, preemphasis=0.95, fft_samples=1024
     )
 
@@ -95,16 +92,16 @@ def test_parameters_of_the_front_end_are_read_from_its_tensors(tmp_path: Path) -
 def test_another_front_end_is_refused(tmp_path: Path) -> None:
     path = with_front_end(tmp_path / "it.pt", min_hz=50.0)
     with pytest.raises(EncoderError, match="filters of its front end are not those"):
-        taoruijie.read(path, name="it")
+        taoruijie.read(path)
     tensors = torch.load(with_front_end(path), weights_only=True)
     window = "speaker_encoder.torchfbank.1.spectrogram.window"
     torch.save({**tensors, window: torch.hann_window(400)}, path)
     with pytest.raises(EncoderError, match="window of its front end are not those"):
-        taoruijie.read(path, name="it")
+        taoruijie.read(path)
     filters = "speaker_encoder.torchfbank.0.flipped_filter"
     torch.save({**tensors, filters: torch.ones(1, 1, 3)}, path)
     with pytest.raises(EncoderError, match="not a filter of two taps"):
-        taoruijie.read(path, name="it")
+        taoruijie.read(path)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +123,7 @@ def test_tensors_of_another_network_are_refused_by_name(
     tensors = {**taoruijie_state(), **changes}
     torch.save({name: tensor for name, tensor in tensors.items() if tensor is not None}, path)
     with pytest.raises(EncoderError, match=message) as caught:
-        taoruijie.read(path, name="wrong")
+        taoruijie.read(path)
     assert str(path) in str(caught.value)
 
 

@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from tests.encoder.foreign.made import make_taoruijie
+from tests.encoder.foreign.made import encoder_of, make_taoruijie
 from tests.encoder.foreign.made_campplus import campplus_state, make_campplus
 from voiceguard.encoder import golden
-from voiceguard.encoder.card import native
 from voiceguard.encoder.foreign import detecting, taoruijie, threed_speaker
 from voiceguard.encoder.networks.campplus import CamPlusPlusConfig
 from voiceguard.encoder.running.torch_encoder import TorchEncoder
@@ -39,20 +38,17 @@ def assert_as_3d_speaker(raw: Callable[[Samples], Embedding], weights: str) -> N
 
 
 def test_embeddings_are_those_of_3d_speakers_own_code(tmp_path: Path) -> None:
-    imported = detecting.read(make_campplus(tmp_path / "tiny.pt"), name="tiny")
-    assert imported.state is not None
-    network = native.build(imported.card, imported.state, found_in="it")
-    encoder = TorchEncoder.of(imported.card, network, device="cpu")
+    imported = detecting.read(make_campplus(tmp_path / "tiny.pt"))
+    encoder = encoder_of(imported)
     assert_as_3d_speaker(encoder.raw, "tiny")
 
 
 def test_many_at_once_are_embedded_as_one_by_one(tmp_path: Path) -> None:
     """As on a GPU: in one batch, whatever their lengths."""
-    imported = detecting.read(make_campplus(tmp_path / "tiny.pt"), name="tiny")
-    assert imported.state is not None
-    network = native.build(imported.card, imported.state, found_in="it")
-    single = TorchEncoder.of(imported.card, network, device="cpu")
-    front_end = imported.card.features.build()
+    imported = detecting.read(make_campplus(tmp_path / "tiny.pt"))
+    single, network = encoder_of(imported), imported.network
+    assert network is not None
+    front_end = imported.features.build()
     batched = TorchEncoder(
         single.info, front_end, lambda x: network(x[None])[0], single.device, network
     )
@@ -63,10 +59,8 @@ def test_many_at_once_are_embedded_as_one_by_one(tmp_path: Path) -> None:
 
 def test_a_stream_gives_what_whole_windows_give(tmp_path: Path) -> None:
     """Its frames are computed once, and each window's mean is its own."""
-    imported = detecting.read(make_campplus(tmp_path / "tiny.pt"), name="tiny")
-    assert imported.state is not None
-    network = native.build(imported.card, imported.state, found_in="it")
-    encoder = TorchEncoder.of(imported.card, network, device="cpu")
+    imported = detecting.read(make_campplus(tmp_path / "tiny.pt"))
+    encoder = encoder_of(imported)
     voice, stream = golden.signal(6.0), encoder.open_stream()
     for start, end in ((0, 16_000), (0, 32_000), (8000, 56_000), (16_000, 64_000), (0, 96_000)):
         cut = Window(
@@ -94,8 +88,8 @@ def test_a_stream_gives_what_whole_windows_give(tmp_path: Path) -> None:
 def test_any_sizes_are_read_from_the_tensors(
     tmp_path: Path, sizes: dict[str, int], expected: dict[str, object]
 ) -> None:
-    imported = threed_speaker.read(make_campplus(tmp_path / "any.pt", **sizes), name="any")
-    architecture = imported.card.architecture
+    imported = threed_speaker.read(make_campplus(tmp_path / "any.pt", **sizes))
+    architecture = imported.architecture
     assert isinstance(architecture, CamPlusPlusConfig)
     assert {name: getattr(architecture, name) for name in expected} == expected
 
@@ -112,17 +106,17 @@ def test_a_tensor_that_is_missing_or_unknown_is_named(tmp_path: Path) -> None:
     without = {k: v for k, v in state.items() if k != "xvector.block2.tdnnd1.linear1.weight"}
     torch.save(without, path)
     with pytest.raises(EncoderError, match=r"blocks\.1\.layers\.0\.bottleneck\.weight is missing"):
-        threed_speaker.read(path, name="it")
+        threed_speaker.read(path)
     torch.save({**state, "projection.weight": torch.zeros(3, 4)}, path)
     with pytest.raises(EncoderError, match="two tensors are called projection"):
-        threed_speaker.read(path, name="it")
+        threed_speaker.read(path)
     torch.save({**state, "classifier.weight": torch.zeros(3, 4)}, path)
     with pytest.raises(EncoderError, match=r"classifier\.weight is \(3, 4\) there, unknown by"):
-        threed_speaker.read(path, name="it")
+        threed_speaker.read(path)
     no_input = {k: v for k, v in state.items() if not k.startswith("xvector.dense")}
     torch.save(no_input, path)
     with pytest.raises(EncoderError, match=r"has no tensor for 'projection\.weight'"):
-        threed_speaker.read(path, name="it")
+        threed_speaker.read(path)
 
 
 def test_nonsense_shapes_are_no_crash(tmp_path: Path) -> None:
@@ -131,4 +125,4 @@ def test_nonsense_shapes_are_no_crash(tmp_path: Path) -> None:
     for name in ("xvector.tdnn.linear.weight", "xvector.block1.tdnnd1.cam_layer.linear1.weight"):
         torch.save({**state, name: torch.zeros(())}, path)
         with pytest.raises(EncoderError):
-            threed_speaker.read(path, name="it")
+            threed_speaker.read(path)

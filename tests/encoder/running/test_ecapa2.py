@@ -16,7 +16,7 @@ from tests.encoder.made_programs import (
     describe,
     save_script,
 )
-from voiceguard.encoder.running.program_encoders import Ecapa2Encoder, TorchScriptEncoder
+from voiceguard.encoder.running.torchscript import Ecapa2Encoder, TorchScriptEncoder
 from voiceguard.errors import AudioError, EncoderError, UsageError
 
 if TYPE_CHECKING:

@@ -104,7 +104,7 @@ def _features_of(kit: Kit, joined: str) -> Callable[[Samples], dict[str, Embeddi
         EncoderError: The encoder has none.
         UsageError: A label is unknown, empty or there twice.
     """
-    from voiceguard.encoder.running.program_encoders import Ecapa2Encoder, check_labels
+    from voiceguard.encoder.running.torchscript import Ecapa2Encoder, check_labels
 
     encoder = kit.encoder
     if not isinstance(encoder, Ecapa2Encoder):

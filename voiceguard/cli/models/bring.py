@@ -82,13 +82,10 @@ def import_model(
     chosen = free_name(name or known_name(path) or name_of(path), directory)
     with _beside(path, sidecar) as readable, stderr.status(f"reading {path.name}"):
         reader = reader_of(readable)
-        imported = reader.read(readable, name=chosen)
+        imported = reader.read(readable)
         say_found(reader.NAME, imported)
-        source = imported.card.source
-        if not source or str(readable) in source:
-            source = str(path.resolve())
-        imported = replace(imported, card=replace(imported.card, source=source))
-        card = install(imported, directory, trust=trust)
+        imported = replace(imported, source=imported.source or str(path.resolve()))
+        card = install(imported, chosen, directory, trust=trust)
     say_installed(card, json_lines=json_lines)
 
 
@@ -190,10 +187,10 @@ def _install_pulled(
 
     with stderr.status(f"reading {pulled.path.name}"):
         reader = reader_of(pulled.path)
-        imported = reader.read(pulled.path, name=called)
+        imported = reader.read(pulled.path)
         say_found(reader.NAME, imported)
-        card = replace(imported.card, source=pulled.source(known))
-        return install(replace(imported, card=known.described(card)), directory, trust=trust)
+        imported = replace(known.described(imported), source=pulled.source(known))
+        return install(imported, called, directory, trust=trust)
 
 
 def _wanted(name: str, files: tuple[str, ...], revision: str | None) -> KnownEncoder:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from voiceguard.encoder.card.kinds import PROGRAMS
+from voiceguard.encoder.card.kinds import ARCHITECTURES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +24,6 @@ def encoder_id(
             inside, under their hash.
     """
     named = weights_sha256 + features_version
-    if architecture is not None and architecture["type"] in PROGRAMS:
+    if architecture is not None and ARCHITECTURES[architecture["type"]].is_program:
         named += json.dumps(architecture, sort_keys=True)
     return hashlib.sha256(named.encode()).hexdigest()[:16]

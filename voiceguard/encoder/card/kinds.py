@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from voiceguard.validation.reading import plain, read
@@ -17,22 +18,52 @@ if TYPE_CHECKING:
 
     from voiceguard.encoder.frontends.base import FrontEnd
 
-ARCHITECTURES: dict[str, str] = {
-    "ecapa_tdnn": "voiceguard.encoder.networks.ecapa_tdnn:EcapaTdnnConfig",
-    "taoruijie_ecapa": "voiceguard.encoder.networks.taoruijie:TaoRuijieConfig",
-    "campplus": "voiceguard.encoder.networks.campplus:CamPlusPlusConfig",
-    "nemo_conv": "voiceguard.encoder.networks.nemo_conv:NemoConvConfig",
-    "nemo_ecapa": "voiceguard.encoder.networks.nemo_ecapa:NemoEcapaConfig",
-    "onnx": "voiceguard.encoder.card.program_config:OnnxConfig",
-    "torchscript": "voiceguard.encoder.card.program_config:TorchScriptConfig",
-    "ecapa2": "voiceguard.encoder.card.program_config:Ecapa2Config",
+WEIGHTS_NAME = "model.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class ArchitectureKind:
+    """What follows from an architecture's type alone, before anything of it is imported."""
+
+    config: str
+    """``module:class`` of its sizes, an ``Architecture``."""
+    file_name: str = WEIGHTS_NAME
+    """Of an installed model."""
+    encoder: str | None = None
+    """``module:class`` that runs its file as it is, a program; None: weights for a network of
+    ours, which the sizes build."""
+    needs_trust: bool = False
+    """A program that can do anything; ONNX graphs compute, and nothing else."""
+
+    @property
+    def is_program(self) -> bool:
+        return self.encoder is not None
+
+
+_NETWORKS = "voiceguard.encoder.networks."
+_PROGRAMS = "voiceguard.encoder.card.program_config:"
+_RUNNING = "voiceguard.encoder.running."
+
+ARCHITECTURES: dict[str, ArchitectureKind] = {
+    "ecapa_tdnn": ArchitectureKind(f"{_NETWORKS}ecapa_tdnn:EcapaTdnnConfig"),
+    "taoruijie_ecapa": ArchitectureKind(f"{_NETWORKS}taoruijie:TaoRuijieConfig"),
+    "campplus": ArchitectureKind(f"{_NETWORKS}campplus:CamPlusPlusConfig"),
+    "nemo_conv": ArchitectureKind(f"{_NETWORKS}nemo_conv:NemoConvConfig"),
+    "nemo_ecapa": ArchitectureKind(f"{_NETWORKS}nemo_ecapa:NemoEcapaConfig"),
+    "onnx": ArchitectureKind(f"{_PROGRAMS}OnnxConfig", "model.onnx", f"{_RUNNING}onnx:OnnxEncoder"),
+    "torchscript": ArchitectureKind(
+        f"{_PROGRAMS}TorchScriptConfig",
+        "model.pt",
+        f"{_RUNNING}torchscript:TorchScriptEncoder",
+        needs_trust=True,
+    ),
+    "ecapa2": ArchitectureKind(
+        f"{_PROGRAMS}Ecapa2Config",
+        "model.pt",
+        f"{_RUNNING}torchscript:Ecapa2Encoder",
+        needs_trust=True,
+    ),
 }
-
-PROGRAMS = frozenset({"onnx", "torchscript", "ecapa2"})
-"""Architectures whose file is a program and runs as it is, see ``encoder.running``."""
-
-TRUST_NEEDED = frozenset({"torchscript", "ecapa2"})
-"""Programs that can do anything; ONNX graphs compute, and nothing else."""
 
 FEATURES: dict[str, str] = {
     "log_mel": "voiceguard.encoder.frontends.log_mel:LogMelConfig",
@@ -94,7 +125,7 @@ def read_architecture(values: object) -> Architecture:
     Raises:
         ValueError: No such type, or values that it does not take.
     """
-    found: Architecture = _read(ARCHITECTURES, values)
+    found: Architecture = _read({name: kind.config for name, kind in ARCHITECTURES.items()}, values)
     _check_stated(found, values)
     return found
 
@@ -119,6 +150,12 @@ def read_described_features(values: object) -> Features:
     return found
 
 
+def class_at(place: str) -> Any:  # noqa: ANN401 - the caller knows which
+    """Imports the class that a ``module:class`` names."""
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
 def typed(kind: Kind) -> dict[str, Any]:
     """The values of an architecture or features with their type, as a card holds them."""
     version = {"version": kind.version} if isinstance(kind, Features) else {}
@@ -131,10 +168,8 @@ def _read(known: Mapping[str, str], values: object) -> Any:  # noqa: ANN401 - na
     name = values.get("type")
     if not isinstance(name, str) or name not in known:
         raise ValueError(f"type is {name!r}, not one of {', '.join(known)}")
-    module, _, attribute = known[name].partition(":")
-    kind = getattr(importlib.import_module(module), attribute)
     given = {key: value for key, value in values.items() if key not in {"type", "version"}}
-    return read(kind, given)
+    return read(class_at(known[name]), given)
 
 
 def _check_stated(found: Kind, values: object) -> None:

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 from voiceguard.encoder.card.identity import encoder_id
 from voiceguard.encoder.card.kinds import (
-    PROGRAMS,
+    ARCHITECTURES,
     Architecture,
     Features,
     read_architecture,
@@ -145,7 +145,7 @@ class ModelCard:
     @property
     def is_program(self) -> bool:
         """Whether its file is run as it is, not weights for a network of ours."""
-        return self.architecture.TYPE in PROGRAMS
+        return ARCHITECTURES[self.architecture.TYPE].is_program
 
     def to_json(self) -> dict[str, Any]:
         """The card as it is written to its file."""

@@ -16,7 +16,7 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
-from voiceguard.encoder.card.kinds import Buildable, typed
+from voiceguard.encoder.card.kinds import Architecture, Buildable, typed
 from voiceguard.encoder.card.model_card import (
     FORMAT,
     FORMAT_VERSION,
@@ -118,7 +118,7 @@ def load(path: Path) -> tuple[ModelCard, nn.Module]:
             f"{_identity(card)} and {metadata}",
             hint=_RESTORE_HINT,
         )
-    return card, build(card, tensors, found_in=str(path))
+    return card, build(card.architecture, tensors, found_in=str(path))
 
 
 def read_verified(path: Path, card: ModelCard) -> bytes:
@@ -189,16 +189,18 @@ def _metadata(weights: bytes) -> dict[str, str]:
 
 
 def build(
-    card: ModelCard,
+    architecture: Architecture,
     tensors: Mapping[str, torch.Tensor],
     *,
     found_in: str,
     hint: str = _RESTORE_HINT,
 ) -> nn.Module:
-    """A card's network with these tensors, in evaluation mode, after checking name and shape.
+    """An architecture's network with these tensors, their names and shapes checked.
+
+    It is in evaluation mode.
 
     Args:
-        card: Of an architecture that is no program.
+        architecture: No program's.
         tensors: By the network's own names, in any precision.
         found_in: What an error names: a file, a format.
         hint: What an error advises.
@@ -206,13 +208,13 @@ def build(
     Raises:
         EncoderError: A tensor is missing, unknown, or of another shape.
     """
-    if not isinstance(card.architecture, Buildable):
+    if not isinstance(architecture, Buildable):
         raise EncoderError(
-            f"{found_in} holds weights, but {card.architecture.TYPE!r} on its card is a program",
+            f"{found_in} holds weights, but {architecture.TYPE!r} on its card is a program",
             hint=hint,
         )
     with torch.device("meta"):  # neither memory nor random numbers for weights to be replaced
-        network = card.architecture.build()
+        network = architecture.build()
     if fault := _mismatch(network.state_dict(), tensors):
         raise EncoderError(f"{found_in} {fault}", hint=hint)
     # Weights may be stored in half precision; running means and everything else run in float32.

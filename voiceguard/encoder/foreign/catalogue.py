@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from voiceguard.encoder.card.model_card import ModelCard
+    from voiceguard.encoder.foreign.imported import Imported
 
 APACHE = "Apache-2.0"
 CC_BY = "CC-BY-4.0"
@@ -111,15 +111,15 @@ class KnownEncoder:
             return self.elsewhere
         return f"{self.hub}@{self.revision[:12]}" if self.revision else self.hub
 
-    def described(self, card: ModelCard) -> ModelCard:
-        """A card with what is known here and the file itself does not say."""
+    def described(self, imported: Imported) -> Imported:
+        """What was read, with what is known here and the file itself does not say."""
         if self.licence is not None:
-            card = replace(card, licence=self.licence, commercial_use=self.commercial_use)
+            imported = replace(imported, licence=self.licence, commercial_use=self.commercial_use)
         if self.published is not None:
-            card = replace(card, published=self.published)
+            imported = replace(imported, published=self.published)
         if self.trained_on is not None:
-            card = replace(card, trained_on=self.trained_on)
-        return card
+            imported = replace(imported, trained_on=self.trained_on)
+        return imported
 
     @property
     def asks_for_consent(self) -> bool:

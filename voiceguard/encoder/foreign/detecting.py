@@ -51,6 +51,6 @@ def reader_of(path: Path) -> Reader:
     )
 
 
-def read(path: Path, *, name: str) -> Imported:
+def read(path: Path) -> Imported:
     """Reads a checkpoint of any known format, see ``imported.Reader.read``."""
-    return reader_of(path).read(path, name=name)
+    return reader_of(path).read(path)

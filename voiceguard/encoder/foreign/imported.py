@@ -6,30 +6,44 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
-    from torch import Tensor
+    from torch import nn
 
-    from voiceguard.encoder.card.model_card import ModelCard
+    from voiceguard.encoder.card.kinds import Architecture, Features
+
+NOT_STATED = "not stated in the checkpoint"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Imported:
-    """A checkpoint that was read, not yet installed: weights of ours to compute, or a program."""
+    """A checkpoint that was read, not yet installed: a network of ours, or a program.
 
-    card: ModelCard
-    """A draft: hash, number of parameters and golden embedding are filled in by ``install``."""
-    state: Mapping[str, Tensor] | None = None
-    """By the names of ``card.architecture.build().state_dict()``."""
+    Its facts are called as the card calls them, which ``install`` makes.
+    """
+
+    architecture: Architecture
+    features: Features
+    min_window_s: float
+    origin_format: str
+    licence: str = NOT_STATED
+    trained_on: str = NOT_STATED
+    source: str = ""
+    """Where it is published, if the checkpoint says so."""
+    commercial_use: bool | None = None
+    published: str = ""
+    num_parameters: int | None = None
+    """None: to be counted when it is loaded."""
+    network: nn.Module | None = None
+    """With its weights, in evaluation mode."""
     program: Path | None = None
     """The ``.onnx`` or TorchScript file, to be copied as it is."""
     found: tuple[str, ...] = ()
     """Sentences for the person: "SpeechBrain ECAPA-TDNN, channels 1024..., 192 dimensions"."""
 
     def __post_init__(self) -> None:
-        if (self.state is None) == (self.program is None):
-            raise ValueError("an imported model has either a state or a program")
+        if (self.network is None) == (self.program is None):
+            raise ValueError("an imported model has either a network or a program")
 
 
 class Reader(Protocol):
@@ -42,12 +56,8 @@ class Reader(Protocol):
         """Whether this looks like one, by layout and content; cheap, nothing is unpickled."""
         ...
 
-    def read(self, path: Path, *, name: str) -> Imported:
-        """Reads it, with limits, as data.
-
-        Args:
-            path: File or directory.
-            name: What the card will be called.
+    def read(self, path: Path) -> Imported:
+        """Reads a file or directory, with limits, as data.
 
         Raises:
             EncoderError: It is truncated, damaged, hostile, of an architecture or of sizes that

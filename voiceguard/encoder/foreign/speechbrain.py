@@ -11,7 +11,6 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from voiceguard.encoder.card import native
-from voiceguard.encoder.card.model_card import ModelCard
 from voiceguard.encoder.foreign.imported import Imported
 from voiceguard.encoder.foreign.safe import reading
 from voiceguard.encoder.foreign.safe.options import Options
@@ -73,7 +72,7 @@ def recognises(path: Path) -> bool:
     return (directory / TENSORS).is_file() and (directory / SIZES).is_file()
 
 
-def read(path: Path, *, name: str) -> Imported:
+def read(path: Path) -> Imported:
     """Reads both files, see ``imported.Reader.read``."""
     directory = path if path.is_dir() else path.parent
     table = reading.read_yaml(directory / SIZES)
@@ -81,29 +80,22 @@ def read(path: Path, *, name: str) -> Imported:
     try:
         architecture = _architecture(table, where)
         features = _features(table, where, architecture.num_mels)
-        card = ModelCard(
-            name=name,
-            architecture=architecture,
-            features=features,
-            min_window_s=max(MIN_WINDOW_S, architecture.min_frames * FRAME_S),
-            licence="not stated in the checkpoint",
-            trained_on="not stated in the checkpoint",
-            source=str(directory),
-            origin_format=NAME,
-        )
     except (ValueError, TypeError) as error:
         raise EncoderError(f"{where}: {error}") from error
     state = to_native(reading.read_tensors(directory / TENSORS))
-    native.build(
-        card,
+    network = native.build(
+        architecture,
         state,
         found_in=str(directory / TENSORS),
         hint=f"{SIZES} and {TENSORS} must be of the same model.",
     )
     channels = ", ".join(map(str, architecture.channels))
     return Imported(
-        card=card,
-        state=state,
+        architecture=architecture,
+        features=features,
+        min_window_s=max(MIN_WINDOW_S, architecture.min_frames * FRAME_S),
+        origin_format=NAME,
+        network=network,
         found=(
             f"SpeechBrain ECAPA-TDNN, channels {channels}, {architecture.embedding_dim} dimensions",
             f"{features.num_mels} bands, {features.min_hz:g} to {features.max_hz:g} Hz, decibels",

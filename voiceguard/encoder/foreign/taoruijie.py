@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 import torch
 
 from voiceguard.encoder.card import native
-from voiceguard.encoder.card.model_card import ModelCard
 from voiceguard.encoder.foreign.imported import Imported
 from voiceguard.encoder.foreign.safe import reading
 from voiceguard.encoder.frontends.taoruijie import TaoRuijieMel, TaoRuijieMelConfig
@@ -46,7 +45,7 @@ def recognises(path: Path) -> bool:
     return all(mark in index for mark in _MARKS)
 
 
-def read(path: Path, *, name: str) -> Imported:
+def read(path: Path) -> Imported:
     """Reads the file, see ``imported.Reader.read``."""
     tensors = _own(reading.read_tensors(path), path)
     front_end = {key: value for key, value in tensors.items() if key.startswith("torchfbank.")}
@@ -58,22 +57,18 @@ def read(path: Path, *, name: str) -> Imported:
         raise EncoderError(f"{path} has no tensor {error}: it is of another network") from error
     except (ValueError, TypeError, IndexError) as error:
         raise EncoderError(f"{path}: {error}") from error
-    card = ModelCard(
-        name=name,
+    network = native.build(
+        architecture,
+        state,
+        found_in=str(path),
+        hint="Only the layout of TaoRuijie/ECAPA-TDNN is read.",
+    )
+    return Imported(
         architecture=architecture,
         features=features,
         min_window_s=MIN_WINDOW_S,
-        licence="not stated in the checkpoint",
-        trained_on="not stated in the checkpoint",
-        source=str(path),
         origin_format=NAME,
-    )
-    native.build(
-        card, state, found_in=str(path), hint="Only the layout of TaoRuijie/ECAPA-TDNN is read."
-    )
-    return Imported(
-        card=card,
-        state=state,
+        network=network,
         found=(
             f"{NAME}, channels {architecture.channels}, {architecture.embedding_dim} dimensions",
             f"{features.num_mels} log-mel bands, {features.min_hz:g} to {features.max_hz:g} Hz",

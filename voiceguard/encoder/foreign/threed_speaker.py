@@ -11,7 +11,6 @@ import re
 from typing import TYPE_CHECKING
 
 from voiceguard.encoder.card import native
-from voiceguard.encoder.card.model_card import ModelCard
 from voiceguard.encoder.foreign.catalogue import of_sha256
 from voiceguard.encoder.foreign.imported import Imported
 from voiceguard.encoder.foreign.safe import reading
@@ -65,7 +64,7 @@ def recognises(path: Path) -> bool:
     return all(mark in index for mark in _MARKS)
 
 
-def read(path: Path, *, name: str) -> Imported:
+def read(path: Path) -> Imported:
     """Reads the file, see ``imported.Reader.read``."""
     content = reading.read_limited(path, reading.MAX_TENSORS_BYTES)
     tensors = reading.tensors_from(content, where=str(path))
@@ -77,22 +76,16 @@ def read(path: Path, *, name: str) -> Imported:
     except (ValueError, IndexError) as error:
         raise EncoderError(f"{path}: {error}") from error
     features = KaldiFbankConfig(num_bands=architecture.num_bands)
-    card = ModelCard(
-        name=name,
+    hint = "Only 3D-Speaker's CAM++ is read."
+    network = native.build(architecture, state, found_in=str(path), hint=hint)
+    known = of_sha256(digest := hashlib.sha256(content).hexdigest())
+    layers = ", ".join(map(str, architecture.block_layers))
+    imported = Imported(
         architecture=architecture,
         features=features,
         min_window_s=MIN_WINDOW_S,
-        licence="not stated in the checkpoint",
-        trained_on="not stated in the checkpoint",
-        source=str(path),
         origin_format=NAME,
-    )
-    native.build(card, state, found_in=str(path), hint="Only 3D-Speaker's CAM++ is read.")
-    known = of_sha256(digest := hashlib.sha256(content).hexdigest())
-    layers = ", ".join(map(str, architecture.block_layers))
-    return Imported(
-        card=card if known is None else known.described(card),
-        state=state,
+        network=network,
         found=(
             f"{NAME}, blocks of {layers} layers, {architecture.embedding_dim} dimensions",
             f"{features.num_bands} Kaldi log-mel bands, computed as 3D-Speaker does",
@@ -104,6 +97,7 @@ def read(path: Path, *, name: str) -> Imported:
             ),
         ),
     )
+    return imported if known is None else known.described(imported)
 
 
 def to_native(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -35,7 +35,7 @@ def test_a_payload_in_the_weights_is_not_run(
     content = members(conv_config(), random_tensors(conv_config()))
     content["./model_weights.ckpt"] = save({"a": Payload(victim)})
     with pytest.raises(EncoderError, match=r"model_weights\.ckpt"):
-        nemo.read(write_archive(tmp_path / "model.nemo", content), name="x")
+        nemo.read(write_archive(tmp_path / "model.nemo", content))
     assert not victim.exists()
 
 
@@ -59,20 +59,20 @@ BOMB = b"a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + b"".join(
 def test_hostile_configurations_are_refused(tmp_path: Path, config: bytes) -> None:
     content = {"./model_config.yaml": config, "./model_weights.ckpt": saved({})}
     with pytest.raises(EncoderError, match=r"model_config\.yaml|no section|_target_"):
-        nemo.read(write_archive(tmp_path / "model.nemo", content), name="x")
+        nemo.read(write_archive(tmp_path / "model.nemo", content))
 
 
 def test_a_configuration_larger_than_any_is_refused(tmp_path: Path) -> None:
     content = {"./model_config.yaml": bytes(2**20 + 1), "./model_weights.ckpt": b""}
     with pytest.raises(EncoderError, match=r"model_config\.yaml has 1,048,577 bytes; at most"):
-        nemo.read(write_archive(tmp_path / "model.nemo", content), name="x")
+        nemo.read(write_archive(tmp_path / "model.nemo", content))
 
 
 def test_a_hostile_member_is_refused(tmp_path: Path) -> None:
     content = members(conv_config(), random_tensors(conv_config()))
     path = write_archive(tmp_path / "model.nemo", {**content, "../../.bashrc": b"x"})
     with pytest.raises(EncoderError, match="leads out of it"):
-        nemo.read(path, name="x")
+        nemo.read(path)
 
 
 def test_truncated_archives_are_told(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_truncated_archives_are_told(tmp_path: Path) -> None:
     for length in range(0, end, end // 40):
         path.write_bytes(whole[:length])
         with pytest.raises(EncoderError):
-            nemo.read(path, name="x")
+            nemo.read(path)
 
 
 def test_flipped_bits_of_weights_are_told(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_flipped_bits_of_weights_are_told(tmp_path: Path) -> None:
             flipped[place + offset] ^= 1
             path.write_bytes(flipped)
             with pytest.raises(EncoderError, match="damaged"):
-                nemo.read(path, name="x")
+                nemo.read(path)
 
 
 def test_archives_of_the_size_of_published_ones_are_read(tmp_path: Path) -> None:
@@ -107,5 +107,5 @@ def test_archives_of_the_size_of_published_ones_are_read(tmp_path: Path) -> None
     tensors["decoder.final.weight"] = torch.zeros(50_000, 1000)
     path = write_archive(tmp_path / "model.nemo", members(conv_config(), tensors))
     assert path.stat().st_size > 200e6
-    assert nemo.read(path, name="x").card.architecture.embedding_dim == 8
+    assert nemo.read(path).architecture.embedding_dim == 8
     path.unlink()  # pytest would keep it for a while

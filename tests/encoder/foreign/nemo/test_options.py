@@ -79,7 +79,7 @@ def test_options_that_would_change_embeddings_are_refused_by_name(
 ) -> None:
     config = changed(conv_config(), *path, value=value)
     with pytest.raises(EncoderError, match=message) as caught:
-        nemo.read(archive(tmp_path, config), name="x")
+        nemo.read(archive(tmp_path, config))
     assert "no speaker model that voiceguard computes" in str(caught.value)
     assert "TitaNet" in caught.value.hint
 
@@ -96,11 +96,11 @@ def test_options_that_would_change_embeddings_are_refused_by_name(
 def test_another_architecture_is_named(tmp_path: Path, section: str, target: str) -> None:
     config = changed(conv_config(), section, "_target_", value=target)
     with pytest.raises(EncoderError, match=f"{section}._target_ is '{target}'"):
-        nemo.read(archive(tmp_path, config), name="x")
+        nemo.read(archive(tmp_path, config))
 
 
 @pytest.mark.parametrize("section", ["preprocessor", "encoder", "decoder"])
 def test_a_missing_section_is_named(tmp_path: Path, section: str) -> None:
     config = {name: value for name, value in conv_config().items() if name != section}
     with pytest.raises(EncoderError, match=f"no section {section}"):
-        nemo.read(archive(tmp_path, config), name="x")
+        nemo.read(archive(tmp_path, config))

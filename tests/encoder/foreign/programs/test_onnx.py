@@ -72,10 +72,9 @@ def test_the_front_end_is_found(
     tmp_path: Path, made: dict[str, Any], features: KaldiFbankConfig, told: str
 ) -> None:
     path = save_features_graph(tmp_path / "model.onnx", **made)
-    imported = detecting.read(path, name="campplus")
-    assert imported.card.name == "campplus"
-    assert imported.card.features == features
-    assert imported.card.architecture == OnnxConfig(
+    imported = detecting.read(path)
+    assert imported.features == features
+    assert imported.architecture == OnnxConfig(
         input=made.get("input_name", "feats"),
         output=made.get("output_name", "embs"),
         layout=Layout.TIME_BANDS,
@@ -83,29 +82,29 @@ def test_the_front_end_is_found(
         min_frames=50,
     )
     assert imported.program == path
-    assert imported.state is None
+    assert imported.network is None
     assert told in " ".join(imported.found)
 
 
 def test_metadata_say_what_a_person_wants_to_know(tmp_path: Path) -> None:
     path = save_features_graph(tmp_path / "model.onnx", input_name="x", metadata=SHERPA_3D)
-    imported = reader.read(path, name="x")
-    assert imported.card.trained_on == "CAM++; Chinese"
-    assert imported.card.source == "https://example.org/campplus"
-    assert imported.card.licence == "unknown"
+    imported = reader.read(path)
+    assert imported.trained_on == "CAM++; Chinese"
+    assert imported.source == "https://example.org/campplus"
+    assert imported.licence == "unknown"
     assert "framework 3d-speaker, language Chinese, comment CAM++" in " ".join(imported.found)
 
 
 def test_a_size_that_the_graph_does_not_state_is_found_by_running_it(tmp_path: Path) -> None:
     path = save_features_graph(tmp_path / "model.onnx", output_shape=("B", "D"))
-    assert reader.read(path, name="x").card.architecture.embedding_dim == DIM
+    assert reader.read(path).architecture.embedding_dim == DIM
 
 
 def test_a_sidecar_goes_before_names(tmp_path: Path) -> None:
     path = save_features_graph(tmp_path / "model.onnx", num_bands=40, shape=("B", "T", 40))
     features = {"type": "kaldi_fbank", "num_bands": 40}
     describe(path, layout="batch,time,bands", features=features, min_seconds=0.3)
-    card = detecting.read(path, name="x").card
+    card = detecting.read(path)
     assert card.features == KaldiFbankConfig(num_bands=40)
     assert (card.min_window_s, card.licence) == (0.3, "MIT")
 
@@ -113,7 +112,7 @@ def test_a_sidecar_goes_before_names(tmp_path: Path) -> None:
 def test_a_waveform_goes_in_where_the_sidecar_says_so(tmp_path: Path) -> None:
     path = save_waveform_graph(tmp_path / "model.onnx")
     describe(path)
-    card = reader.read(path, name="x").card
+    card = reader.read(path)
     assert card.features == WaveformConfig()
     assert isinstance(card.architecture, OnnxConfig)
     assert card.architecture.layout is Layout.WAVEFORM
@@ -159,7 +158,7 @@ def test_a_graph_that_does_not_fit_is_refused(
 ) -> None:
     path = save_features_graph(tmp_path / "model.onnx", **made)
     with pytest.raises(EncoderError, match=message) as caught:
-        reader.read(path, name="x")
+        reader.read(path)
     assert caught.value.hint
 
 
@@ -181,7 +180,7 @@ def test_a_sidecar_that_contradicts_the_graph_is_refused(
     kaldi = {"layout": "batch,time,bands", "features": {"type": "kaldi_fbank"}}
     describe(path, **{**kaldi, **changes})
     with pytest.raises(EncoderError, match=message):
-        reader.read(path, name="x")
+        reader.read(path)
 
 
 def test_a_sidecar_that_contradicts_the_metadata_is_refused(tmp_path: Path) -> None:
@@ -189,7 +188,7 @@ def test_a_sidecar_that_contradicts_the_metadata_is_refused(tmp_path: Path) -> N
     features = {"type": "kaldi_fbank", "sample_scale": 32768}
     describe(path, layout="batch,time,bands", features=features)
     with pytest.raises(EncoderError, match=r"says sample_scale 32768, and the metadata .* 1$"):
-        reader.read(path, name="x")
+        reader.read(path)
 
 
 def test_several_outputs_need_one_of_a_known_name_or_a_sidecar(tmp_path: Path) -> None:
@@ -198,10 +197,10 @@ def test_several_outputs_need_one_of_a_known_name_or_a_sidecar(tmp_path: Path) -
     path = tmp_path / "two.onnx"
     onnx.save(model, path)
     with pytest.raises(EncoderError, match=r"2 outputs \(vector, mean\)"):
-        reader.read(path, name="x")
+        reader.read(path)
     kaldi = {"layout": "batch,time,bands", "features": {"type": "kaldi_fbank"}}
     describe(path, **kaldi, output="vector")
-    architecture = reader.read(path, name="x").card.architecture
+    architecture = reader.read(path).architecture
     assert isinstance(architecture, OnnxConfig)
     assert architecture.output == "vector"
 
@@ -214,7 +213,7 @@ def test_other_element_types_are_refused(tmp_path: Path) -> None:
     ]
     path = save_graph(tmp_path / "model.onnx", nodes, inputs, ("embs", ("B", 80)), [])
     with pytest.raises(EncoderError, match=r"feats is tensor\(double\); expected tensor\(float\)"):
-        reader.read(path, name="x")
+        reader.read(path)
 
 
 def test_weights_in_other_files_are_not_followed(tmp_path: Path) -> None:
@@ -224,7 +223,7 @@ def test_weights_in_other_files_are_not_followed(tmp_path: Path) -> None:
     onnx.save(model, path, save_as_external_data=True, size_threshold=0, location="weights.bin")
     assert (tmp_path / "weights.bin").exists()
     with pytest.raises(EncoderError, match="keeps weights in other files"):
-        reader.read(path, name="x")
+        reader.read(path)
 
 
 def test_so_are_those_of_a_graph_inside_a_node(tmp_path: Path) -> None:
@@ -239,7 +238,7 @@ def test_so_are_those_of_a_graph_inside_a_node(tmp_path: Path) -> None:
     inputs = [helper.make_tensor_value_info("feats", TensorProto.FLOAT, ["B", "T", 80])]
     path = save_graph(tmp_path / "model.onnx", [node], inputs, ("embs", ("B", 3)), [])
     with pytest.raises(EncoderError, match="keeps weights in other files"):
-        reader.read(path, name="x")
+        reader.read(path)
 
 
 def test_so_are_those_of_a_function(tmp_path: Path) -> None:
@@ -255,7 +254,7 @@ def test_so_are_those_of_a_function(tmp_path: Path) -> None:
     model.functions.append(helper.make_function("own", "F", [], ["w"], [constant], opset))
     path.write_bytes(model.SerializeToString())
     with pytest.raises(EncoderError, match="keeps weights in other files"):
-        reader.read(path, name="x")
+        reader.read(path)
 
 
 def test_truncated_files_are_refused_wherever_they_end(tmp_path: Path) -> None:
@@ -264,7 +263,7 @@ def test_truncated_files_are_refused_wherever_they_end(tmp_path: Path) -> None:
     for length in (0, 1, 2, 100, len(content) // 2, len(content) - 1):
         path.write_bytes(content[:length])
         with pytest.raises(EncoderError) as caught:
-            reader.read(path, name="x")
+            reader.read(path)
         assert str(path) in str(caught.value)
 
 
@@ -279,7 +278,7 @@ def test_no_flipped_bit_of_the_structure_ends_in_anything_but_a_clear_error(tmp_
         flipped[position] ^= 1 << int(generator.integers(8))
         path.write_bytes(flipped)
         with suppress(EncoderError):
-            reader.read(path, name="x")
+            reader.read(path)
             continue
         refused.append(position)
     assert len(refused) > 5
@@ -290,7 +289,7 @@ def test_an_operator_that_nobody_knows_is_refused(tmp_path: Path) -> None:
     inputs = [helper.make_tensor_value_info("feats", TensorProto.FLOAT, ["B", "T", 80])]
     path = save_graph(tmp_path / "model.onnx", [node], inputs, ("embs", ("B", 3)), [])
     with pytest.raises(EncoderError, match="can't be run by ONNX Runtime"):
-        reader.read(path, name="x")
+        reader.read(path)
 
 
 @pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
@@ -300,5 +299,5 @@ def test_a_missing_extra_is_named(
     path = save_features_graph(tmp_path / "model.onnx")
     monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
     with pytest.raises(EncoderError, match=f"needs the package {package}") as caught:
-        reader.read(path, name="x")
+        reader.read(path)
     assert caught.value.hint == f"run: {install_command('onnx', 'onnxruntime')}"

@@ -26,6 +26,7 @@ from voiceguard.encoder.foreign.programs import torchscript as generic
 from voiceguard.encoder.foreign.programs.torchscript_archive import is_torchscript, read_archive
 from voiceguard.encoder.frontends.log_mel import LogMelConfig
 from voiceguard.encoder.frontends.waveform import WaveformConfig
+from voiceguard.encoder.installing import card_of
 from voiceguard.errors import EncoderError
 
 if TYPE_CHECKING:
@@ -44,8 +45,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_ecapa2_is_recognised_by_its_labels_under_any_name(made: Path, tmp_path: Path) -> None:
     path = tmp_path / "downloaded.bin"
     shutil.copy(made / "ecapa2.pt", path)
-    imported = detecting.read(path, name="mine")
-    card = imported.card
+    imported = detecting.read(path)
+    card = card_of(imported, "mine")
     assert (card.name, card.architecture, card.features) == (
         "mine",
         Ecapa2Config(),
@@ -63,7 +64,7 @@ def test_a_program_that_is_only_called_ecapa2_is_refused(made: Path, tmp_path: P
     shutil.copy(made / "other.pt", path)
     assert ecapa2.recognises(path)
     with pytest.raises(EncoderError, match="not ECAPA2: its program nowhere says gfe_1"):
-        detecting.read(path, name="x")
+        detecting.read(path)
 
 
 def test_labels_among_the_constants_are_found_too(tmp_path: Path) -> None:
@@ -72,14 +73,14 @@ def test_labels_among_the_constants_are_found_too(tmp_path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         sources = b"".join(archive.read(name) for name in archive.namelist() if "/code/" in name)
     assert b"gfe_1" not in sources
-    assert isinstance(detecting.read(path, name="x").card.architecture, Ecapa2Config)
+    assert isinstance(detecting.read(path).architecture, Ecapa2Config)
 
 
 def test_with_a_sidecar_a_program_is_what_that_says(made: Path, tmp_path: Path) -> None:
     path = tmp_path / "ecapa2.pt"
     shutil.copy(made / "ecapa2.pt", path)
     describe(path, embedding_dim=192)
-    card = detecting.read(path, name="x").card
+    card = detecting.read(path)
     assert isinstance(card.architecture, TorchScriptConfig)
     assert card.licence == "MIT"
 
@@ -104,9 +105,9 @@ def test_any_other_module_needs_a_sidecar(
     path = tmp_path / "other.pt"
     shutil.copy(made / "other.pt", path)
     with pytest.raises(EncoderError, match=r"other\.pt\.json is not beside it"):
-        detecting.read(path, name="x")
+        detecting.read(path)
     describe(path, **changes)
-    card = detecting.read(path, name="x").card
+    card = detecting.read(path)
     assert card.architecture == architecture
     expected = LogMelConfig(num_mels=40) if changes else WaveformConfig()
     assert card.features == expected
@@ -117,14 +118,14 @@ def test_a_module_has_no_names(made: Path, tmp_path: Path) -> None:
     shutil.copy(made / "other.pt", path)
     describe(path, input="audio")
     with pytest.raises(EncoderError, match="names an input or output"):
-        generic.read(path, name="x")
+        generic.read(path)
 
 
 def test_reading_runs_nothing(tmp_path: Path) -> None:
     """A module that fails in every way is read like another: nobody has trusted it yet."""
     path = save_script(tmp_path / "two.pt", TwoResults())
     describe(path)
-    assert generic.read(path, name="x").program == path
+    assert generic.read(path).program == path
 
 
 @pytest.mark.parametrize("part", [0.1, 0.5, 0.99])
@@ -133,10 +134,10 @@ def test_a_truncated_file_is_refused(made: Path, tmp_path: Path, part: float) ->
     path = tmp_path / "other.pt"
     path.write_bytes(content[: int(len(content) * part)])
     with pytest.raises(EncoderError, match="no encoder of a known format"):
-        detecting.read(path, name="x")
+        detecting.read(path)
     describe(path)
     with pytest.raises(EncoderError, match="truncated or damaged"):
-        detecting.read(path, name="x")
+        detecting.read(path)
 
 
 def test_a_flipped_bit_is_found_by_the_archives_check_sums(made: Path, tmp_path: Path) -> None:
@@ -147,7 +148,7 @@ def test_a_flipped_bit_is_found_by_the_archives_check_sums(made: Path, tmp_path:
     content[largest.header_offset + 200 + largest.compress_size // 2] ^= 4
     path.write_bytes(content)
     with pytest.raises(EncoderError, match=r"is damaged in .*data/|truncated or damaged"):
-        ecapa2.read(path, name="x")
+        ecapa2.read(path)
 
 
 def test_weights_alone_are_no_program(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from voiceguard.encoder.card.model_card import ModelCard
+from voiceguard.encoder.card import native
 from voiceguard.encoder.foreign.imported import Imported
 from voiceguard.encoder.foreign.nemo.config import read_config
 from voiceguard.encoder.foreign.nemo.tensors import check_features, to_native
@@ -40,7 +40,7 @@ def recognises(path: Path) -> bool:
     return path.is_file() and (path.suffix.lower() == ".nemo" or is_tar(path))
 
 
-def read(path: Path, *, name: str) -> Imported:
+def read(path: Path) -> Imported:
     """See ``imported.Reader.read``.
 
     Raises:
@@ -66,17 +66,16 @@ def read(path: Path, *, name: str) -> Imported:
             f"{path}: {CONFIG} and {WEIGHTS} do not belong together: {error}",
             hint="The file is damaged, or one of the two was replaced; fetch it again.",
         ) from error
-    card = ModelCard(
-        name=name,
+    return Imported(
         architecture=architecture,
         features=features,
         min_window_s=MIN_WINDOW_S,
+        origin_format=NAME,
         licence="not stated in the file; ask its publisher",
         trained_on="not stated in the file",
-        source=str(path),
-        origin_format=NAME,
+        network=native.build(architecture, state, found_in=f"{path}: {WEIGHTS}"),
+        found=_found(architecture, features),
     )
-    return Imported(card=card, state=state, found=_found(architecture, features))
 
 
 def _found(

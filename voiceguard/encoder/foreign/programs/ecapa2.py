@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from voiceguard.encoder.card.model_card import ModelCard
 from voiceguard.encoder.card.program_config import ECAPA2_DIMS, Ecapa2Config
 from voiceguard.encoder.foreign.imported import Imported
 from voiceguard.encoder.foreign.programs.sidecar import sidecar_path
@@ -42,7 +41,7 @@ def recognises(path: Path) -> bool:
     return path.name.lower().startswith("ecapa2") or _knows_labels(path)
 
 
-def read(path: Path, *, name: str) -> Imported:
+def read(path: Path) -> Imported:
     """See ``imported.Reader.read``; nothing of it is run.
 
     Raises:
@@ -55,22 +54,22 @@ def read(path: Path, *, name: str) -> Imported:
             hint=f"Another model needs a description in {sidecar_path(path).name} beside it.",
         )
     architecture = Ecapa2Config()
-    card = ModelCard(
-        name=name,
-        architecture=architecture,
-        features=WaveformConfig(),
-        min_window_s=round(architecture.min_frames * FRAME_S, 3),
-        licence="CC BY-NC 4.0 (non-commercial), as published by its authors",
-        trained_on="as its authors describe: arXiv 2401.08342",
-        commercial_use=False,
-        origin_format=NAME,
-    )
     dims = ", ".join(f"{label} {dim}" for label, dim in ECAPA2_DIMS.items())
     found = (
         f"ECAPA2: a TorchScript program that takes the waveform; features by label: {dims}",
         "its licence does not allow commercial use",
     )
-    return Imported(card=card, program=path, found=found)
+    return Imported(
+        architecture=architecture,
+        features=WaveformConfig(),
+        min_window_s=round(architecture.min_frames * FRAME_S, 3),
+        origin_format=NAME,
+        licence="CC BY-NC 4.0 (non-commercial), as published by its authors",
+        trained_on="as its authors describe: arXiv 2401.08342",
+        commercial_use=False,
+        program=path,
+        found=found,
+    )
 
 
 def _knows_labels(path: Path) -> bool:

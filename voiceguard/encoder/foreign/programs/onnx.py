@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from voiceguard.encoder.card.program_config import Layout, OnnxConfig
-from voiceguard.encoder.foreign.imported import Imported
 from voiceguard.encoder.foreign.programs.onnx_graph import Graph, read_graph
 from voiceguard.encoder.foreign.programs.sidecar import Sidecar, read_sidecar, sidecar_path
 from voiceguard.encoder.frontends.kaldi import KaldiFbankConfig
@@ -26,6 +25,8 @@ from voiceguard.types import FRAME_S, SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from voiceguard.encoder.foreign.imported import Imported
 
 NAME = "ONNX (WeSpeaker, 3D-Speaker, or with a sidecar)"
 
@@ -77,7 +78,7 @@ def recognises(path: Path) -> bool:
     return head[:1] == _MAGIC[0] and head[1:2] < b"\x20" and head[2:] == _MAGIC[1]
 
 
-def read(path: Path, *, name: str) -> Imported:
+def read(path: Path) -> Imported:
     """See ``imported.Reader.read``; ONNX graphs compute and nothing else, so they are tried here.
 
     Raises:
@@ -104,18 +105,14 @@ def read(path: Path, *, name: str) -> Imported:
         min_frames=sidecar.min_frames,
     )
     graph.check(sidecar)
-    card = sidecar.card(
-        name,
-        architecture,
-        origin_format="ONNX" if family is None else f"ONNX, {family.name}",
-        num_parameters=graph.num_parameters,
-    )
+    origin_format = "ONNX" if family is None else f"ONNX, {family.name}"
     found = (
-        f"{card.origin_format}: {graph.described}, {sidecar.embedding_dim} dimensions",
+        f"{origin_format}: {graph.described}, {sidecar.embedding_dim} dimensions",
         f"front end {sidecar.features.version}, {why}",
         *_notes(graph),
     )
-    return Imported(card=card, program=path, found=found)
+    imported = sidecar.imported(path, architecture, origin_format=origin_format, found=found)
+    return replace(imported, num_parameters=graph.num_parameters)
 
 
 def _undescribed(graph: Graph) -> tuple[Family | None, Sidecar, str]:

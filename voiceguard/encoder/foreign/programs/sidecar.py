@@ -31,8 +31,8 @@ from voiceguard.encoder.card.kinds import (
     read_described_features,
     typed,
 )
-from voiceguard.encoder.card.model_card import ModelCard
 from voiceguard.encoder.card.program_config import MAX_EMBEDDING_DIM, Layout
+from voiceguard.encoder.foreign.imported import Imported
 from voiceguard.errors import EncoderError
 from voiceguard.types import FRAME_S, SAMPLE_RATE_HZ
 from voiceguard.validation.parsing import read_json_object
@@ -90,27 +90,27 @@ class Sidecar:
         """``min_seconds`` in whole frames of 10 ms."""
         return max(1, int(self.min_seconds / FRAME_S + 1e-6))
 
-    def card(
+    def imported(
         self,
-        name: str,
+        program: Path,
         architecture: Architecture,
         *,
         origin_format: str,
-        num_parameters: int | None = None,
-    ) -> ModelCard:
-        """The card of the program that it describes."""
-        return ModelCard(
-            name=name,
+        found: tuple[str, ...],
+    ) -> Imported:
+        """The program that it describes."""
+        return Imported(
             architecture=architecture,
             features=self.features,
             min_window_s=self.min_seconds,
+            origin_format=origin_format,
             licence=self.licence,
             trained_on=self.trained_on,
+            source=self.source,
             commercial_use=self.commercial_use,
             published=self.published,
-            source=self.source,
-            origin_format=origin_format,
-            num_parameters=num_parameters,
+            program=program,
+            found=found,
         )
 
     @classmethod

@@ -9,13 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from voiceguard.encoder.card.program_config import TorchScriptConfig
-from voiceguard.encoder.foreign.imported import Imported
 from voiceguard.encoder.foreign.programs.sidecar import read_sidecar, sidecar_path
 from voiceguard.encoder.foreign.programs.torchscript_archive import is_torchscript, read_archive
 from voiceguard.errors import EncoderError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from voiceguard.encoder.foreign.imported import Imported
 
 NAME = "TorchScript with a sidecar"
 
@@ -27,7 +28,7 @@ def recognises(path: Path) -> bool:
     )
 
 
-def read(path: Path, *, name: str) -> Imported:
+def read(path: Path) -> Imported:
     """See ``imported.Reader.read``; nothing of it is run.
 
     Raises:
@@ -51,9 +52,8 @@ def read(path: Path, *, name: str) -> Imported:
     architecture = TorchScriptConfig(
         layout=sidecar.layout, embedding_dim=sidecar.embedding_dim, min_frames=sidecar.min_frames
     )
-    card = sidecar.card(name, architecture, origin_format=NAME)
     found = (
         f"a TorchScript program, input {sidecar.layout.value}, {sidecar.embedding_dim} dimensions",
         f"front end {sidecar.features.version}, by {sidecar_path(path).name}",
     )
-    return Imported(card=card, program=path, found=found)
+    return sidecar.imported(path, architecture, origin_format=NAME, found=found)

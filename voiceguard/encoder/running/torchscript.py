@@ -1,8 +1,8 @@
-"""Encoders whose file is a program: ONNX graphs, TorchScript modules, ECAPA2.
+"""TorchScript modules as encoders, ECAPA2 among them.
 
-Hop 3, like ``torch_encoder``, whose front ends, locks and streams they share: only the network is
-run by somebody else. In: a file whose hash is the one on its card. Out: an encoder that was tried
-once. A TorchScript file can do anything when it runs; nobody comes here without ``is_trusted``.
+Hop 3, like ``torch_encoder``, whose front ends, locks and streams they share. In: a file whose hash
+is the one on its card. Out: an encoder that was tried once. A TorchScript file can do anything when
+it runs; nobody comes here without ``is_trusted``.
 """
 
 from __future__ import annotations
@@ -14,95 +14,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import torch
 
-from voiceguard.encoder.card import native
-from voiceguard.encoder.card.program_config import (
-    ECAPA2_DIMS,
-    Ecapa2Config,
-    Layout,
-    OnnxConfig,
-    TorchScriptConfig,
-)
-from voiceguard.encoder.running.onnx_session import open_session
+from voiceguard.encoder.card.program_config import ECAPA2_DIMS, Layout, TorchScriptConfig
+from voiceguard.encoder.running.programs import arranged, last_line, not_run, one_embedding
 from voiceguard.encoder.running.torch_encoder import TorchEncoder, checked, describe, find_device
 from voiceguard.errors import AudioError, EncoderError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from torch import Tensor
 
     from voiceguard.encoder.card.model_card import ModelCard
     from voiceguard.types import Embedding, Samples
-
-_IMPORT_AGAIN = "Remove the model and import it again."
-
-
-def load(
-    path: Path, card: ModelCard, *, device: str = "auto", num_threads: int = 1
-) -> OnnxEncoder | TorchScriptEncoder:
-    """Loads a program with its card, after checking its hash, and tries it.
-
-    Args:
-        path: The file.
-        card: Of an architecture in ``kinds.PROGRAMS``.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        num_threads: How many CPU threads it uses; TorchScript's are this whole process's.
-
-    Raises:
-        EncoderError: The file is missing, damaged or was replaced; it may not run; it can't run
-            here; it gives something else than its card says.
-    """
-    if not card.is_program:
-        raise EncoderError(
-            f"{path} is a program, but {card.architecture.TYPE!r} on its card is none",
-            hint=_IMPORT_AGAIN,
-        )
-    content = native.read_verified(path, card)
-    try:
-        if card.architecture.TYPE == OnnxConfig.TYPE:
-            return OnnxEncoder(card, content, device=device, num_threads=num_threads)
-        kind = Ecapa2Encoder if card.architecture.TYPE == Ecapa2Config.TYPE else TorchScriptEncoder
-        return kind(card, content, device=device, num_threads=num_threads)
-    except AudioError as error:  # of the audio that it was tried with, which is ordinary
-        raise EncoderError(
-            f"{path} gives values that are not numbers, or nothing but zeros, when it is tried",
-            hint="It is damaged, or expects another input than its description says.",
-        ) from error
-
-
-class OnnxEncoder(TorchEncoder):
-    """An ONNX graph behind a front end of ours.
-
-    Args:
-        card: What the model is; its architecture is an OnnxConfig.
-        content: The file's bytes, verified.
-        device: Where ONNX Runtime computes; the front end stays on the CPU.
-        num_threads: How many CPU threads ONNX Runtime uses, and torch in this whole process.
-    """
-
-    def __init__(
-        self, card: ModelCard, content: bytes, *, device: str = "auto", num_threads: int = 1
-    ) -> None:
-        assert isinstance(card.architecture, OnnxConfig)
-        self._config = card.architecture
-        torch.set_num_threads(num_threads)  # of the front end
-        what = f"the file of encoder {card.name}"
-        self._session, self.runs_on = open_session(
-            content, what, device=device, num_threads=num_threads
-        )
-        self._name = card.name
-        info = describe(card, card.num_parameters or 0)
-        super().__init__(info, card.features.build(), self._run, torch.device("cpu"))
-
-    def _run(self, features: Tensor) -> Tensor:
-        """``(num_bands, frames)`` to ``(embedding_dim,)``."""
-        given = _arranged(features, self._config.layout).contiguous().numpy()
-        try:
-            found = self._session.run([self._config.output], {self._config.input: given})[0]
-        except Exception as error:  # onnxruntime raises classes of its own for each kind of fault
-            raise _not_run(self._name, error) from error
-        return _one(torch.from_numpy(np.asarray(found)), self._name, self._config.embedding_dim)
 
 
 class TorchScriptEncoder(TorchEncoder):
@@ -142,7 +65,7 @@ class TorchScriptEncoder(TorchEncoder):
 
     def _run(self, features: Tensor) -> Tensor:
         """``(num_bands, frames)``, or ``(1, num_samples)``, to ``(embedding_dim,)``."""
-        return self._call(self._dim, _arranged(features, self._layout))
+        return self._call(self._dim, arranged(features, self._layout))
 
     def _call(self, dim: int, *arguments: Tensor | str) -> Tensor:
         """The module's output for one recording, ``(dim,)`` float32.
@@ -156,8 +79,8 @@ class TorchScriptEncoder(TorchEncoder):
             with torch.jit.optimized_execution(False):  # type: ignore[attr-defined]  # noqa: FBT003
                 found = self._module(*arguments)
         except Exception as error:  # torch.jit.Error, RuntimeError, or what the program raises
-            raise _not_run(self._name, error) from error
-        return _one(found, self._name, dim)
+            raise not_run(self._name, error) from error
+        return one_embedding(found, self._name, dim)
 
 
 class Ecapa2Encoder(TorchScriptEncoder):
@@ -232,46 +155,7 @@ def _load_module(content: bytes, name: str, device: torch.device) -> Any:  # noq
         except (RuntimeError, ValueError) as error:
             raise EncoderError(
                 f"the file of encoder {name} is not TorchScript that torch {torch.__version__} "
-                f"reads: {_last_line(error)}",
-                hint=_IMPORT_AGAIN,
+                f"reads: {last_line(error)}",
+                hint="Remove the model and import it again.",
             ) from error
     return module.eval()
-
-
-def _arranged(features: Tensor, layout: Layout) -> Tensor:
-    """``(num_bands, frames)`` with a batch axis, in a program's order; a waveform has both."""
-    if layout is Layout.WAVEFORM:
-        return features  # (1, num_samples): its one "band" is the batch
-    return (features.T if layout is Layout.TIME_BANDS else features).unsqueeze(0)
-
-
-def _one(found: object, name: str, dim: int) -> Tensor:
-    """The output for one recording, ``(dim,)`` float32.
-
-    Raises:
-        EncoderError: It isn't a tensor of that shape.
-    """
-    if not isinstance(found, torch.Tensor):
-        raise EncoderError(
-            f"encoder {name} gives a {type(found).__name__} instead of one tensor",
-            hint="Wrap the model so that its forward returns the embedding alone.",
-        )
-    if found.shape not in {(1, dim), (dim,)}:
-        raise EncoderError(
-            f"encoder {name} gives {tuple(found.shape)} where its card says (1, {dim})",
-            hint="Correct the sidecar, and import it again.",
-        )
-    return found.reshape(dim).float()
-
-
-def _not_run(name: str, error: Exception) -> EncoderError:
-    return EncoderError(
-        f"encoder {name} can't be run on this input: {_last_line(error)}",
-        hint="Its sidecar may not describe it: the layout, the features, min_seconds.",
-    )
-
-
-def _last_line(error: Exception) -> str:
-    """What is wrong: TorchScript prints the program's source first."""
-    lines = [line for line in str(error).strip().splitlines() if line.strip(" ~<-")]
-    return lines[-1].strip()[:300] if lines else type(error).__name__

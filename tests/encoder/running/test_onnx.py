@@ -24,7 +24,7 @@ from tests.encoder.made_programs import (
 )
 from voiceguard.encoder import installed
 from voiceguard.encoder.loading import load_encoder
-from voiceguard.encoder.running.program_encoders import OnnxEncoder
+from voiceguard.encoder.running.onnx import OnnxEncoder
 from voiceguard.encoder.torchaudio_compat import import_torchaudio
 from voiceguard.errors import AudioError, EncoderError
 from voiceguard.types import Samples, Window
