@@ -13,8 +13,9 @@ from tests.fakes import FakeClock
 from tests.integration.mosquitto import until
 from voiceguard.audio.config import AudioConfig
 from voiceguard.audio.devices import DeviceDescription
-from voiceguard.audio.microphone import Microphone, _Timeline
+from voiceguard.audio.microphone import Microphone
 from voiceguard.audio.portaudio import Capture
+from voiceguard.audio.timeline import Timeline
 from voiceguard.clock import SystemClock
 from voiceguard.types import SourceState, SourceStatus
 
@@ -34,7 +35,7 @@ def captured(rate_hz: int, seconds: float, from_s: float) -> Capture:
 
 
 def test_a_device_that_returns_at_another_rate_goes_on_where_the_clock_is() -> None:
-    timeline = _Timeline()
+    timeline = Timeline()
     before = captured(48_000, 2.0, from_s=100.0)
     after = captured(16_000, 1.0, from_s=105.5)
     assert timeline.begin(before)
@@ -47,7 +48,7 @@ def test_a_device_that_returns_at_another_rate_goes_on_where_the_clock_is() -> N
 
 
 def test_a_capture_that_never_delivered_leaves_no_trace_in_time() -> None:
-    timeline = _Timeline()
+    timeline = Timeline()
     first = captured(16_000, 1.0, from_s=10.0)
     mute = Capture(DEVICE, AudioConfig(), wake=lambda: None, clock=SystemClock())
     timeline.begin(first)

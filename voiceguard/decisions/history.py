@@ -120,12 +120,16 @@ class History:
         """
         if self._config.max_entries == 0:
             return
-        names = ("stream", "opened_at", "noted_at")
-        row = (*(diagnostics[name] for name in names), json.dumps(diagnostics, allow_nan=False))
-        query = (
-            f"INSERT OR REPLACE INTO diagnostics ({', '.join(names)}, payload) VALUES (?, ?, ?, ?)"  # noqa: S608  # constants
-        )
-        self._run(lambda connection: connection.execute(query, row))
+        row = [diagnostics[name] for name in ("stream", "opened_at", "noted_at")]
+
+        def replace(connection: sqlite3.Connection) -> None:
+            text = json.dumps(diagnostics, allow_nan=False)
+            connection.execute(
+                "INSERT OR REPLACE INTO diagnostics VALUES (?, ?, ?, ?)", (*row, text)
+            )
+            self._prune(connection, now=datetime.fromisoformat(row[-1]))
+
+        self._run(replace)
 
     def diagnostics(self) -> list[dict[str, Any]]:
         """What streams have lost, as it was noted, newest first; who lost nothing is left out.

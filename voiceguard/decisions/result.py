@@ -1,4 +1,4 @@
-"""Hops 5 and 6: what was decided, as one value in three layers.
+"""What hop 5 gives to hop 6: what was decided, as one value in three layers.
 
 Pure. A ``Judgement`` is the verdict of hop 5 with the scores and the evidence that it rests on; a
 ``Decision`` is a judgement with its place in a stream and its times, as hop 6 publishes it. Each

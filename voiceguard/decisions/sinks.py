@@ -1,6 +1,6 @@
-"""Where decisions go besides MQTT: the local history, and lines on standard output.
+"""Hop 6 of 6 besides MQTT: the local history, lines on standard output, and callbacks.
 
-Event loop; ``publish`` never waits. The history is written by a coroutine that the daemon runs,
+Event loop; ``publish`` never waits. In: decisions. The history is written by a coroutine that the daemon runs,
 on the I/O executor, from a bounded queue that drops the oldest (``decisions_dropped``).
 """
 

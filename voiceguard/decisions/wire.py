@@ -1,4 +1,4 @@
-"""The one form in which a decision leaves the process: MQTT, ``--json`` and the history share it.
+"""Hop 6 of 6: the one form in which a decision leaves; MQTT, ``--json`` and the history share it.
 
 Pure. In: a Decision. Out: a JSON-ready dictionary, schema 1. A field is never given another
 meaning under the same schema number; consumers ignore fields that they do not know.

@@ -54,7 +54,7 @@ LAST_MESSAGE_S = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A decision as the consumer received it (``voiceguard/wire.py``)."""
+    """A decision as the consumer received it (``decisions/wire.py``)."""
 
     payload: Mapping[str, Any]
     received_at: datetime

@@ -11,7 +11,7 @@ decisions can be expected or the daemon is disarmed on purpose |
 by a late reader, `samples_missed`, `num_overflows` and `overflow_s` by the driver, `num_reopened`
 and `outage_s` while the device was away, ...); `encoder` (`name`, `encoder_id`, `is_calibrated`);
 `speakers`; `refused` |
-| `<base>/decision` | never | JSON, the fields of voiceguard/wire.py: one final one per segment |
+| `<base>/decision` | never | JSON, the fields of decisions/wire.py: one final one per segment |
 | `<base>/provisional` | never | JSON, the same fields: accepts while the segment still grows; a
 final decision follows and may revoke them |
 | `<base>/speaker` | yes | JSON: `schema`; `speaker` and `outcome` of the latest decision, with its

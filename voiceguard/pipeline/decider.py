@@ -1,4 +1,4 @@
-"""Hops 4 and 5 for one stream: evidence in, decisions out, each stamped with its times.
+"""Hops 4 and 5 of 6 for one stream: evidence in, decisions out, each stamped with its times.
 
 Event loop. In: the embeddings of a segment's windows, as they come, and the segment's end. Out:
 provisional decisions while it grows, where they say something new, then exactly one final one,

@@ -1,6 +1,7 @@
-"""Hops 4 and 5 in one call: the voiceprints in force, their scores, and the policy.
+"""Hops 4 and 5 of 6 in one call: the voiceprints in force, their scores, and the policy.
 
-Pure and immutable: when a voiceprint is added or removed the daemon makes a new Judge, and every
+On the event loop. In: the test embedding of a stretch of speech, and its evidence. Out: one
+Judgement. Pure and immutable: when a voiceprint is added or removed the daemon makes a new Judge, and every
 decision is made by exactly one of them.
 """
 
