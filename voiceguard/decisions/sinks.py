@@ -1,7 +1,8 @@
 """Hop 6 of 6 besides MQTT: the local history, lines on standard output, and callbacks.
 
-Event loop; ``publish`` never waits. In: decisions. The history is written by a coroutine that the daemon runs,
-on the I/O executor, from a bounded queue that drops the oldest (``decisions_dropped``).
+Event loop; ``publish`` never waits. In: decisions. The history is written by a coroutine that the
+daemon runs, on the I/O executor, from a bounded queue that drops the oldest
+(``decisions_dropped``).
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Between hops 2 and 3 of 6: the one queue inside a stream, bounded, with two policies.
 
-Event loop only. In: what the ear heard, with its arrival. Out: the same, in order. A live stream never waits: a newer window of the same segment replaces the one
-that is still pending (``windows_superseded``), and when segments pile up behind a slow encoder the
-oldest loses its windows (``segments_dropped``) and is decided as overloaded. Any other stream waits
-until its item has been dealt with, so that its decisions do not depend on load.
+Event loop only. In: what the ear heard, with its arrival. Out: the same, in order. A live stream
+never waits: a newer window of the same segment replaces the one that is still pending
+(``windows_superseded``), and when segments pile up behind a slow encoder the oldest loses its
+windows (``segments_dropped``) and is decided as overloaded. Any other stream waits until its item
+has been dealt with, so that its decisions do not depend on load.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Hops 4 and 5 of 6 in one call: the voiceprints in force, their scores, and the policy.
 
 On the event loop. In: the test embedding of a stretch of speech, and its evidence. Out: one
-Judgement. Pure and immutable: when a voiceprint is added or removed the daemon makes a new Judge, and every
-decision is made by exactly one of them.
+Judgement. Pure and immutable: when a voiceprint is added or removed the daemon makes a new Judge,
+and every decision is made by exactly one of them.
 """
 
 from __future__ import annotations
