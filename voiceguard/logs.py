@@ -23,9 +23,10 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogConfig(SettingsTable):
-    """The [log] table of voiceguard.toml."""
+    """What is said on standard error, the [log] table of voiceguard.toml."""
 
     level: LogLevel = "info"
+    """Less important events are left out."""
     format: Literal["auto", "console", "json"] = "auto"
     """``auto`` is console on a terminal and JSON elsewhere."""
 

@@ -48,7 +48,7 @@ OTHER_VARIABLES = {"VOICEGUARD_CONFIG", "VOICEGUARD_REQUIRE_SERVICES"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceConfig(SettingsTable):
-    """The [service] table of voiceguard.toml."""
+    """How the daemon behaves, the [service] table of voiceguard.toml."""
 
     start: Literal["armed", "disarmed", "as_before"] = "as_before"
     """Whether it listens after a start; ``as_before``: as it was left, armed the first time."""

@@ -41,8 +41,11 @@ class AudioConfig(SettingsTable):
     paced: bool = True
     """Whether files are played in real time or read as fast as they are consumed."""
     stdin_format: Literal["s16le", "f32le"] = "s16le"
+    """What comes on standard input: PCM in this form."""
     stdin_rate_hz: Annotated[int, Between(MIN_RATE_HZ, MAX_RATE_HZ)] = 16_000
+    """Its rate."""
     stdin_channels: Annotated[int, Between(1, 128)] = 1
+    """Its channels, interleaved."""
 
     def __post_init__(self) -> None:
         check_ranges(self)

@@ -26,6 +26,7 @@ class BrokerAddress:
     port: int
     tls: bool = False
     username: str | None = None
+    """At the broker; or in its address, ``mqtt://user@host``."""
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -51,7 +52,9 @@ class MqttConfig(SettingsTable):
     ca_file: Path | None = None
     """PEM; instead of the system's certificate authorities (mqtts only)."""
     client_cert_file: Path | None = None
+    """For a broker that wants a client certificate; PEM, with ``client_key_file``."""
     client_key_file: Path | None = None
+    """The key of that certificate; PEM."""
     protocol: Literal["auto", "5", "3.1.1"] = "auto"
     """``auto``: MQTT 5, and 3.1.1 where the broker knows no better."""
     prefix: str = "voiceguard"
@@ -63,6 +66,7 @@ class MqttConfig(SettingsTable):
     discovery: bool = True
     """Tell Home Assistant what there is."""
     discovery_prefix: str = "homeassistant"
+    """Where Home Assistant looks for it."""
     occupancy_hold_s: Annotated[float, Between(1, 600)] = 30.0
     """How long after an accept its speaker counts as present, unless a decision says otherwise."""
     keepalive_s: Annotated[int, Between(1, 300)] = 10
