@@ -9,15 +9,20 @@ BIN := $(VENV)/bin
 # What tests and the demo's recordings need from the system.
 SERVICES := pulseaudio pulseaudio-utils libportaudio2 libasound2-plugins mosquitto flite sox systemd
 
+# Strict: a dead link is an error. Without the theme's advertisement of its successor.
+SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --config-file .mkdocs.yml
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-packages packages check services demo-audio clean
+.PHONY: help demo test test-packages packages check docs docs-pictures services demo-audio clean
 
 help:
 	@echo 'make demo          enroll a synthetic voice, listen to a scene, see the decisions (1 minute)'
 	@echo 'make test          the test suite but for the next one'
 	@echo 'make test-packages builds wheel and sdist, and runs the wheel alone'
 	@echo 'make packages      wheel and source distribution, into dist/'
-	@echo 'make check         ruff, mypy, import-linter'
+	@echo 'make check         ruff, mypy, import-linter, the site without a dead link'
+	@echo 'make docs          settings and commands written anew, the site built in build/site'
+	@echo 'make docs-pictures draws the pictures of README and docs anew, from a run of the demo'
 	@echo 'make services      as root: installs by apt-get what the tests need of the system'
 	@echo 'make demo-audio    speaks the recordings of the demo anew (needs flite)'
 	@echo 'make clean         removes the virtual environment and every build output'
@@ -43,6 +48,14 @@ check: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(SITE)
+
+docs: $(VENV)/.installed-test
+	$(BIN)/python -m tests.docs
+	$(SITE)
+
+docs-pictures: $(VENV)/.installed-test
+	$(BIN)/python -m tests.docs --pictures
 
 services:
 	@missing=; \
@@ -69,7 +82,7 @@ clean:
 # --- the virtual environment: installed again when pyproject.toml or the constraints change ---
 
 $(VENV)/.installed-demo: EXTRAS := broker
-$(VENV)/.installed-test: EXTRAS := broker,silero,report,test
+$(VENV)/.installed-test: EXTRAS := broker,silero,report,docs,test
 
 $(VENV)/.installed-%: pyproject.toml config/constraints.txt | $(BIN)/pip
 	@sed "$$($(BIN)/python -c '$(PINS)')" config/constraints.txt > $(VENV)/constraints.txt

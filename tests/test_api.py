@@ -1,4 +1,4 @@
-"""The importable API with the shipped encoder, as README shows it."""
+"""The importable API with the shipped encoder, as README and docs/python-api.md show it."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ DISTRIBUTION = "voiceguard-daemon"
 
 
 class ExitCode(IntEnum):
-    """What the command line exits with; documented in README and ``--help``."""
+    """What the command line exits with; documented in docs/commands.md and ``--help``."""
 
     OK = 0
     """Done; for ``verify`` and ``identify``: accepted."""

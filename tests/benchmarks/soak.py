@@ -2,7 +2,7 @@
 
 Run by hand: ``python -m tests.benchmarks.soak --minutes 10``. A private PulseAudio plays speech and
 pauses into its null sink; the daemon records the monitor through PortAudio and publishes to a
-private mosquitto. Prints the figures that README quotes.
+private mosquitto. Prints the figures that docs/what-was-measured.md quotes.
 """
 
 from __future__ import annotations

@@ -68,8 +68,9 @@ def _walk(click: Any, words: tuple[str, ...], parent: Any) -> Iterator[Command]:
     yield Command(words, click, is_group=names is not None)
     if names is None:
         return
-    context = click.context_class(click, info_name=words[-1] if words else "voiceguard",
-                                  parent=parent)
+    context = click.context_class(
+        click, info_name=words[-1] if words else "voiceguard", parent=parent
+    )
     for name in names(context):
         yield from _walk(click.get_command(context, name), (*words, name), context)
 
@@ -89,7 +90,11 @@ def _section(command: Command, shared: list[Row]) -> str:
     if command.is_group:
         usage = " ".join(["voiceguard", *command.words, "COMMAND"])
     heading = "#" * (1 + len(command.words))
-    parts = [f"{heading} {' '.join(command.words)}", f"    {usage}", _plain(command.click.help or "")]
+    parts = [
+        f"{heading} {' '.join(command.words)}",
+        f"    {usage}",
+        _plain(command.click.help or ""),
+    ]
     options = _options(command)
     rows = [Row(f"`{_argument(each)}`", _about(each)) for each in arguments]
     rows += [row for row in options if row not in shared]

@@ -27,7 +27,7 @@ EVERY_FRAMES = 5
 WIDE_S = 2.0
 """A box shorter than this has its text beside it."""
 OUTCOMES = {"accepted": "#2e7d4f", "unknown": "#b3402e", "inconclusive": "#8a6d1b"}
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "voiceguard",
     "font.family": "sans-serif",
@@ -68,7 +68,7 @@ def scene_svg(run: SceneRun) -> str:
         figure.savefig(out, format="svg", metadata={"Date": None})
     # A hundredth of a point is enough, and half the size.
     short = re.sub(r"(\d\.\d\d)\d+", r"\1", out.getvalue())
-    return "\n".join(line.rstrip() for line in short.splitlines()) + "\n"
+    return re.sub(r"\s*\n(?=[ML] [\d-]|z)", " ", short)
 
 
 def _draw_said(axes: Axes, run: SceneRun) -> None:

@@ -55,7 +55,7 @@ class SceneRun:
     @property
     def accept_llr(self) -> float:
         """What an accept asked for at the end of a segment."""
-        return next(each["accept_llr"] for each in self.finals if each["accept_llr"] is not None)
+        return next(float(each["accept_llr"]) for each in self.finals if each["accept_llr"] is not None)
 
     def about(self, item: Said) -> list[Heard]:
         """The final decisions about one thing that was said."""

@@ -9,8 +9,6 @@ import numpy as np
 from tests.docs.scene_run import level_dbfs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from tests.docs.scene_run import SceneRun
 
 COLUMNS_PER_S = 2
@@ -22,14 +20,20 @@ QUIET_DBFS, LOUD_DBFS = -66.0, -20.0
 def scene_text(run: SceneRun) -> str:
     """Lines of at most 86 characters."""
     width = round(run.scene.duration_s * COLUMNS_PER_S)
-    said = [(item.start_s, item.who or item.text.strip("()")) for item in run.scene.said]
-    decided = [(each["start_s"], each["outcome"]) for each in run.finals]
-    llr = [
-        (each["start_s"], f"{each['scores'][0]['llr']:+.1f}" if each["scores"] else "too short")
-        for each in run.finals
+    said = [
+        (_middle(item.start_s, item.end_s), item.who or " ".join(item.text.strip("()").split()[:2]))
+        for item in run.scene.said
+        if run.about(item)
     ]
+    finals = [(_middle(each["start_s"], each["end_s"]), each) for each in run.finals]
+    decided = [
+        (at, str(each["reason"] if each["outcome"] == "inconclusive" else each["outcome"]))
+        for at, each in finals
+    ]
+    llr = [(at, f"{each['scores'][0]['llr']:+.1f}") for at, each in finals if each["scores"]]
+    seconds = [(float(at_s * COLUMNS_PER_S), str(at_s)) for at_s in range(0, int(width / 2), 5)]
     lines = [
-        ("seconds", _placed([(s, str(s)) for s in range(0, int(run.scene.duration_s), 5)], width)),
+        *_rows("seconds", seconds, width),
         *_rows("said", said, width),
         ("level", _level(run, width)),
         ("gate", _gate(run, width)),
@@ -37,6 +41,10 @@ def scene_text(run: SceneRun) -> str:
         *_rows("decided", decided, width),
     ]
     return "\n".join(f"{name:{LABEL_WIDTH}} {line}".rstrip() for name, line in lines)
+
+
+def _middle(start_s: float, end_s: float) -> float:
+    return (start_s + end_s) / 2 * COLUMNS_PER_S
 
 
 def _level(run: SceneRun, width: int) -> str:
@@ -54,22 +62,16 @@ def _gate(run: SceneRun, width: int) -> str:
     return "".join("█" if each else "·" for each in is_open.tolist())
 
 
-def _placed(labels: Iterable[tuple[float, str]], width: int) -> str:
-    line = [" "] * width
-    for at_s, text in labels:
-        column = round(at_s * COLUMNS_PER_S)
-        line[column : column + len(text)] = text
-    return "".join(line)
-
-
 def _rows(name: str, labels: list[tuple[float, str]], width: int) -> list[tuple[str, str]]:
-    """As few rows as it takes for no label to run into another."""
-    rows: list[list[tuple[float, str]]] = [[]]
-    for at_s, text in labels:
-        for row in rows:
-            if not row or row[-1][0] * COLUMNS_PER_S + len(row[-1][1]) + 1 <= at_s * COLUMNS_PER_S:
-                row.append((at_s, text))
-                break
-        else:
-            rows.append([(at_s, text)])
-    return [(name if not number else "", _placed(row, width)) for number, row in enumerate(rows)]
+    """Labels around their columns, in as few rows as it takes for none to touch another."""
+    rows: list[list[str]] = []
+    for middle, label in labels:
+        text = label.replace("_", " ")
+        first = max(0, round(middle - len(text) / 2))
+        place = slice(max(0, first - 1), first + len(text) + 1)
+        row = next((row for row in rows if set(row[place]) == {" "}), None)
+        if row is None:
+            row = [" "] * width
+            rows.append(row)
+        row[first : first + len(text)] = text
+    return [(name if not number else "", "".join(row)) for number, row in enumerate(rows)]

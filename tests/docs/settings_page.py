@@ -10,7 +10,16 @@ import textwrap
 import types
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Literal,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from pydantic import BaseModel
 
@@ -26,8 +35,8 @@ HEAD = """\
 
 Settings come from a TOML file, then `VOICEGUARD_*` variables, then the command line; later beats
 earlier. The file is the one that `--config` or `VOICEGUARD_CONFIG` names, else
-`~/.config/voiceguard/voiceguard.toml`, else `/etc/voiceguard/voiceguard.toml`; an empty file or none
-means the defaults below. Unknown keys and misspelt variables are errors.
+`~/.config/voiceguard/voiceguard.toml`, else `/etc/voiceguard/voiceguard.toml`. An empty file, or
+none, means the defaults below. Unknown keys and misspelt variables are errors.
 
     VOICEGUARD_POLICY__P_FA=0.001 voiceguard run     # table and key, joined by two underscores
     voiceguard config show                           # what is in force
@@ -77,7 +86,7 @@ def _fields(table: type) -> Iterator[tuple[str, Setting]]:
 def _names(table: type) -> list[str]:
     if issubclass(table, BaseModel):
         return list(table.model_fields)
-    return [each.name for each in dataclasses.fields(table)]
+    return [each.name for each in dataclasses.fields(table)]  # type: ignore[arg-type]
 
 
 def _default(table: type, name: str) -> Any:  # noqa: ANN401 - whatever the setting holds
@@ -114,7 +123,9 @@ def _table(settings: Any) -> str:  # noqa: ANN401 - pairs
     lines = ["| setting | default | value | meaning |", "|---|---|---|---|"]
     for name, each in settings:
         value = _escaped(_value(each))
-        default = "this machine's name" if each.default == default_node_id() else _toml(each.default)
+        default = (
+            "this machine's name" if each.default == default_node_id() else _toml(each.default)
+        )
         lines.append(f"| `{name}` | {default} | {value} | {_escaped(each.about)} |")
     return "\n".join(lines) + "\n"
 

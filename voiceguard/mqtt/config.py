@@ -26,7 +26,6 @@ class BrokerAddress:
     port: int
     tls: bool = False
     username: str | None = None
-    """At the broker; or in its address, ``mqtt://user@host``."""
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -47,6 +46,7 @@ class MqttConfig(SettingsTable):
     """``mqtt://[user@]host[:port]``, ``mqtts://...`` (TLS), ``embedded`` (a broker inside this
     process, on loopback, without passwords: first runs only) or ``none``."""
     username: str | None = None
+    """At the broker; or in its address, ``mqtt://user@host``."""
     password_file: Path | None = None
     """Holds the password and nothing else; mode 0600, or a systemd credential."""
     ca_file: Path | None = None

@@ -38,7 +38,7 @@ _UNKNOWN = "unknown"
 _MAGIC = (b"\x08", b"\x12")
 """Protocol buffers have no magic: an ONNX model begins with field 1, its IR version, a small
 number, and goes on with another field of the model, most often field 2, the producer."""
-_SIDECAR_HINT = 'Describe it in {path}: see README, "Bring your own encoder".'
+_SIDECAR_HINT = 'Describe it in {path}: see docs/encoders.md, "Describe one".'
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -167,5 +167,5 @@ def read_sidecar(program: Path) -> Sidecar | None:
     except (OSError, ValueError) as error:
         raise EncoderError(
             f"{path} does not describe {program.name}: {error}",
-            hint='Correct that sidecar; its fields are in README, "Bring your own encoder".',
+            hint='Correct that sidecar; its fields are in docs/encoders.md, "Describe one".',
         ) from error

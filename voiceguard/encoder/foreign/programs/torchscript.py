@@ -41,7 +41,7 @@ def read(path: Path) -> Imported:
         raise EncoderError(
             f"{path} is TorchScript of an unknown model, and {sidecar_path(path).name} is not "
             "beside it",
-            hint='Describe it there: see README, "Bring your own encoder".',
+            hint='Describe it there: see docs/encoders.md, "Describe one".',
         )
     if sidecar.input is not None or sidecar.output is not None:
         raise EncoderError(
