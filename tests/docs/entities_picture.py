@@ -7,20 +7,18 @@ topics that :class:`~voiceguard.mqtt.states.States` publishes just after a speak
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
 from html import escape
 from typing import Any, NamedTuple
 
 import jinja2
 
+from tests.mqtt.decisions import NOON, make_decision
 from voiceguard.mqtt.discovery import device_config
 from voiceguard.mqtt.states import States
 from voiceguard.mqtt.topics import Topics
-from voiceguard.types import Decision, Outcome, Reason, SpeakerScore
 
 NODE = "kitchen"
 SPEAKERS = {"anna": "Anna", "ben": "Ben"}
-NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
 INK, FAINT, RULE, PAGE, CARD, BLUE = (
     "#1c1f23",
@@ -68,38 +66,13 @@ def _retained() -> dict[str, str]:
     states.set_available(is_available=True, reason="")
     counters = {"samples_lost": 0, "samples_missed": 0, "num_overflows": 0, "outage_s": 0.0}
     states.set_status({"state": "listening", "armed": True, "streams": {"kitchen": counters}})
-    states.apply(_accepted(), NOW)
-    states.refresh(NOW)
+    states.apply(make_decision(speaker="anna"), NOON)
+    states.refresh(NOON)
     found: dict[str, str] = {}
     while (each := states.retained.next()) is not None:
         found |= [each]
         states.retained.sent(*each)
     return found
-
-
-def _accepted() -> Decision:
-    return Decision(
-        decision_id="0b0c",
-        stream="kitchen",
-        segment=41,
-        is_final=True,
-        outcome=Outcome.ACCEPTED,
-        reason=Reason.ABOVE_THRESHOLD,
-        speaker="anna",
-        scores=(SpeakerScore(speaker="anna", cosine=0.71, normalised=6.2, llr=7.9),),
-        accept_llr=4.9,
-        p_fa=0.01,
-        net_speech_s=2.6,
-        snr_db=21.4,
-        start_s=812.1,
-        end_s=814.9,
-        started_at=NOW - timedelta(seconds=3),
-        ended_at=NOW,
-        delivered_at=NOW,
-        decided_at=NOW,
-        expires_at=NOW + timedelta(seconds=5),
-        encoder_id="fb1d7a9bfaf3d568",
-    )
 
 
 def _entity(component: dict[str, Any], retained: dict[str, str]) -> Entity:

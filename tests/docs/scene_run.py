@@ -14,6 +14,7 @@ from voiceguard.audio.config import AudioConfig
 from voiceguard.demo.household import Heard, demo_settings, match, run_demo
 from voiceguard.demo.scene import Scene, load_scene
 from voiceguard.pipeline.segments import SegmentEvidence
+from voiceguard.scoring.policy import Evidence
 from voiceguard.service.kit import assemble, open_store
 from voiceguard.types import FRAME_SAMPLES, SAMPLE_RATE_HZ, SegmentEnd
 
@@ -55,7 +56,9 @@ class SceneRun:
     @property
     def accept_llr(self) -> float:
         """What an accept asked for at the end of a segment."""
-        return next(float(each["accept_llr"]) for each in self.finals if each["accept_llr"] is not None)
+        return next(
+            float(each["accept_llr"]) for each in self.finals if each["accept_llr"] is not None
+        )
 
     def about(self, item: Said) -> list[Heard]:
         """The final decisions about one thing that was said."""
@@ -90,11 +93,12 @@ def _segments(scene: Scene, kit: Kit) -> Iterator[Segment]:
         elif not item.is_probe:
             evidence = evidence or SegmentEvidence(item.segment, ear.max_window_samples)
             evidence.add(item, encoder.embed(item))
-            judgement = judge.judge(
-                evidence.pooled(), net_speech_s=item.segment_speech_s, snr_db=item.snr_db
+            rests_on = Evidence(
+                net_speech_s=item.segment_speech_s, snr_db=item.snr_db, is_final=True
             )
+            (score,) = judge.score(evidence.pooled(), rests_on)
             at_s.append(item.end_sample / SAMPLE_RATE_HZ)
-            llr.append(judgement.scores[0].llr or 0.0)
+            llr.append(score.llr or 0.0)
 
 
 def level_dbfs(scene: Scene) -> NDArray[np.float64]:
