@@ -13,6 +13,7 @@ import safetensors.torch
 import torch
 
 from tests.encoder.conftest import random_network, tiny_config
+from voiceguard.encoder import library
 from voiceguard.encoder.card import native
 from voiceguard.encoder.card.kinds import typed
 from voiceguard.encoder.frontends.log_mel import LogMelConfig
@@ -278,3 +279,11 @@ def test_a_card_can_be_written_again_when_figures_have_been_measured(model: Path
     assert native.load(model)[0] == measured
     with pytest.raises(ValueError, match="no weights_sha256"):
         native.save_card(native.card_path(model), make_card(tiny_config()))
+
+
+def test_the_shipped_cards_are_written_again_as_they_are() -> None:
+    """Byte for byte: the order of a card's fields is that of the class."""
+    for name in library.shipped_models():
+        path = library.WEIGHTS_DIR / f"{name}.json"
+        written = json.dumps(native.read_card(path).to_json(), indent=2, ensure_ascii=False) + "\n"
+        assert written == path.read_text("utf-8")

@@ -163,7 +163,11 @@ NORMALISED = "!new:speechbrain.processing.features.InputNormalization\n    "
         ("compute_features", "!new:a.Fbank {n_mels: 12, deltas: true}", "deltas is True"),
         ("compute_features", "!new:a.Fbank {n_mels: 12, hop_length: 5}", "hop_length is 5"),
         ("compute_features", "!new:a.Fbank {n_mels: 12, n_fft: 9000}", "not supported"),
-        ("compute_features", "!new:a.Fbank {n_mels: 12, f_max: 9000}", "not possible"),
+        (
+            "compute_features",
+            "!new:a.Fbank {n_mels: 12, f_max: 9000}",
+            "bands must lie between 0 and 8000 Hz",
+        ),
         ("mean_var_norm", NORMALISED + "norm_type: global", "only the sentence's mean"),
         ("mean_var_norm", NORMALISED + "norm_type: sentence", "only the sentence's mean"),
         (

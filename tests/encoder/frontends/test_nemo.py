@@ -150,5 +150,5 @@ def test_parameters_survive_json_and_another_version_is_refused() -> None:
     ],
 )
 def test_impossible_parameters_are_named(parameter: str, value: Any) -> None:  # noqa: ANN401 - each its own
-    with pytest.raises(ValueError, match=r"window|bands|emphasis"):
+    with pytest.raises(ValueError, match=r"window|bands|emphasis|floor"):
         replace(CONFIG, **{parameter: value})

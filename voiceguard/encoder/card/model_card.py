@@ -84,28 +84,29 @@ class Figure:
 class ModelCard:
     """What is known about a model; everything but the hash is chosen by who saves it."""
 
+    # In the file's order.
     name: str
     architecture: Annotated[Architecture, ReadBy(read_architecture)]
     features: Annotated[Features, ReadBy(read_features)]
+    num_parameters: int | None = None
+    """``save`` counts them; None in a card that doesn't say."""
     min_window_s: float
     """Shortest audio that the encoder accepts."""
+    weights_sha256: str = ""
+    """Of the weights file; ``save`` computes it."""
     licence: str
     trained_on: str
     """Data, speakers and hours, in words."""
-    figures: tuple[Figure, ...] = ()
     data: tuple[DataSource, ...] = ()
     recipe: Mapping[str, Any] = field(default_factory=dict)
     """How it was trained: names and plain values (text, numbers, lists and tables of them)."""
     teacher: Teacher | None = None
     """None: trained on labels alone, or not known."""
-    limits: tuple[str, ...] = ()
-    """Where it fails, a sentence each."""
     compute: str = ""
     """What the training took: machine, hours, tries."""
-    num_parameters: int | None = None
-    """``save`` counts them; None in a card that doesn't say."""
-    weights_sha256: str = ""
-    """Of the weights file; ``save`` computes it."""
+    figures: tuple[Figure, ...] = ()
+    limits: tuple[str, ...] = ()
+    """Where it fails, a sentence each."""
     source: str = ""
     """Where an imported model came from: a path, or a hub id with its revision."""
     origin_format: str = ""
@@ -156,23 +157,14 @@ class ModelCard:
             "architecture": typed(self.architecture),
             "features": typed(self.features),
             "embedding_dim": self.architecture.embedding_dim,
-            "num_parameters": self.num_parameters,
-            "min_window_s": self.min_window_s,
-            "weights_sha256": self.weights_sha256,
-            "licence": self.licence,
-            "trained_on": self.trained_on,
-            "data": [plain(source) for source in self.data],
-            "recipe": dict(self.recipe),
-            "teacher": None if self.teacher is None else plain(self.teacher),
-            "compute": self.compute,
-            "figures": [plain(figure) for figure in self.figures],
-            "limits": list(self.limits),
         }
-        for entry in fields(self):
-            value = getattr(self, entry.name)
-            if entry.name in _OF_IMPORTS and value != entry.default:
-                known[entry.name] = list(value) if isinstance(value, tuple) else value
-        return known
+        left_out = {
+            entry.name
+            for entry in fields(self)
+            if entry.name in _OF_IMPORTS and getattr(self, entry.name) == entry.default
+        }
+        rest = {k: v for k, v in plain(self).items() if k not in {*known, *left_out}}
+        return {**known, **rest}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> ModelCard:

@@ -12,14 +12,15 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from voiceguard.encoder.frontends.base import FrontEnd
+from voiceguard.encoder.frontends.base import FrontEnd, check_bands
 from voiceguard.encoder.torchaudio_compat import import_torchaudio
 from voiceguard.types import FRAME_SAMPLES, SAMPLE_RATE_HZ
+from voiceguard.validation.ranges import Between, check_ranges
 
 REVISION = 1
 """Raised when the code below changes its results for the same parameters."""
@@ -41,7 +42,7 @@ class KaldiFbankConfig:
 
     TYPE: ClassVar[str] = "kaldi_fbank"
 
-    num_bands: int = 80
+    num_bands: Annotated[int, Between(4, 256)] = 80
     window: str = "povey"
     """"povey" (3D-Speaker) or "hamming" (WeSpeaker)."""
     sample_scale: float = 1.0
@@ -52,17 +53,12 @@ class KaldiFbankConfig:
     """Whether each band's mean over the window is removed (cepstral mean subtraction)."""
 
     def __post_init__(self) -> None:
-        if not 4 <= self.num_bands <= 256:
-            raise ValueError(f"num_bands must be between 4 and 256, not {self.num_bands}")
+        check_ranges(self)
         if self.window not in {"povey", "hamming"}:
             raise ValueError(f"window must be 'povey' or 'hamming', not {self.window!r}")
         if self.sample_scale not in SAMPLE_SCALES:
             raise ValueError(f"sample_scale must be 1 or 32768, not {self.sample_scale!r}")
-        if not 0 <= self.min_hz < self.max_hz <= SAMPLE_RATE_HZ / 2:
-            raise ValueError(
-                f"bands must lie between 0 and {SAMPLE_RATE_HZ // 2} Hz, not between "
-                f"{self.min_hz} and {self.max_hz}"
-            )
+        check_bands(self.min_hz, self.max_hz)
 
     @property
     def version(self) -> str:

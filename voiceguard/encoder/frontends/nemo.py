@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from voiceguard.encoder.frontends.base import FrontEnd
+from voiceguard.encoder.frontends.base import FrontEnd, check_bands
 from voiceguard.types import FRAME_SAMPLES, SAMPLE_RATE_HZ
+from voiceguard.validation.ranges import Between, check_ranges
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -52,38 +53,28 @@ class NemoMelConfig:
 
     TYPE: ClassVar[str] = "nemo_mel"
 
-    num_bands: int = 80
+    num_bands: Annotated[int, Between(1, 512)] = 80
     window: str = "hann"
     """One of WINDOWS, symmetric."""
     window_samples: int = 400
     fft_samples: int = 512
-    pre_emphasis: float = 0.97
+    pre_emphasis: Annotated[float, Between(0, 1)] = 0.97
     """0: none."""
     min_hz: float = 0.0
     max_hz: float = 8000.0
-    floor: float = 2.0**-24
+    floor: Annotated[float, Between(0, 1, is_low_excluded=True)] = 2.0**-24
     """Added to the mel power before the logarithm."""
 
     def __post_init__(self) -> None:
         if self.window not in WINDOWS:
             raise ValueError(f"window must be one of {', '.join(WINDOWS)}, not {self.window!r}")
-        if not 1 <= self.num_bands <= 512:
-            raise ValueError(f"num_bands must be between 1 and 512, not {self.num_bands}")
+        check_ranges(self)
         if not 2 <= self.window_samples <= self.fft_samples <= 8192:
             raise ValueError(
                 "window_samples and fft_samples must be between 2 and 8192, the window not longer "
                 f"than the transform, not {self.window_samples} and {self.fft_samples}"
             )
-        if not 0 <= self.min_hz < self.max_hz <= SAMPLE_RATE_HZ / 2:
-            raise ValueError(
-                f"bands must lie between 0 and {SAMPLE_RATE_HZ // 2} Hz, not between "
-                f"{self.min_hz} and {self.max_hz}"
-            )
-        if not (0 <= self.pre_emphasis <= 1 and 0 < self.floor < 1):
-            raise ValueError(
-                "pre_emphasis must be between 0 and 1 and floor above 0 and below 1, not "
-                f"{self.pre_emphasis} and {self.floor}"
-            )
+        check_bands(self.min_hz, self.max_hz)
 
     @property
     def version(self) -> str:

@@ -10,13 +10,14 @@ Filterbank; ``speechbrain.lobes.features.Fbank``), https://speechbrain.readthedo
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import torch
 from torch import nn
 
-from voiceguard.encoder.frontends.base import FrontEnd, centred
+from voiceguard.encoder.frontends.base import FrontEnd, centred, check_bands
 from voiceguard.types import FRAME_SAMPLES, SAMPLE_RATE_HZ
+from voiceguard.validation.ranges import Between, check_ranges
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,6 +30,8 @@ AMIN = 1e-10
 
 MAX_FFT_SAMPLES = 4096
 MAX_BANDS = 512
+MAX_TOP_DB = 1000.0
+"""More than single precision holds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,13 +40,13 @@ class SpeechBrainFbankConfig:
 
     TYPE: ClassVar[str] = "speechbrain_fbank"
 
-    num_mels: int = 80
+    num_mels: Annotated[int, Between(1, MAX_BANDS)] = 80
     fft_samples: int = 400
     window_samples: int = 400
     """25 ms, a Hamming window, every FRAME_SAMPLES."""
     min_hz: float = 0.0
     max_hz: float = SAMPLE_RATE_HZ / 2
-    top_db: float = 80.0
+    top_db: Annotated[float, Between(0, MAX_TOP_DB, is_low_excluded=True)] = 80.0
     """Values lie at most so far under the window's largest."""
 
     def __post_init__(self) -> None:
@@ -52,12 +55,8 @@ class SpeechBrainFbankConfig:
                 f"windows of {self.window_samples} samples in transforms of {self.fft_samples} "
                 f"are not supported: at most {MAX_FFT_SAMPLES}, windows no longer than transforms"
             )
-        if not 1 <= self.num_mels <= MAX_BANDS:
-            raise ValueError(f"num_mels must be between 1 and {MAX_BANDS}, not {self.num_mels}")
-        if not 0 <= self.min_hz < self.max_hz <= SAMPLE_RATE_HZ / 2:
-            raise ValueError(f"bands from {self.min_hz} to {self.max_hz} Hz are not possible")
-        if not 0 < self.top_db < float("inf"):
-            raise ValueError(f"top_db must be positive, not {self.top_db}")
+        check_ranges(self)
+        check_bands(self.min_hz, self.max_hz)
 
     @property
     def version(self) -> str:

@@ -93,7 +93,7 @@ class Buffers:
 
 
 def scale_and_shift(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Batch normalisation by its running statistics as ``x * scale + shift``, both (channels,)."""
+    """Batch normalisation as it is evaluated, ``x * scale + shift``: both ``(channels,)``."""
     assert norm.running_mean is not None
     assert norm.running_var is not None
     scale = torch.rsqrt(norm.running_var + norm.eps)

@@ -94,7 +94,7 @@ def test_the_shortest_input_is_rounded_down_to_frames(
         ({"format_version": 2}, "format_version 1"),
         ({"licence": None}, "licence is missing"),
         ({"licence": ""}, "must say something"),
-        ({"licens": "MIT"}, "licens is unknown; known are layout"),
+        ({"licens": "MIT"}, "licens is unknown; known are input, layout"),
         ({"layout": "time"}, "layout must be 'batch,time,bands', .* not 'time'"),
         ({"layout": "batch,time,bands"}, "contradict each other"),
         ({"features": {"type": "kaldi_fbank"}}, "contradict each other"),

@@ -37,7 +37,7 @@ from voiceguard.errors import EncoderError
 from voiceguard.types import FRAME_S, SAMPLE_RATE_HZ
 from voiceguard.validation.parsing import read_json_object
 from voiceguard.validation.ranges import Between, check_ranges
-from voiceguard.validation.reading import ReadBy, read
+from voiceguard.validation.reading import ReadBy, plain, read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,16 +53,17 @@ MAX_SECONDS = 30.0
 class Sidecar:
     """A program's description."""
 
+    # In the file's order.
+    input: str | None = None
+    """Name of the graph's input; None: it has but one. A TorchScript module has no names."""
     layout: Layout
     features: Annotated[Features, ReadBy(read_described_features)] = field(repr=False)
+    output: str | None = None
     embedding_dim: Annotated[int, Between(1, MAX_EMBEDDING_DIM)]
     min_seconds: Annotated[float, Between(FRAME_S, MAX_SECONDS)]
     """Shortest audio that it accepts."""
     licence: str
     trained_on: str
-    input: str | None = None
-    """Name of the graph's input; None: it has but one. A TorchScript module has no names."""
-    output: str | None = None
     commercial_use: bool | None = None
     source: str = ""
     """Where it is published."""
@@ -129,21 +130,8 @@ class Sidecar:
 
     def to_text(self) -> str:
         """The file's content."""
-        values: dict[str, Any] = {
-            "format": FORMAT,
-            "format_version": FORMAT_VERSION,
-            "input": self.input,
-            "layout": self.layout.value,
-            "features": typed(self.features),
-            "output": self.output,
-            "embedding_dim": self.embedding_dim,
-            "min_seconds": self.min_seconds,
-            "licence": self.licence,
-            "trained_on": self.trained_on,
-            "commercial_use": self.commercial_use,
-            "source": self.source,
-            "published": self.published,
-        }
+        header = {"format": FORMAT, "format_version": FORMAT_VERSION}
+        values = {**header, **plain(self), "features": typed(self.features)}
         stated = {name: value for name, value in values.items() if value not in (None, "")}
         return json.dumps(stated, indent=2, ensure_ascii=False) + "\n"
 
