@@ -49,6 +49,11 @@ class Command:
     is_group: bool
 
     @property
+    def is_callable(self) -> bool:
+        """Whether it does something without another word."""
+        return not self.is_group or bool(self.click.invoke_without_command)
+
+    @property
     def options(self) -> dict[str, bool]:
         """Every spelling, and whether a value follows it."""
         found = {"--help": False}
@@ -81,13 +86,21 @@ def commands_page() -> str:
     rows = Counter(row for command in called for row in _options(command))
     shared = [row for row, number in rows.items() if number >= SHARED_BY]
     common = "## Options of many commands\n\n" + _table(shared)
-    return "\n".join([HEAD, common, *(_section(command, shared) for command in called)])
+    glance = _table([_glance(command) for command in called if command.is_callable])
+    return "\n".join([HEAD, glance, common, *(_section(command, shared) for command in called)])
+
+
+def _glance(command: Command) -> Row:
+    """The command, linked to its section, and the first sentence about it."""
+    name = " ".join(command.words)
+    first = _plain(command.click.help or "").partition("\n\n")[0]
+    return Row(f"[{name}](#{name.replace(' ', '-')})", first)
 
 
 def _section(command: Command, shared: list[Row]) -> str:
     arguments = _parameters(command.click, "argument")
     usage = " ".join(["voiceguard", *command.words, "[OPTIONS]", *map(_argument, arguments)])
-    if command.is_group:
+    if not command.is_callable:
         usage = " ".join(["voiceguard", *command.words, "COMMAND"])
     heading = "#" * (1 + len(command.words))
     parts = [
@@ -111,7 +124,7 @@ def _options(command: Command) -> list[Row]:
 
 def _table(rows: list[Row]) -> str:
     lines = [f"| {_escaped(row.name)} | {_escaped(row.about)} |" for row in rows]
-    return "\n".join(["| | |", "|---|---|", *lines, ""])
+    return "\n".join(["| what | meaning |", "|---|---|", *lines, ""])
 
 
 def _parameters(click: Any, kind: str) -> list[Any]:  # noqa: ANN401

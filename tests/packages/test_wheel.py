@@ -71,6 +71,13 @@ def test_the_source_distribution_holds_no_link(installed: Installed) -> None:
         assert [each.name for each in archive if not (each.isfile() or each.isdir())] == []
 
 
+def test_the_source_distribution_holds_what_readme_names(installed: Installed) -> None:
+    with tarfile.open(installed.source) as archive:
+        names = {each.name.partition("/")[2] for each in archive}
+    pages = {f"docs/{page.name}" for page in (REPOSITORY / "docs").glob("*.md")}
+    assert pages | {"CONTRIBUTING.md", "CHANGELOG.md", "docs/pictures/scene.svg"} <= names
+
+
 def test_a_missing_configuration_is_answered_with_the_one_to_copy(installed: Installed) -> None:
     done = installed.voiceguard("run", "--config", "none.toml", is_ok=False)
     assert done.returncode == ExitCode.USAGE
