@@ -117,3 +117,32 @@ def test_a_value_of_the_wrong_kind_is_answered_in_our_words(
         load_settings(_write(tmp_path / "v.toml", text))
     assert said in str(caught.value)
     assert "nput should" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"a = " + b"[" * 10_000, "nested too deeply"),
+        (b"[audio]\nblock_ms = " + b"9" * 5000, "not valid TOML"),
+        (b"\xff", "not valid TOML"),
+        (b"[gate]\nhangover_s = 1e400", "hangover_s must be between"),
+        (b"[audio]\nsources = ['" + b"x" * 5000 + b"', 1]", r"audio\.sources: must be a text"),
+    ],
+)
+def test_a_hostile_file_is_refused_by_name(tmp_path: Path, content: bytes, said: str) -> None:
+    path = tmp_path / "v.toml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=said) as caught:
+        load_settings(path)
+    assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize("value", ["x", "[1]", "[" * 100_000, '{"ring_s": 1e400}'])
+def test_a_table_in_the_environment_is_json_or_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("VOICEGUARD_AUDIO", value)
+    with pytest.raises(ConfigError, match="VOICEGUARD_AUDIO must be a table in JSON"):
+        load_settings()
+    monkeypatch.setenv("VOICEGUARD_AUDIO", '{"ring_s": 20}')
+    assert load_settings().audio.ring_s == 20

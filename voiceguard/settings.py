@@ -34,8 +34,9 @@ from voiceguard.scoring.policy import PolicyConfig
 from voiceguard.speech.gate import GateConfig
 from voiceguard.speech.vad import VadConfig
 from voiceguard.speech.windows import WindowConfig
+from voiceguard.validation.parsing import parse_json_object
 from voiceguard.validation.ranges import Between, SettingsTable
-from voiceguard.validation.reading import expected
+from voiceguard.validation.reading import expected, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -100,6 +101,11 @@ class Settings(BaseSettings):
         """Command line over environment over file."""
         file = TomlConfigSettingsSource(settings_cls, cls._toml_file)
         return init_settings, env_settings, file
+
+
+_TABLES = frozenset(
+    name for name, field in Settings.model_fields.items() if field.annotation is not str
+)
 
 
 def find_config_file(explicit: Path | None = None) -> Path | None:
@@ -177,7 +183,9 @@ def _check_syntax(path: Path | None) -> None:
     try:
         with path.open("rb") as file:
             tomllib.load(file)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise ConfigError(f"{path} is nested too deeply", hint="correct it") from None
+    except ValueError as error:  # also of bytes that are no text, and of endless numbers
         raise ConfigError(f"{path} is not valid TOML: {error}", hint="correct that line") from error
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
@@ -197,6 +205,18 @@ def _check_environment() -> None:
                 f"environment variable {variable} is not a setting{suggestion}",
                 hint="`voiceguard config show` lists every setting",
             )
+        if variable.removeprefix(ENVIRONMENT_PREFIX).lower() in _TABLES:
+            _check_table(variable, os.environ[variable])
+
+
+def _check_table(variable: str, text: str) -> None:
+    try:
+        parse_json_object(text)
+    except ValueError as error:
+        raise ConfigError(
+            f"environment variable {variable} must be a table in JSON: {error}",
+            hint=f"or set single settings: {variable}__NAME",
+        ) from error
 
 
 def _sentences(faults: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -217,7 +237,7 @@ def _complaint(location: list[str], faults: list[Mapping[str, Any]]) -> str:
     wanted = [expected(each) for each in faults]
     if None in wanted:
         return str(fault["ctx"]["error"])
-    return f"must be {' or '.join(map(str, wanted))} (found {fault['input']!r})"
+    return f"must be {' or '.join(map(str, wanted))} (found {shortened(fault['input'])})"
 
 
 def _keys_at(location: list[str]) -> list[str]:

@@ -108,10 +108,11 @@ def _sentence(fault: Mapping[str, Any], kind: Any) -> str:  # noqa: ANN401 - a d
     if (what := expected(fault)) is None:
         reason = str(fault["ctx"]["error"])
         return f"{where}: {reason}" if where else reason
-    return f"{where or 'it'} must be {what}, not {_shortened(fault['input'])}"
+    return f"{where or 'it'} must be {what}, not {shortened(fault['input'])}"
 
 
-def _shortened(value: object) -> str:
+def shortened(value: object) -> str:
+    """A value as an error shows it, on one line."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."  # a line of an error
 
