@@ -66,12 +66,15 @@ def install(imported: Imported, name: str, models_dir: Path, *, trust: bool = Fa
 
 def _write(imported: Imported, name: str, kind: ArchitectureKind, directory: Path) -> ModelCard:
     """Fills a directory."""
-    from voiceguard.encoder.card import native  # noqa: PLC0415 - imports torch
+    from voiceguard.encoder.card import native  # noqa: PLC0415 - with its only use
 
     path = directory / kind.file_name
     card = card_of(imported, name, is_trusted=kind.needs_trust)
     if imported.network is not None:
         card = native.save(path, card, imported.network)
+    elif imported.arrays is not None:
+        card = native.save_arrays(path, card, imported.arrays)
+        _write_graph(path, card)
     else:
         assert imported.program is not None
         card = replace(card, weights_sha256=_copy(imported.program, path))
@@ -93,7 +96,7 @@ def card_of(imported: Imported, name: str, *, is_trusted: bool = False) -> Model
     facts = {
         entry.name: getattr(imported, entry.name)
         for entry in fields(imported)
-        if entry.name not in {"network", "program", "found"}
+        if entry.name not in {"network", "arrays", "program", "found"}
     }
     try:
         return ModelCard(name=name, is_trusted=is_trusted, **facts)
@@ -116,7 +119,7 @@ def tried(path: Path, card: ModelCard) -> ModelCard:
         EncoderError: It can't be loaded, or embeds nothing.
     """
     from voiceguard.encoder import golden  # noqa: PLC0415 - imports numpy
-    from voiceguard.encoder.card import native  # noqa: PLC0415 - imports torch
+    from voiceguard.encoder.card import native  # noqa: PLC0415 - only here
     from voiceguard.encoder.loading import load_file  # noqa: PLC0415 - only here
 
     try:
@@ -131,6 +134,18 @@ def tried(path: Path, card: ModelCard) -> ModelCard:
     card = replace(card, golden=expected, num_parameters=num_parameters)
     native.save_card(native.card_path(path), card)
     return card
+
+
+def _write_graph(weights: Path, card: ModelCard) -> None:
+    """For machines without torch; where there is torch, the package onnx may be missing."""
+    from voiceguard.encoder.export.graph_beside import write_graph  # noqa: PLC0415 - numpy
+    from voiceguard.encoder.loading import has_torch  # noqa: PLC0415 - it imports this
+
+    try:
+        write_graph(weights, card)
+    except EncoderError:
+        if not has_torch():
+            raise
 
 
 def _copy(program: Path, path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from typing import TYPE_CHECKING
 
 from voiceguard.encoder.card.kinds import ARCHITECTURES, class_at
@@ -56,15 +57,24 @@ def load_file(path: Path, *, device: str = "auto", num_threads: int = 1) -> Enco
     Raises:
         EncoderError: See ``load_encoder``; or the file is a program that nobody trusted.
     """
-    from voiceguard.encoder.card import native  # noqa: PLC0415 - imports torch, 2 s
+    from voiceguard.encoder.card import native  # noqa: PLC0415 - only where it is needed
 
     if path.suffix != WEIGHTS_SUFFIX:
         card = native.read_card(native.card_path(path))
         return _load_program(path, card, device=device, num_threads=num_threads)
+    if not has_torch():
+        from voiceguard.encoder.running.graph_encoder import GraphEncoder  # noqa: PLC0415 - as above
+
+        return GraphEncoder(path, device=device, num_threads=num_threads)
     from voiceguard.encoder.running.torch_encoder import TorchEncoder  # noqa: PLC0415 - as above
 
     card, network = native.load(path)
     return TorchEncoder.of(card, network, device=device, num_threads=num_threads)
+
+
+def has_torch() -> bool:
+    """Whether torch is installed, without importing it."""
+    return importlib.util.find_spec("torch") is not None
 
 
 def _load_program(path: Path, card: ModelCard, *, device: str, num_threads: int) -> Encoder:
@@ -74,7 +84,7 @@ def _load_program(path: Path, card: ModelCard, *, device: str, num_threads: int)
         EncoderError: The file is missing, damaged or was replaced; it may not run; it can't run
             here; it gives something else than its card says.
     """
-    from voiceguard.encoder.card import native  # noqa: PLC0415 - imports torch
+    from voiceguard.encoder.card import native  # noqa: PLC0415 - only where it is needed
 
     place = ARCHITECTURES[card.architecture.TYPE].encoder
     if place is None:

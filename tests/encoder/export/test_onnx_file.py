@@ -19,7 +19,7 @@ from voiceguard.encoder.card.program_config import Layout
 from voiceguard.encoder.export.onnx_file import MAX_RELATIVE_ERROR, Placement, export_onnx
 from voiceguard.encoder.foreign import detecting
 from voiceguard.encoder.foreign.programs.sidecar import read_sidecar
-from voiceguard.encoder.frontends.kaldi import KaldiFbankConfig
+from voiceguard.encoder.frontends.kaldi_config import KaldiFbankConfig
 from voiceguard.encoder.frontends.log_mel import LogMel, LogMelConfig
 from voiceguard.encoder.loading import load_encoder
 from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn, EcapaTdnnConfig

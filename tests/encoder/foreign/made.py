@@ -15,6 +15,7 @@ import torch
 from tests.encoder.conftest import random_network, tiny_config
 from tests.services import SHARED
 from voiceguard.encoder import installing
+from voiceguard.encoder.card import native
 from voiceguard.encoder.networks.taoruijie import TaoRuijieConfig
 from voiceguard.encoder.running.torch_encoder import TorchEncoder
 
@@ -148,6 +149,14 @@ def rezipped(content: bytes, change: Callable[[str, bytes], bytes]) -> bytes:
 
 def encoder_of(imported: Imported) -> TorchEncoder:
     """The encoder of a network that was read, as it would be installed."""
-    assert imported.network is not None
     card = installing.card_of(imported, "it")
-    return TorchEncoder.of(card, imported.network, device="cpu")
+    return TorchEncoder.of(card, network_of(imported), device="cpu")
+
+
+def network_of(imported: Imported) -> torch.nn.Module:
+    """The network that was read, or that is made of arrays that were."""
+    if imported.network is not None:
+        return imported.network
+    assert imported.arrays is not None
+    state = {name: torch.from_numpy(array) for name, array in imported.arrays.items()}
+    return native.build(imported.architecture, state, found_in="it")

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from tests.encoder.foreign.made import encoder_of, make_taoruijie
+from tests.encoder.foreign.made import encoder_of, make_taoruijie, network_of
 from tests.encoder.foreign.made_campplus import campplus_state, make_campplus
 from voiceguard.encoder import golden
 from voiceguard.encoder.foreign import detecting, taoruijie, threed_speaker
-from voiceguard.encoder.networks.campplus import CamPlusPlusConfig
+from voiceguard.encoder.networks.campplus_config import CamPlusPlusConfig
 from voiceguard.encoder.running.torch_encoder import TorchEncoder
 from voiceguard.errors import EncoderError
 from voiceguard.types import Window
@@ -46,8 +46,7 @@ def test_embeddings_are_those_of_3d_speakers_own_code(tmp_path: Path) -> None:
 def test_many_at_once_are_embedded_as_one_by_one(tmp_path: Path) -> None:
     """As on a GPU: in one batch, whatever their lengths."""
     imported = detecting.read(make_campplus(tmp_path / "tiny.pt"))
-    single, network = encoder_of(imported), imported.network
-    assert network is not None
+    single, network = encoder_of(imported), network_of(imported)
     front_end = imported.features.build()
     batched = TorchEncoder(
         single.info, front_end, lambda x: network(x[None])[0], single.device, network

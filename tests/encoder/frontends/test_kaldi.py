@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.encoder.conftest import synthetic_voice
 from voiceguard.encoder.card.kinds import read_features, typed
-from voiceguard.encoder.frontends.kaldi import KaldiFbankConfig
+from voiceguard.encoder.frontends.kaldi_config import KaldiFbankConfig
 from voiceguard.encoder.frontends.rolling import RollingFeatures
 from voiceguard.encoder.torchaudio_compat import import_torchaudio
 

@@ -11,14 +11,15 @@ from torch.nn.functional import pad
 from tests.encoder.foreign.made_campplus import campplus_state
 from voiceguard.encoder.card.kinds import read_architecture, typed
 from voiceguard.encoder.foreign.threed_speaker import sizes_of, to_native
-from voiceguard.encoder.networks.campplus import SEGMENT_FRAMES, CamPlusPlusConfig
+from voiceguard.encoder.networks.campplus_config import SEGMENT_FRAMES, CamPlusPlusConfig
 
 
 def tiny_campplus() -> torch.nn.Module:
     """Random in everything, of the smallest sizes that have every part."""
-    state = to_native(campplus_state(block_layers=(2, 3, 2)))
-    network = sizes_of(state).build()
-    network.load_state_dict(state)
+    theirs = campplus_state(block_layers=(2, 3, 2))
+    arrays = to_native({name: tensor.numpy() for name, tensor in theirs.items()})
+    network = sizes_of(arrays).build()
+    network.load_state_dict({name: torch.from_numpy(each) for name, each in arrays.items()})
     return network.eval()
 
 
@@ -83,6 +84,17 @@ def test_sizes_survive_json_and_unknown_ones_are_refused() -> None:
     assert read_architecture(typed(config)) == config
     with pytest.raises(ValueError, match="heads"):
         read_architecture({**typed(config), "heads": 2})
+
+
+@pytest.mark.parametrize(
+    "config",
+    [CamPlusPlusConfig(), CamPlusPlusConfig(head_layers=(1, 3, 2), num_bands=32, growth=5)],
+    ids=str,
+)
+def test_shapes_are_known_without_torch(config: CamPlusPlusConfig) -> None:
+    with torch.device("meta"):
+        state = config.build().state_dict()
+    assert config.shapes() == {name: tuple(tensor.shape) for name, tensor in state.items()}
 
 
 def test_it_has_as_many_parameters_as_the_published_one() -> None:

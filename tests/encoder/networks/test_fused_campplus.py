@@ -7,7 +7,8 @@ import torch
 
 from tests.encoder.networks.test_campplus import features, tiny_campplus
 from tests.encoder.networks.test_fused import relative_error
-from voiceguard.encoder.networks.campplus import CamPlusPlus, CamPlusPlusConfig
+from voiceguard.encoder.networks.campplus import CamPlusPlus
+from voiceguard.encoder.networks.campplus_config import CamPlusPlusConfig
 from voiceguard.encoder.networks.fused import KEPT_FRAMES
 from voiceguard.encoder.networks.fused_campplus import FusedCamPlusPlus
 

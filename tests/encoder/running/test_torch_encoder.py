@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tests.encoder.conftest import synthetic_voice
-from voiceguard.encoder.frontends.kaldi import KaldiFbankConfig
+from voiceguard.encoder.frontends.kaldi_config import KaldiFbankConfig
 from voiceguard.encoder.loading import load_encoder
 from voiceguard.encoder.running.torch_encoder import TorchEncoder, find_device
 from voiceguard.errors import AudioError, EncoderError

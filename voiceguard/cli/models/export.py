@@ -39,7 +39,7 @@ def export_command(
     state_dir: StateDirOption = None,
     json_lines: JsonOption = False,
 ) -> None:
-    """Export an ECAPA-TDNN to ONNX, its time axis dynamic, with a sidecar that describes it.
+    """Export an ECAPA-TDNN or CAM++ to ONNX, time axis dynamic, with a sidecar to describe it.
 
     ONNX Runtime runs the file on several lengths, and nothing is written unless it gives what torch
     gives. `voiceguard models import FILE.onnx` brings it back. Needs the extra onnx.

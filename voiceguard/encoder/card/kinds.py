@@ -47,7 +47,7 @@ _RUNNING = "voiceguard.encoder.running."
 ARCHITECTURES: dict[str, ArchitectureKind] = {
     "ecapa_tdnn": ArchitectureKind(f"{_NETWORKS}ecapa_tdnn:EcapaTdnnConfig"),
     "taoruijie_ecapa": ArchitectureKind(f"{_NETWORKS}taoruijie:TaoRuijieConfig"),
-    "campplus": ArchitectureKind(f"{_NETWORKS}campplus:CamPlusPlusConfig"),
+    "campplus": ArchitectureKind(f"{_NETWORKS}campplus_config:CamPlusPlusConfig"),
     "nemo_conv": ArchitectureKind(f"{_NETWORKS}nemo_conv:NemoConvConfig"),
     "nemo_ecapa": ArchitectureKind(f"{_NETWORKS}nemo_ecapa:NemoEcapaConfig"),
     "onnx": ArchitectureKind(f"{_PROGRAMS}OnnxConfig", "model.onnx", f"{_RUNNING}onnx:OnnxEncoder"),
@@ -70,7 +70,7 @@ FEATURES: dict[str, str] = {
     "speechbrain_fbank": "voiceguard.encoder.frontends.speechbrain:SpeechBrainFbankConfig",
     "taoruijie_mel": "voiceguard.encoder.frontends.taoruijie:TaoRuijieMelConfig",
     "nemo_mel": "voiceguard.encoder.frontends.nemo:NemoMelConfig",
-    "kaldi_fbank": "voiceguard.encoder.frontends.kaldi:KaldiFbankConfig",
+    "kaldi_fbank": "voiceguard.encoder.frontends.kaldi_config:KaldiFbankConfig",
     "waveform": "voiceguard.encoder.frontends.waveform:WaveformConfig",
 }
 

@@ -3,6 +3,8 @@
 The card tells people what the model is, and the loader what to build and which hash the weights
 have. Architecture and features are also inside the weights file, under that hash, so that
 neither can be swapped alone: the encoder's id vouches for all of it.
+
+torch is imported by what makes or takes a network, and by nothing else.
 """
 
 from __future__ import annotations
@@ -11,10 +13,6 @@ import hashlib
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
-
-import safetensors.torch
-import torch
-from safetensors import SafetensorError
 
 from voiceguard.encoder.card.kinds import Architecture, Buildable, typed
 from voiceguard.encoder.card.model_card import (
@@ -31,7 +29,10 @@ from voiceguard.validation.parsing import parse_json_object
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+    from typing import Any
 
+    import torch
+    from numpy.typing import NDArray
     from torch import nn
 
 __all__ = [
@@ -41,10 +42,13 @@ __all__ = [
     "Teacher",
     "build",
     "card_path",
+    "check_shapes",
     "load",
     "read_card",
+    "read_checked",
     "read_verified",
     "save",
+    "save_arrays",
     "save_card",
 ]
 
@@ -71,15 +75,42 @@ def save(path: Path, card: ModelCard, network: nn.Module, *, half: bool = False)
         ValueError: ``half``, and a weight is too large for float16.
         OSError: The files cannot be written.
     """
+    import safetensors.torch  # noqa: PLC0415 - imports torch
+
     state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     if half:
         state = {name: _halved(name, tensor) for name, tensor in state.items()}
     weights = safetensors.torch.save(state, metadata=_identity(card))
-    written = replace(
-        card,
-        num_parameters=sum(parameter.numel() for parameter in network.parameters()),
-        weights_sha256=hashlib.sha256(weights).hexdigest(),
-    )
+    return _write(path, card, weights, sum(each.numel() for each in network.parameters()))
+
+
+def save_arrays(path: Path, card: ModelCard, arrays: Mapping[str, NDArray[Any]]) -> ModelCard:
+    """Writes the very file that ``save`` writes, without torch and from arrays of any shape.
+
+    Args:
+        path: Where to.
+        card: As for ``save``.
+        arrays: By the names of the architecture's network, in the precision that is written.
+
+    Returns:
+        The card as it was written.
+
+    Raises:
+        OSError: The files cannot be written.
+    """
+    import safetensors.numpy  # noqa: PLC0415 - as everywhere here
+
+    weights = safetensors.numpy.save(dict(arrays), metadata=_identity(card))
+    learnt = (each.size for name, each in arrays.items() if not name.endswith(_NOT_LEARNT))
+    return _write(path, card, weights, sum(learnt))
+
+
+_NOT_LEARNT = (".running_mean", ".running_var", ".num_batches_tracked")
+
+
+def _write(path: Path, card: ModelCard, weights: bytes, num_parameters: int) -> ModelCard:
+    digest = hashlib.sha256(weights).hexdigest()
+    written = replace(card, num_parameters=num_parameters, weights_sha256=digest)
     path.write_bytes(weights)
     save_card(card_path(path), written)
     return written
@@ -103,10 +134,25 @@ def load(path: Path) -> tuple[ModelCard, nn.Module]:
     Raises:
         EncoderError: A file is missing, damaged, or not what the other says.
     """
+    import safetensors.torch  # noqa: PLC0415 - imports torch
+
+    card, weights = read_checked(path)
+    return card, build(card.architecture, safetensors.torch.load(weights), found_in=str(path))
+
+
+def read_checked(path: Path) -> tuple[ModelCard, bytes]:
+    """The card and the weights file's content; the one is what the other says.
+
+    Raises:
+        EncoderError: A file is missing, damaged, or not what the other says.
+    """
+    import safetensors.numpy  # noqa: PLC0415 - as everywhere here
+    from safetensors import SafetensorError  # noqa: PLC0415
+
     card = read_card(card_path(path))
     weights = read_verified(path, card)
     try:
-        tensors = safetensors.torch.load(weights)
+        safetensors.numpy.load(weights)
         metadata = _metadata(weights)
     except (SafetensorError, ValueError, KeyError) as error:
         raise EncoderError(
@@ -118,7 +164,7 @@ def load(path: Path) -> tuple[ModelCard, nn.Module]:
             f"{_identity(card)} and {metadata}",
             hint=_RESTORE_HINT,
         )
-    return card, build(card.architecture, tensors, found_in=str(path))
+    return card, weights
 
 
 def read_verified(path: Path, card: ModelCard) -> bytes:
@@ -160,6 +206,8 @@ def read_card(path: Path) -> ModelCard:
 
 
 def _halved(name: str, tensor: torch.Tensor) -> torch.Tensor:
+    import torch  # noqa: PLC0415 - only where a network is
+
     if not tensor.is_floating_point() or ".running_" in name:
         return tensor
     halved = tensor.half()
@@ -208,6 +256,8 @@ def build(
     Raises:
         EncoderError: A tensor is missing, unknown, or of another shape.
     """
+    import torch  # noqa: PLC0415 - only where a network is
+
     if not isinstance(architecture, Buildable):
         raise EncoderError(
             f"{found_in} holds weights, but {architecture.TYPE!r} on its card is a program",
@@ -232,16 +282,25 @@ def _mismatch(
     """What a file of these tensors does wrong for a network with those; None: nothing."""
     expected = {name: tuple(tensor.shape) for name, tensor in network.items()}
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    if found != expected:
-        name = min(name for name, _ in expected.items() ^ found.items())
-        return (
-            f"does not hold the architecture of its card: {name} is "
-            f"{found.get(name, 'missing')} there, {expected.get(name, 'unknown')} by the card"
-        )
+    if fault := check_shapes(expected, found):
+        return fault
     for name, tensor in network.items():
         if tensor.is_floating_point() and not tensors[name].is_floating_point():
             return f"holds whole numbers where {name} has weights"
     return None
+
+
+def check_shapes(
+    expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]
+) -> str | None:
+    """What a file of tensors of these shapes does wrong, the sentence's end; None: nothing."""
+    if found == expected:
+        return None
+    name = min(name for name, _ in expected.items() ^ found.items())
+    return (
+        f"does not hold the architecture of its card: {name} is "
+        f"{found.get(name, 'missing')} there, {expected.get(name, 'unknown')} by the card"
+    )
 
 
 def _read(path: Path) -> bytes:

@@ -10,30 +10,24 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from voiceguard.encoder.export.graph import FEATURES_INPUT, OUTPUT, WAVEFORM_INPUT, Graph
 from voiceguard.encoder.frontends.base import centred
 from voiceguard.encoder.networks.ecapa_tdnn import STD_FLOOR_VARIANCE, FrameLayer
 from voiceguard.encoder.running.onnx_session import require
 from voiceguard.types import FRAME_SAMPLES
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
     from voiceguard.encoder.frontends.log_mel import LogMel
     from voiceguard.encoder.networks.ecapa_tdnn import (
         AttentiveStatisticsPooling,
         EcapaTdnn,
         SERes2Block,
     )
-
-OPSET = 17
-IR_VERSION = 8
-"""Both old enough for the runtimes of 2022."""
-
-FEATURES_INPUT = "features"
-WAVEFORM_INPUT = "waveform"
-OUTPUT = "embedding"
 
 
 def onnx_model(network: EcapaTdnn, log_mel: LogMel | None) -> Any:  # noqa: ANN401 - a ModelProto
@@ -50,63 +44,25 @@ def onnx_model(network: EcapaTdnn, log_mel: LogMel | None) -> Any:  # noqa: ANN4
     Raises:
         EncoderError: The package onnx is missing.
     """
-    onnx = require("onnx", "exporting an encoder")
-    graph = _Graph(onnx)
+    graph = _Graph()
     name = FEATURES_INPUT if log_mel is None else WAVEFORM_INPUT
     features = name if log_mel is None else _log_mel(graph, log_mel, name)
     graph.op("Identity", _ecapa_tdnn(graph, network, features), name=OUTPUT)
-    shape = ["batch", "samples"] if log_mel else ["batch", network.config.num_mels, "frames"]
-    info, single = onnx.helper.make_tensor_value_info, onnx.TensorProto.FLOAT
-    model = onnx.helper.make_model(
-        onnx.helper.make_graph(
-            graph.nodes,
-            "ecapa_tdnn",
-            [info(name, single, shape)],
-            [info(OUTPUT, single, ["batch", network.config.embedding_dim])],
-            graph.constants,
-        ),
-        opset_imports=[onnx.helper.make_opsetid("", OPSET)],
-        ir_version=IR_VERSION,
-        producer_name="voiceguard",
-    )
-    onnx.checker.check_model(model)
+    shape: list[str | int] = ["batch", "samples"]
+    if log_mel is None:
+        shape = ["batch", network.config.num_mels, "frames"]
+    made: tuple[str, list[str | int]] = (OUTPUT, ["batch", network.config.embedding_dim])
+    model = graph.model("ecapa_tdnn", (name, shape), made)
+    require("onnx", "exporting an encoder").checker.check_model(model)
     return model
 
 
-class _Graph:
-    """Nodes and constants so far; every value has a name."""
+class _Graph(Graph):
+    """A graph with what this network is made of, out of torch's tensors."""
 
-    def __init__(self, onnx: Any) -> None:  # noqa: ANN401 - a module
-        self._onnx = onnx
-        self.nodes: list[Any] = []
-        self.constants: list[Any] = []
-
-    def op(self, kind: str, *inputs: str, name: str = "", **attributes: Any) -> str:  # noqa: ANN401 - whatever the operator takes
-        """Adds a node with one output; that one's name."""
-        name = name or f"{kind}_{len(self.nodes)}"
-        self.nodes.append(self._onnx.helper.make_node(kind, list(inputs), [name], **attributes))
-        return name
-
-    def split(self, x: str, sizes: list[int]) -> list[str]:
-        """Parts of the channels."""
-        names = [f"Split_{len(self.nodes)}_{index}" for index in range(len(sizes))]
-        inputs = [x, self.whole(sizes)]
-        self.nodes.append(self._onnx.helper.make_node("Split", inputs, names, axis=1))
-        return names
-
-    def constant(self, value: Tensor | float) -> str:
-        """A float32 tensor."""
-        tensor = value.detach().cpu() if isinstance(value, Tensor) else torch.tensor(value)
-        return self._keep(tensor.float().contiguous().numpy())
-
-    def whole(self, values: list[int]) -> str:
-        """A list of whole numbers: axes, sizes."""
-        return self._keep(np.array(values, dtype=np.int64))
-
-    def _keep(self, array: np.ndarray[Any, Any]) -> str:
-        name = f"constant_{len(self.constants)}"
-        self.constants.append(self._onnx.numpy_helper.from_array(array, name))
-        return name
+    def constant(self, value: ArrayLike | Tensor) -> str:
+        """A float32 array, of any shape."""
+        return super().constant(value.detach().cpu() if isinstance(value, Tensor) else value)
 
     def pad(self, x: str, each_side: int) -> str:
         """The time axis, by reflection."""

@@ -1,4 +1,4 @@
-"""An ECAPA-TDNN as an ONNX file that other programs, and voiceguard itself, can run.
+"""An ECAPA-TDNN or a CAM++ as an ONNX file that other programs, and voiceguard itself, can run.
 
 In: a model's card and network. Out: ``FILE.onnx`` and its sidecar ``FILE.onnx.json``, which
 ``voiceguard models import`` and people read. The time axis is dynamic. Features are either outside
@@ -19,10 +19,13 @@ import torch
 
 from voiceguard.encoder import golden
 from voiceguard.encoder.card.program_config import Layout
-from voiceguard.encoder.export import ecapa_graph
+from voiceguard.encoder.export import campplus_graph, ecapa_graph
+from voiceguard.encoder.export.graph import FEATURES_INPUT, OUTPUT, WAVEFORM_INPUT
 from voiceguard.encoder.foreign.programs.sidecar import Sidecar, sidecar_path
+from voiceguard.encoder.frontends.kaldi_config import KaldiFbankConfig
 from voiceguard.encoder.frontends.log_mel import LogMel, LogMelConfig
 from voiceguard.encoder.frontends.waveform import WaveformConfig
+from voiceguard.encoder.networks.campplus_config import CamPlusPlusConfig
 from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn
 from voiceguard.encoder.running.onnx_session import open_session, require
 from voiceguard.errors import EncoderError, UsageError
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from voiceguard.encoder.card.model_card import ModelCard
+    from voiceguard.encoder.export.graph import Graph
 
 MAX_RELATIVE_ERROR = 1e-3
 """Of the embedding's largest entry; a file that differs by more is not written."""
@@ -73,7 +77,8 @@ def export_onnx(
         card: The model's card.
         network: Its network, in evaluation mode on the CPU.
         path: ``*.onnx``; neither it nor its sidecar may exist yet.
-        features: ``Placement.INSIDE`` is only for voiceguard's own log-mel features.
+        features: ``Placement.INSIDE`` is only for an ECAPA-TDNN with voiceguard's own log-mel
+            features, and for a CAM++ with Kaldi's.
 
     Raises:
         UsageError: The path is taken, or is not called ``*.onnx``.
@@ -82,15 +87,9 @@ def export_onnx(
         OSError: The files can't be written.
     """
     _check_path(path)
-    if not isinstance(network, EcapaTdnn):
-        raise EncoderError(
-            f"encoder {card.name!r} is of the architecture {card.architecture.TYPE!r}; only an "
-            "ECAPA-TDNN, of voiceguard or SpeechBrain, can be exported",
-            hint="Choose another with --model; `voiceguard models list` shows them.",
-        )
-    inside = _inside(card, features)
+    model = _model(card, network, features)
     sidecar = _description(card, features)
-    content = _content(card, ecapa_graph.onnx_model(network, inside))
+    content = _content(card, model)
     seconds = (max(card.min_window_s, FRAME_S), *CHECKED_S)
     error = _largest_error(content, card, network, sidecar, seconds)
     _check_error(error)
@@ -110,26 +109,46 @@ def export_onnx(
     )
 
 
-def _inside(card: ModelCard, placement: Placement) -> LogMel | None:
-    """The features to put inside."""
-    if placement is Placement.OUTSIDE:
-        return None
-    if not isinstance(card.features, LogMelConfig):
-        raise EncoderError(
-            f"encoder {card.name!r} has features of type {card.features.TYPE!r}; only voiceguard's "
-            "own log_mel can be put inside",
-            hint="Export it with --features outside.",
-        )
-    return LogMel(card.features)
+def _model(card: ModelCard, network: nn.Module, placement: Placement) -> object:
+    """The ``onnx.ModelProto`` of a network, with its features or without."""
+    is_inside = placement is Placement.INSIDE
+    if isinstance(network, EcapaTdnn):
+        if is_inside and not isinstance(card.features, LogMelConfig):
+            raise _not_inside(card, "voiceguard's own log_mel")
+        inside = LogMel(card.features) if isinstance(card.features, LogMelConfig) else None
+        return ecapa_graph.onnx_model(network, inside if is_inside else None)
+    if isinstance(card.architecture, CamPlusPlusConfig):
+        if is_inside and not isinstance(card.features, KaldiFbankConfig):
+            raise _not_inside(card, "Kaldi's fbank")
+        fbank = card.features if isinstance(card.features, KaldiFbankConfig) else None
+        state = network.state_dict()
+
+        def weights(graph: Graph, name: str) -> str:
+            return graph.constant(state[name].numpy())
+
+        return campplus_graph.onnx_model(card.architecture, weights, fbank if is_inside else None)
+    raise EncoderError(
+        f"encoder {card.name!r} is of the architecture {card.architecture.TYPE!r}; only an "
+        "ECAPA-TDNN, of voiceguard or SpeechBrain, or a CAM++ of 3D-Speaker can be exported",
+        hint="Choose another with --model; `voiceguard models list` shows them.",
+    )
+
+
+def _not_inside(card: ModelCard, only: str) -> EncoderError:
+    return EncoderError(
+        f"encoder {card.name!r} has features of type {card.features.TYPE!r}; only {only} can be "
+        "put inside",
+        hint="Export it with --features outside.",
+    )
 
 
 def _description(card: ModelCard, placement: Placement) -> Sidecar:
     inside = placement is Placement.INSIDE
     return Sidecar(
-        input=ecapa_graph.WAVEFORM_INPUT if inside else ecapa_graph.FEATURES_INPUT,
+        input=WAVEFORM_INPUT if inside else FEATURES_INPUT,
         layout=Layout.WAVEFORM if inside else Layout.BANDS_TIME,
         features=WaveformConfig() if inside else card.features,
-        output=ecapa_graph.OUTPUT,
+        output=OUTPUT,
         embedding_dim=card.architecture.embedding_dim,
         min_seconds=max(card.min_window_s, FRAME_S),
         licence=card.licence,
@@ -158,7 +177,7 @@ def _content(card: ModelCard, model: object) -> bytes:
 def _largest_error(
     content: bytes,
     card: ModelCard,
-    network: EcapaTdnn,
+    network: nn.Module,
     sidecar: Sidecar,
     seconds: Sequence[float],
 ) -> float:
@@ -173,7 +192,7 @@ def _largest_error(
             expected = network(features)
         given = samples.unsqueeze(0) if sidecar.layout is Layout.WAVEFORM else features
         feed = {sidecar.input: given.contiguous().numpy()}
-        found = torch.from_numpy(session.run([ecapa_graph.OUTPUT], feed)[0])
+        found = torch.from_numpy(session.run([OUTPUT], feed)[0])
         errors.append((found - expected).abs().max() / expected.abs().max())
     return float(torch.stack(errors).max())  # torch's: NaN is the largest of all
 

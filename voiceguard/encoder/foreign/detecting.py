@@ -40,7 +40,12 @@ def reader_of(path: Path) -> Reader:
     if not is_there(path):
         raise EncoderError(f"there is no file or directory {path} to import")
     for name in READERS:
-        module = importlib.import_module(f"voiceguard.encoder.foreign.{name}")
+        try:
+            module = importlib.import_module(f"voiceguard.encoder.foreign.{name}")
+        except ModuleNotFoundError as error:
+            if error.name != "torch":
+                raise
+            continue  # without it that format can't be read
         reader = cast("Reader", module)
         if reader.recognises(path):
             return reader

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from numpy.typing import NDArray
     from torch import nn
 
     from voiceguard.encoder.card.kinds import Architecture, Features
@@ -36,14 +38,17 @@ class Imported:
     """None: to be counted when it is loaded."""
     network: nn.Module | None = None
     """With its weights, in evaluation mode."""
+    arrays: Mapping[str, NDArray[Any]] | None = None
+    """Its weights alone, of any shape, by the names of the network's tensors: without torch."""
     program: Path | None = None
     """The ``.onnx`` or TorchScript file, to be copied as it is."""
     found: tuple[str, ...] = ()
     """Sentences for the person: "SpeechBrain ECAPA-TDNN, channels 1024..., 192 dimensions"."""
 
     def __post_init__(self) -> None:
-        if (self.network is None) == (self.program is None):
-            raise ValueError("an imported model has either a network or a program")
+        given = (self.network, self.arrays, self.program)
+        if sum(each is not None for each in given) != 1:
+            raise ValueError("an imported model has either a network, or arrays, or a program")
 
 
 class Reader(Protocol):

@@ -7,8 +7,6 @@ compared with the filters that the file holds.
 
 from __future__ import annotations
 
-import io
-import zipfile
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,6 +15,7 @@ import torch
 from voiceguard.encoder.card import native
 from voiceguard.encoder.foreign.imported import Imported
 from voiceguard.encoder.foreign.safe import reading
+from voiceguard.encoder.foreign.safe.tensor_records import index_of
 from voiceguard.encoder.frontends.taoruijie import TaoRuijieMel, TaoRuijieMelConfig
 from voiceguard.encoder.networks.taoruijie import TaoRuijieConfig
 from voiceguard.errors import EncoderError
@@ -33,7 +32,6 @@ MIN_WINDOW_S = 0.5
 """Ours: the recipes state none."""
 
 _MARKS = (b"layer4.weight", b"attention.4.weight", b"fc6.weight")
-_MAX_INDEX_BYTES = 2**24
 _MARK = "attention.4.weight"
 _FILTER_TOLERANCE = 1e-3
 """Of peak 1: filters of one definition, computed in another precision, differ by 1e-5."""
@@ -75,29 +73,6 @@ def read(path: Path) -> Imported:
             f"pre-emphasis {features.preemphasis:g}",
         ),
     )
-
-
-def index_of(path: Path) -> bytes:
-    """The part of a file of ``torch.save`` that holds the tensors' names; else nothing."""
-    try:
-        return _index(path) if path.is_file() else b""
-    except (OSError, zipfile.BadZipFile, ValueError, RuntimeError, NotImplementedError, EOFError):
-        return b""
-
-
-def _index(path: Path) -> bytes:
-    with path.open("rb") as file:
-        if not zipfile.is_zipfile(file):
-            file.seek(0)
-            return file.read(_MAX_INDEX_BYTES)
-        with zipfile.ZipFile(file) as archive:
-            names = archive.namelist()
-            if any(each.endswith("/constants.pkl") for each in names):
-                return b""  # TorchScript: a program
-            pickled = next((each for each in names if each.endswith("/data.pkl")), None)
-            if pickled is None or archive.getinfo(pickled).file_size > _MAX_INDEX_BYTES:
-                return b""
-            return io.BytesIO(archive.read(pickled)).getvalue()
 
 
 def _own(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:

@@ -8,22 +8,28 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from voiceguard.encoder.card import native
+import numpy as np
+
+from voiceguard.encoder.card.native import check_shapes
 from voiceguard.encoder.foreign.catalogue import of_sha256
 from voiceguard.encoder.foreign.imported import Imported
-from voiceguard.encoder.foreign.safe import reading
-from voiceguard.encoder.foreign.taoruijie import index_of
-from voiceguard.encoder.frontends.kaldi import KaldiFbankConfig
-from voiceguard.encoder.networks.campplus import CamPlusPlusConfig
+from voiceguard.encoder.foreign.safe.files import read_limited
+from voiceguard.encoder.foreign.safe.tensor_records import (
+    MAX_BYTES,
+    index_of,
+    read_arrays,
+)
+from voiceguard.encoder.frontends.kaldi_config import KaldiFbankConfig
+from voiceguard.encoder.networks.campplus_config import CamPlusPlusConfig
 from voiceguard.errors import EncoderError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from torch import Tensor
+    from numpy.typing import NDArray
 
 NAME = "CAM++ (3D-Speaker layout)"
 
@@ -66,18 +72,19 @@ def recognises(path: Path) -> bool:
 
 def read(path: Path) -> Imported:
     """Reads the file, see ``imported.Reader.read``."""
-    content = reading.read_limited(path, reading.MAX_TENSORS_BYTES)
-    tensors = reading.tensors_from(content, where=str(path))
+    content = read_limited(path, MAX_BYTES)
+    tensors = read_arrays(content, where=str(path))
     try:
-        state = to_native(tensors)
-        architecture = sizes_of(state)
+        arrays = to_native(tensors)
+        architecture = sizes_of(arrays)
     except KeyError as error:
         raise EncoderError(f"{path} has no tensor for {error}: it is of another network") from error
     except (ValueError, IndexError) as error:
         raise EncoderError(f"{path}: {error}") from error
+    found = {key: array.shape for key, array in arrays.items()}
+    if fault := check_shapes(architecture.shapes(), found):
+        raise EncoderError(f"{path} {fault}", hint="Only 3D-Speaker's CAM++ is read.")
     features = KaldiFbankConfig(num_bands=architecture.num_bands)
-    hint = "Only 3D-Speaker's CAM++ is read."
-    network = native.build(architecture, state, found_in=str(path), hint=hint)
     known = of_sha256(digest := hashlib.sha256(content).hexdigest())
     layers = ", ".join(map(str, architecture.block_layers))
     imported = Imported(
@@ -85,7 +92,7 @@ def read(path: Path) -> Imported:
         features=features,
         min_window_s=MIN_WINDOW_S,
         origin_format=NAME,
-        network=network,
+        arrays=arrays,
         found=(
             f"{NAME}, blocks of {layers} layers, {architecture.embedding_dim} dimensions",
             f"{features.num_bands} Kaldi log-mel bands, computed as 3D-Speaker does",
@@ -100,13 +107,13 @@ def read(path: Path) -> Imported:
     return imported if known is None else known.described(imported)
 
 
-def to_native(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Renames the tensors to those of ``CamPlusPlus.state_dict()``.
+def to_native(tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Renames the tensors to those of ``CamPlusPlus.state_dict()``, of any shape.
 
     Raises:
         ValueError: Two would have the same name.
     """
-    native: dict[str, Tensor] = {}
+    native: dict[str, NDArray[Any]] = {}
     for theirs, tensor in tensors.items():
         ours = theirs
         for pattern, replacement in _OURS_BY_THEIRS:
@@ -114,46 +121,48 @@ def to_native(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         ours = _COUNTED.sub(lambda match: f"{match[1]}.{int(match[2]) - 1}", ours)
         if ours in native:
             raise ValueError(f"two tensors are called {ours} here")
-        native[ours] = tensor.squeeze(2) if ours == "projection.weight" else tensor
+        array = tensor.squeeze(2) if ours == "projection.weight" else tensor
+        is_counter = ours.endswith(".num_batches_tracked")
+        native[ours] = array.astype(np.int64 if is_counter else np.float32, copy=False)
     return native
 
 
-def sizes_of(state: Mapping[str, Tensor]) -> CamPlusPlusConfig:
-    """The network's sizes, from its tensors under our names.
+def sizes_of(arrays: Mapping[str, NDArray[Any]]) -> CamPlusPlusConfig:
+    """The network's sizes, from its tensors, of any shape, under our names.
 
     Raises:
         KeyError: A tensor is missing.
         IndexError: One has fewer sides than its kind.
         ValueError: Impossible sizes.
     """
-    head_channels = state["head.conv_in.weight"].shape[0]
-    num_stages = _count(state, r"head\.stages\.(\d+)\.")
-    num_blocks = _count(state, r"blocks\.(\d+)\.")
+    head_channels = arrays["head.conv_in.weight"].shape[0]
+    num_stages = _count(arrays, r"head\.stages\.(\d+)\.")
+    num_blocks = _count(arrays, r"blocks\.(\d+)\.")
     first = "blocks.0.layers.0"
-    channels, num_in, input_kernel_size = state["input_layer.weight"].shape
-    growth, bottleneck_channels, kernel_size = state[f"{first}.local.weight"].shape
+    channels, num_in, input_kernel_size = arrays["input_layer.weight"].shape
+    growth, bottleneck_channels, kernel_size = arrays[f"{first}.local.weight"].shape
     return CamPlusPlusConfig(
         num_bands=num_in // head_channels * 2 ** (num_stages + 1),
         head_channels=head_channels,
         head_layers=tuple(
-            _count(state, rf"head\.stages\.{stage}\.(\d+)\.") for stage in range(num_stages)
+            _count(arrays, rf"head\.stages\.{stage}\.(\d+)\.") for stage in range(num_stages)
         ),
         channels=channels,
         input_kernel_size=input_kernel_size,
         block_layers=tuple(
-            _count(state, rf"blocks\.{block}\.layers\.(\d+)\.") for block in range(num_blocks)
+            _count(arrays, rf"blocks\.{block}\.layers\.(\d+)\.") for block in range(num_blocks)
         ),
         growth=growth,
         kernel_size=kernel_size,
         bottleneck_channels=bottleneck_channels,
-        mask_channels=state[f"{first}.mask_hidden.weight"].shape[0],
+        mask_channels=arrays[f"{first}.mask_hidden.weight"].shape[0],
         transition_channels=tuple(
-            state[f"blocks.{block}.transition.weight"].shape[0] for block in range(num_blocks)
+            arrays[f"blocks.{block}.transition.weight"].shape[0] for block in range(num_blocks)
         ),
-        embedding_dim=state["projection.weight"].shape[0],
+        embedding_dim=arrays["projection.weight"].shape[0],
     )
 
 
-def _count(state: Mapping[str, Tensor], pattern: str) -> int:
+def _count(arrays: Mapping[str, NDArray[Any]], pattern: str) -> int:
     """How many different numbers stand where the pattern has its group."""
-    return len({match[1] for each in state if (match := re.match(pattern, each))})
+    return len({match[1] for each in arrays if (match := re.match(pattern, each))})

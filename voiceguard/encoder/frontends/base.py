@@ -11,7 +11,7 @@ from abc import abstractmethod
 
 from torch import Tensor, nn
 
-from voiceguard.types import FRAME_SAMPLES, SAMPLE_RATE_HZ
+from voiceguard.types import FRAME_SAMPLES
 
 
 class FrontEnd(nn.Module):
@@ -56,15 +56,6 @@ class FrontEnd(nn.Module):
     def forward(self, samples: Tensor) -> Tensor:
         """The features of a whole recording, ``(num_samples,)`` to ``(num_bands, num_frames')``."""
         return self.finish(self.bands(self.frames(samples)))
-
-
-def check_bands(min_hz: float, max_hz: float) -> None:
-    """Raises ValueError where a filter bank can't lie between these frequencies."""
-    if not 0 <= min_hz < max_hz <= SAMPLE_RATE_HZ / 2:
-        raise ValueError(
-            f"bands must lie between 0 and {SAMPLE_RATE_HZ // 2} Hz, not between {min_hz} and "
-            f"{max_hz}"
-        )
 
 
 def centred(window: Tensor, fft_samples: int) -> Tensor:

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import torch
 from torch import Tensor, nn
 
-from voiceguard.encoder.frontends.base import FrontEnd, check_bands
+from voiceguard.encoder.frontends.base import FrontEnd
+from voiceguard.encoder.frontends.limits import check_bands
 from voiceguard.types import FRAME_SAMPLES, SAMPLE_RATE_HZ
 from voiceguard.validation.ranges import Between, check_ranges
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import torch
 from torch import nn
 
-from voiceguard.encoder.frontends.base import FrontEnd, centred, check_bands
+from voiceguard.encoder.frontends.base import FrontEnd, centred
+from voiceguard.encoder.frontends.limits import check_bands
 from voiceguard.types import FRAME_SAMPLES, SAMPLE_RATE_HZ
 from voiceguard.validation.ranges import Between, check_ranges
 

@@ -11,83 +11,22 @@ the paper leaves open (strides, where layers have biases, the unbiased deviation
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-SEGMENT_FRAMES = 100
-"""Frames of 20 ms that share a local context, section 2.2: 2 s."""
-TIME_STRIDE = 2
-"""Of the input layer: blocks see a frame for every 20 ms."""
-DILATIONS = (1, 2, 2)
-"""Of the blocks' local convolutions."""
-MIN_VARIANCE = 1e-12
-"""Only so that a deviation of nothing has a derivative."""
+from voiceguard.encoder.networks.campplus_config import (
+    DILATIONS,
+    MIN_VARIANCE,
+    SEGMENT_FRAMES,
+    TIME_STRIDE,
+)
 
-_MAX_SIZE = 2**14
-_MAX_LAYERS = 128
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CamPlusPlusConfig:
-    """Sizes of the network; the defaults are those of every known checkpoint but its embedding."""
-
-    TYPE: ClassVar[str] = "campplus"
-
-    num_bands: int = 80
-    head_channels: int = 32
-    head_layers: tuple[int, ...] = (2, 2)
-    """Residual layers per stage of the head; each stage halves the bands, the head's end again."""
-    channels: int = 128
-    """Behind the input layer."""
-    input_kernel_size: int = 5
-    block_layers: tuple[int, ...] = (12, 24, 16)
-    growth: int = 32
-    """Channels that a layer adds."""
-    kernel_size: int = 3
-    bottleneck_channels: int = 128
-    mask_channels: int = 64
-    transition_channels: tuple[int, ...] = (256, 512, 512)
-    """Behind each block."""
-    embedding_dim: int = 192
-
-    def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            for size in value if isinstance(value, tuple) else (value,):
-                largest = _MAX_LAYERS if name.endswith("_layers") else _MAX_SIZE
-                if type(size) is not int or not 1 <= size <= largest:
-                    raise ValueError(f"{name} must be between 1 and {largest}, not {size!r}")
-        if not len(self.block_layers) == len(self.transition_channels) == len(DILATIONS):
-            raise ValueError(
-                f"block_layers and transition_channels must be of {len(DILATIONS)} blocks, not "
-                f"{len(self.block_layers)} and {len(self.transition_channels)}"
-            )
-        if not 1 <= len(self.head_layers) <= 4:
-            raise ValueError(f"head_layers must be of 1 to 4 stages, not {len(self.head_layers)}")
-        if self.num_bands % self.band_stride:
-            raise ValueError(
-                f"num_bands, {self.num_bands}, must be a multiple of {self.band_stride}: the head "
-                "halves it for every stage and once more"
-            )
-        if not self.kernel_size % 2 or not self.input_kernel_size % 2:
-            raise ValueError("kernel_size and input_kernel_size must be odd")
-
-    @property
-    def band_stride(self) -> int:
-        """How many bands of the input become one behind the head."""
-        return int(2 ** (len(self.head_layers) + 1))
-
-    @property
-    def min_frames(self) -> int:
-        """So many that two are left behind the stride: one has no deviation."""
-        return TIME_STRIDE + 1
-
-    def build(self) -> nn.Module:
-        """The network of these sizes, with random weights."""
-        return CamPlusPlus(self)
+if TYPE_CHECKING:
+    from voiceguard.encoder.networks.campplus_config import CamPlusPlusConfig
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv1d, conv2d
 
-from voiceguard.encoder.networks.campplus import MIN_VARIANCE, SEGMENT_FRAMES, TIME_STRIDE
+from voiceguard.encoder.networks.campplus_config import (
+    MIN_VARIANCE,
+    SEGMENT_FRAMES,
+    TIME_STRIDE,
+)
 from voiceguard.encoder.networks.fused import Buffers, scale_and_shift
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ import torch
 from voiceguard.encoder.card.program_config import OnnxConfig
 from voiceguard.encoder.running.onnx_session import open_session
 from voiceguard.encoder.running.programs import arranged, not_run, one_embedding
-from voiceguard.encoder.running.torch_encoder import TorchEncoder, describe
+from voiceguard.encoder.running.samples import describe
+from voiceguard.encoder.running.torch_encoder import TorchEncoder
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from voiceguard.errors import EncoderError, install_command
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import ModuleType
 
 _ERRORS_ONLY = 3
@@ -37,12 +38,12 @@ def require(name: str, purpose: str) -> ModuleType:
 
 
 def open_session(
-    model: bytes, what: str, *, device: str = "cpu", num_threads: int = 1
+    model: bytes | Path, what: str, *, device: str = "cpu", num_threads: int = 1
 ) -> tuple[Any, str]:
     """An ``onnxruntime.InferenceSession`` and the device that it runs on ("cpu" or "cuda:N").
 
     Args:
-        model: The file's content, without external data.
+        model: The file's content, without external data; or its path, with that beside it.
         what: Names the file in errors.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         num_threads: How many CPU threads work on one input.
@@ -58,11 +59,12 @@ def open_session(
     options.log_severity_level = _ERRORS_ONLY
     # Idle threads must not spin: the daemon waits for speech most of the time.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    given = model if isinstance(model, bytes) else str(model)
     providers: list[Any] = ["CPUExecutionProvider"]
     if index is not None:
         providers.insert(0, ("CUDAExecutionProvider", {"device_id": index}))
     try:
-        session = onnxruntime.InferenceSession(model, options, providers=providers)
+        session = onnxruntime.InferenceSession(given, options, providers=providers)
     except Exception as error:  # onnxruntime raises classes of its own for each kind of fault
         raise EncoderError(
             f"{what} can't be run by ONNX Runtime {onnxruntime.__version__}: {_first_line(error)}",

@@ -6,22 +6,19 @@ from window to window), the features an L2-normalised embedding.
 
 from __future__ import annotations
 
-import math
 import threading
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
-from voiceguard.encoder import golden
 from voiceguard.encoder.frontends.rolling import RollingFeatures
 from voiceguard.encoder.networks.campplus import CamPlusPlus
 from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn
 from voiceguard.encoder.networks.fused import KEPT_FRAMES, FusedEcapaTdnn
 from voiceguard.encoder.networks.fused_campplus import FusedCamPlusPlus
 from voiceguard.encoder.running.batches import embed_batches
-from voiceguard.errors import AudioError, EncoderError
-from voiceguard.types import FRAME_SAMPLES, SAMPLE_RATE_HZ, EncoderInfo
+from voiceguard.encoder.running.samples import check_samples, describe, normalised, warm_up
+from voiceguard.errors import EncoderError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,7 +28,7 @@ if TYPE_CHECKING:
     from voiceguard.encoder.card.native import ModelCard
     from voiceguard.encoder.frontends.base import FrontEnd
     from voiceguard.encoder.running.batches import BatchNetwork
-    from voiceguard.types import Embedding, Samples, Window
+    from voiceguard.types import Embedding, EncoderInfo, Samples, Window
 
 
 class TorchEncoder:
@@ -60,8 +57,8 @@ class TorchEncoder:
         self._batch_network = batch_network
         self._lock = threading.Lock()
         # The first call initialises libraries and allocates buffers, 40 ms that no window waits
-        # for if it happens here.
-        self.embed(_warm_up(info))
+        # for if it happens here; as long as the longest window that keeps its buffers.
+        self.embed(warm_up(info, KEPT_FRAMES))
 
     @classmethod
     def of(
@@ -142,42 +139,6 @@ class TorchEncoderStream:
         return self._encoder.embed_window(window, self._rolling)
 
 
-def describe(card: ModelCard, num_parameters: int) -> EncoderInfo:
-    """What a card says of its encoder."""
-    return EncoderInfo(
-        encoder_id=card.encoder_id,
-        name=card.name,
-        embedding_dim=card.architecture.embedding_dim,
-        num_parameters=num_parameters,
-        min_window_s=card.min_window_s,
-    )
-
-
-def _warm_up(info: EncoderInfo) -> Samples:
-    """What a new encoder embeds first, as long as the longest window that keeps its buffers.
-
-    Some voice: behind the subtraction of a mean a constant is nothing, of which a network without
-    biases makes zeros.
-    """
-    shortest = math.ceil(info.min_window_s * SAMPLE_RATE_HZ)
-    return np.resize(golden.signal(0.3), max((KEPT_FRAMES - 1) * FRAME_SAMPLES, shortest))
-
-
-def normalised(raw: Embedding) -> Embedding:
-    """A network's output, ``(embedding_dim,)``, at norm 1.
-
-    Raises:
-        AudioError: Numbers have overflowed on the way: a NaN is never compared.
-    """
-    norm = float(np.linalg.norm(raw))
-    if not np.isfinite(norm) or norm == 0.0:
-        raise AudioError(
-            "this audio has no embedding: its samples are far outside [-1, 1]",
-            hint="Scale the samples so that full scale is 1.0.",
-        )
-    return raw / np.float32(norm)
-
-
 def _single(network: nn.Module) -> Callable[[Tensor], Tensor]:
     """The network for one recording at a time."""
     if isinstance(network, EcapaTdnn):
@@ -193,28 +154,12 @@ def _single(network: nn.Module) -> Callable[[Tensor], Tensor]:
 
 
 def checked(samples: Samples, info: EncoderInfo, device: torch.device) -> Tensor:
-    """``(num_samples,)`` that can be embedded, copied to the encoder's device.
+    """Samples that can be embedded, ``(num_samples,)``, copied to the encoder's device.
 
     Raises:
         AudioError: Not mono, too short, or not finite.
     """
-    if samples.ndim != 1:
-        raise AudioError(
-            f"an embedding needs mono samples in one dimension, not of shape {samples.shape}",
-            hint="Choose a channel or mix them down.",
-        )
-    seconds = len(samples) / SAMPLE_RATE_HZ
-    if seconds < info.min_window_s:
-        raise AudioError(
-            f"{seconds:.2f} s of audio are too short to embed: encoder {info.name} "
-            f"needs at least {info.min_window_s:g} s",
-            hint="Record more speech.",
-        )
-    if not np.isfinite(samples).all():
-        raise AudioError(
-            "the audio holds values that are not numbers (NaN or infinite)",
-            hint="The recording is damaged; record or convert it again.",
-        )
+    check_samples(samples, info)
     # A copy: torch does not take read-only arrays, and the caller may reuse its memory.
     return torch.tensor(samples, dtype=torch.float32, device=device)
 

@@ -16,7 +16,8 @@ import torch
 
 from voiceguard.encoder.card.program_config import ECAPA2_DIMS, Layout, TorchScriptConfig
 from voiceguard.encoder.running.programs import arranged, last_line, not_run, one_embedding
-from voiceguard.encoder.running.torch_encoder import TorchEncoder, checked, describe, find_device
+from voiceguard.encoder.running.samples import describe
+from voiceguard.encoder.running.torch_encoder import TorchEncoder, checked, find_device
 from voiceguard.errors import AudioError, EncoderError, UsageError
 
 if TYPE_CHECKING:

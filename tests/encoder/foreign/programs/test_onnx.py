@@ -22,7 +22,7 @@ from tests.encoder.made_programs import (
 from voiceguard.encoder.card.program_config import Layout, OnnxConfig
 from voiceguard.encoder.foreign import detecting
 from voiceguard.encoder.foreign.programs import onnx as reader
-from voiceguard.encoder.frontends.kaldi import KaldiFbankConfig
+from voiceguard.encoder.frontends.kaldi_config import KaldiFbankConfig
 from voiceguard.encoder.frontends.waveform import WaveformConfig
 from voiceguard.errors import EncoderError, install_command
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from tests.encoder.foreign.made import rezipped
-from voiceguard.encoder.foreign.safe import reading
+from voiceguard.encoder.foreign.safe import files, reading
 from voiceguard.errors import EncoderError
 
 
@@ -122,9 +122,9 @@ def test_anything_but_plain_tensors_by_name_is_refused(value: object, message: s
 def test_a_file_too_large_or_missing_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "large"
     path.write_bytes(bytes(11))
-    assert reading.read_limited(path, 11) == bytes(11)
+    assert files.read_limited(path, 11) == bytes(11)
     with pytest.raises(EncoderError, match="more than 10 bytes"):
-        reading.read_limited(path, 10)
+        files.read_limited(path, 10)
     with pytest.raises(EncoderError, match="cannot be read: No such file"):
         reading.read_tensors(tmp_path / "missing")
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from voiceguard.encoder.card.program_config import Layout, OnnxConfig
 from voiceguard.encoder.foreign.programs.onnx_graph import Graph, read_graph
 from voiceguard.encoder.foreign.programs.sidecar import Sidecar, read_sidecar, sidecar_path
-from voiceguard.encoder.frontends.kaldi import KaldiFbankConfig
+from voiceguard.encoder.frontends.kaldi_config import KaldiFbankConfig
 from voiceguard.errors import EncoderError
 from voiceguard.types import FRAME_S, SAMPLE_RATE_HZ
 

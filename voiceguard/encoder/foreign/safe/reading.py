@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 import yaml
 
+from voiceguard.encoder.foreign.safe.files import read_limited
 from voiceguard.errors import EncoderError
 
 if TYPE_CHECKING:
@@ -36,22 +37,6 @@ _PLAIN_TAG = "tag:yaml.org,2002:"
 
 _AGAIN = "Fetch it again, and compare its hash with what its publisher states."
 _REFERENCE = re.compile(r"<([^<>]+)>")
-
-
-def read_limited(path: Path, max_bytes: int) -> bytes:
-    """A file's content.
-
-    Raises:
-        EncoderError: It is missing, unreadable or larger.
-    """
-    try:
-        with path.open("rb") as file:
-            content = file.read(max_bytes + 1)
-    except OSError as error:
-        raise EncoderError(f"{path} cannot be read: {error.strerror}") from error
-    if len(content) > max_bytes:
-        raise EncoderError(f"{path} has more than {max_bytes} bytes, which no such file needs")
-    return content
 
 
 # --- tensors --------------------------------------------------------------------------------
