@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import tomllib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -122,3 +123,14 @@ def test_what_the_program_says_about_the_documentation_is_there() -> None:
         for name, heading in re.findall(r'(docs/[\w-]+\.md)(?:, "([^"]+)")?', source):
             text = (REPOSITORY / name).read_text("utf-8")
             assert not heading or re.search(rf"^#+ {re.escape(heading)}$", text, re.MULTILINE)
+
+
+def test_the_layers_are_told_as_they_are_checked() -> None:
+    """docs/design.md against the contract in pyproject.toml."""
+    checked = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))
+    (contract,) = checked["tool"]["importlinter"]["contracts"]
+    layers = [set(layer.split(" | ")) for layer in reversed(contract["layers"])]
+    text = (REPOSITORY / "docs" / "design.md").read_text("utf-8")
+    told = re.search(r"import-linter checks it: (.*?)\.\s", text, re.DOTALL)
+    assert told is not None
+    assert [set(re.findall(r"\w+", each)) for each in told[1].split("<-")] == layers[:-1]
