@@ -200,6 +200,31 @@ def test_a_forgotten_person_leaves_nothing_behind(history: History) -> None:
     assert b"anna" not in history.path.read_bytes()
 
 
+def damage_first_entry(history: History, text: str) -> None:
+    history.append(entry(0))
+    history.append(entry(1))
+    history.close()
+    with sqlite3.connect(history.path) as connection:
+        connection.execute("UPDATE decisions SET payload = ? WHERE id = 1", (text,))
+    connection.close()
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"scores": 1e400}', "[]", "not JSON"])
+def test_an_entry_that_is_no_payload_is_told(history: History, text: str) -> None:
+    damage_first_entry(history, text)
+    with pytest.raises(StateError, match="cannot use the history"):
+        history.recent()
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"scores": 1e400}', "{}", '{"scores": 1}'])
+def test_what_nobody_understands_goes_with_whoever_is_forgotten(
+    history: History, text: str
+) -> None:
+    damage_first_entry(history, text)
+    history.forget("nobody")
+    assert ids(history.recent()) == ["id-0001"]
+
+
 @pytest.mark.parametrize(
     "values", [{"max_entries": -1}, {"max_age_days": 0.0}, {"max_age_days": float("nan")}]
 )

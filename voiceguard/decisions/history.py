@@ -198,9 +198,13 @@ class History:
         def scrub(connection: sqlite3.Connection) -> int:
             num_changed = 0
             for row_id, text in connection.execute("SELECT id, payload FROM decisions").fetchall():
-                payload = json.loads(text)
-                kept = [score for score in payload["scores"] if score["speaker"] != speaker]
-                if payload["speaker"] == speaker:
+                try:
+                    payload = parse_json_object(text)
+                    kept = [score for score in payload["scores"] if score["speaker"] != speaker]
+                    goes = payload["speaker"] == speaker
+                except (ValueError, KeyError, TypeError):
+                    goes = True  # whom it names nobody can say
+                if goes:
                     connection.execute("DELETE FROM decisions WHERE id = ?", (row_id,))
                 elif len(kept) < len(payload["scores"]):
                     payload["scores"] = kept

@@ -11,14 +11,18 @@ and its forks.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
+from voiceguard.validation.ranges import Between, check_ranges
+
 MIN_VARIANCE = 1e-4
 DILATIONS = (2, 3, 4)
+
+Size: TypeAlias = Annotated[int, Between(1, 2**14)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,18 +31,16 @@ class TaoRuijieConfig:
 
     TYPE: ClassVar[str] = "taoruijie_ecapa"
 
-    num_mels: int = 80
-    channels: int = 1024
-    aggregated_channels: int = 1536
-    res2net_scale: int = 8
-    se_channels: int = 128
-    attention_channels: int = 256
-    embedding_dim: int = 192
+    num_mels: Size = 80
+    channels: Size = 1024
+    aggregated_channels: Size = 1536
+    res2net_scale: Size = 8
+    se_channels: Size = 128
+    attention_channels: Size = 256
+    embedding_dim: Size = 192
 
     def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            if not isinstance(value, int) or not 1 <= value <= 2**14:
-                raise ValueError(f"{name} must be between 1 and {2**14}, not {value!r}")
+        check_ranges(self)
         if self.res2net_scale < 2 or self.channels % self.res2net_scale:  # two groups
             raise ValueError(
                 f"channels, {self.channels}, must be a multiple of res2net_scale, "
