@@ -19,8 +19,9 @@ import numpy as np
 from voiceguard.cli.measuring.corpora import measuring_kit
 from voiceguard.lab.corpora.corpus import HALVES, Corpus, read_corpus
 from voiceguard.lab.evaluation.daemon.cohort import make_cohort
-from voiceguard.lab.evaluation.daemon.experiment import Plan, run_experiment
-from voiceguard.lab.evaluation.daemon.pairing import score_trials
+from voiceguard.lab.evaluation.daemon.experiment import run_experiment
+from voiceguard.lab.evaluation.daemon.trials import score_trials
+from voiceguard.lab.evaluation.plan import Plan
 from voiceguard.lab.fitting.metrics import eer, min_dcf
 from voiceguard.scoring.snorm import Cohort
 
@@ -84,7 +85,7 @@ def scored(
 ) -> list[Trials]:
     """Every group's trials, normalised with the cohort chosen for it."""
     return [
-        score_trials(part, choose(group)).trials
+        score_trials(part, choose(group))
         for group in (Group(name, half) for name in corpus.corpora for half in HALVES)
         if (part := _part(experiment, group)).enrolled
     ]

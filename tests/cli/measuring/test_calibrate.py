@@ -6,9 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from tests.cli.command import voiceguard
-from tests.fakes import quiet
-from tests.lab.evaluation.voices import people, write_corpus, write_wav
-from voiceguard.cli.measuring.calibrate import conditions_of
+from tests.lab.evaluation.voices import people, write_corpus
 from voiceguard.lab.evaluation.daemon.calibration import PRIOR_SPEAKERS
 from voiceguard.paths import own_calibration_file
 from voiceguard.scoring.calibration import load_calibration
@@ -39,18 +37,6 @@ def test_a_calibration_for_this_machine_is_in_force_from_then_on(tmp_path: Path)
     made = load_calibration(own, encoder_id=said["encoder_id"], cohort_id=said["cohort_id"])
     assert made.provenance.corpora == ("tones",)
     assert {tail.condition for tail in made.nontarget_tails} >= {"clean"}
-
-
-def test_it_is_fitted_with_the_noise_and_the_rooms_of_the_split_train(tmp_path: Path) -> None:
-    for name in ("fan", "rain", "hall", "attic"):
-        write_wav(tmp_path / f"{name}.wav", quiet(0.5, level=0.1))
-    for manifest, rows in (("noise", ("fan", "rain")), ("rooms", ("hall", "attic"))):
-        (tmp_path / f"{manifest}.csv").write_text(
-            f"path,split\n{rows[0]}.wav,train\n{rows[1]}.wav,eval\n", encoding="utf-8"
-        )
-    noise, room = conditions_of(tmp_path / "noise.csv", tmp_path / "rooms.csv")
-    assert (noise.name, room.name) == ("10 dB", "reverberant")
-    assert conditions_of(None, None) == ()
 
 
 def test_a_place_that_cannot_be_written_is_told_before_the_work(tmp_path: Path) -> None:

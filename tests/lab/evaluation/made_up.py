@@ -12,9 +12,8 @@ from voiceguard.lab.evaluation.daemon.decisions import Decided, decision_figures
 from voiceguard.lab.evaluation.daemon.evaluation import Choice, Evaluation, Judged
 from voiceguard.lab.evaluation.daemon.experiment import Experiment
 from voiceguard.lab.evaluation.daemon.figures import score_figures
-from voiceguard.lab.evaluation.daemon.pairing import Kind, Scored
 from voiceguard.lab.evaluation.daemon.promises import (
-    claims,
+    check_promises,
     false_accepts_per_hour,
     times_to_decision,
 )
@@ -22,9 +21,9 @@ from voiceguard.lab.evaluation.encoders.comparison import Comparison
 from voiceguard.lab.evaluation.encoders.costs import EncoderCost
 from voiceguard.lab.evaluation.encoders.figures import EncoderFigures
 from voiceguard.lab.evaluation.encoders.results import EncoderEvaluation
-from voiceguard.lab.evaluation.encoders.trials import EncoderTrials
+from voiceguard.lab.evaluation.encoders.trials import Scored
 from voiceguard.lab.fitting.metrics import eer
-from voiceguard.lab.fitting.trials import Trials
+from voiceguard.lab.fitting.trials import Kind, Trials
 
 if TYPE_CHECKING:
     from voiceguard.lab.evaluation.encoders.embeddings import Cell
@@ -90,7 +89,7 @@ def one(
 def make_encoders(labels: tuple[str, ...] = ("ours", "theirs")) -> EncoderEvaluation:
     rng = np.random.default_rng(5)
 
-    def trials_of(label: str, cell: Cell) -> EncoderTrials:
+    def scored(label: str, cell: Cell) -> Scored:
         draw = np.random.default_rng([len(label), LENGTHS.index(cell.length)])
         num_target, num_stranger = 300, 6000
         target = np.arange(num_target + num_stranger) < num_target
@@ -101,12 +100,12 @@ def make_encoders(labels: tuple[str, ...] = ("ours", "theirs")) -> EncoderEvalua
             target, np.where(draw.random(len(target)) < 0.6, Kind.SAME_SESSION, Kind.CROSS_SESSION),
             Kind.STRANGER,
         )  # fmt: skip
-        name = np.full(len(target), "here/s01")
-        return EncoderTrials(
-            score=score, normalised=None, llr=None, is_target=target, kind=kind, enrolled=name,
-            tested=name, enrolled_session=name, tested_session=name,
-            corpus=np.full(len(target), "here"),
+        name, unknown = np.full(len(target), "here/s01"), np.full(len(target), np.nan)
+        trials = Trials(
+            score=score, kind=kind, enrolled=name, tested=name, net_speech_s=unknown,
+            snr_db=unknown, fold=np.zeros(len(target), np.int64), condition=name,
         )  # fmt: skip
+        return Scored(trials, normalised=None, llrs=None)
 
     evaluation = EncoderEvaluation(
         labels=labels,
@@ -123,7 +122,7 @@ def make_encoders(labels: tuple[str, ...] = ("ours", "theirs")) -> EncoderEvalua
         num_speakers=NUM_SPEAKERS,
         num_enrolled=NUM_SPEAKERS,
         skips=(),
-        _trials=trials_of,
+        scored=scored,
     )  # fmt: skip
     figures = [
         _figures(label, condition, length, evaluation.trials(label, condition, length))
@@ -147,7 +146,7 @@ def _comparison(first: str, other: str) -> Comparison:
     )  # fmt: skip
 
 
-def _figures(label: str, condition: str, length: str, trials: EncoderTrials) -> EncoderFigures:
+def _figures(label: str, condition: str, length: str, trials: Trials) -> EncoderFigures:
     rate = eer(trials.target, trials.nontarget)
     return EncoderFigures(
         label=label, scoring="cosine", corpus="mean", condition=condition, length=length,
@@ -162,7 +161,7 @@ def make_daemon() -> Evaluation:
     decided = make_decided(rng)
     shown = [each for each in decided if each.p_fa == P_FAS[0]]
     strangers = np.array([each.kind is Kind.STRANGER for each in shown])
-    trials = Trials(
+    llrs = Trials(
         score=rng.normal(np.where(strangers, -7.0, 6.0), 3.0),
         enrolled=np.array([each.enrolled for each in shown]),
         tested=np.array([each.tested for each in shown]),
@@ -170,11 +169,8 @@ def make_daemon() -> Evaluation:
         snr_db=np.full(len(shown), 20.0),
         fold=rng.integers(2, size=len(shown)),
         condition=np.array([each.condition for each in shown]),
-    )
-    llrs = Scored(
-        trials=trials,
-        kind=np.array([each.kind for each in shown]),
-        noise=np.array([each.noise for each in shown]),
+        surroundings=np.array([each.noise for each in shown]),
+        kind=np.array([str(each.kind) for each in shown]),
     )
     calibrations = dict.fromkeys(HALVES, plain_calibration())
     return Evaluation(
@@ -186,7 +182,7 @@ def make_daemon() -> Evaluation:
         llrs=llrs,
         scores=score_figures(llrs, calibrations),
         decisions=decision_figures(decided),
-        claims=claims(decided),
+        promises=check_promises(decided),
         hours=false_accepts_per_hour(decided),
         times=times_to_decision(decided),
         thresholds={0.01: 4.6, 0.001: 6.9},

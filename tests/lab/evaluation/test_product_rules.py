@@ -12,9 +12,11 @@ from tests.fakes import plain_calibration
 from tests.lab.evaluation.voices import ToneKit, make_kit, people, write_corpus
 from voiceguard.enrollment import Problem, TakeJudge
 from voiceguard.lab.corpora.corpus import read_corpus
-from voiceguard.lab.evaluation.daemon.evaluation import Choice, Judged, evaluate
-from voiceguard.lab.evaluation.daemon.experiment import Plan
-from voiceguard.lab.evaluation.daemon.pairing import Kind
+from voiceguard.lab.evaluation.daemon.evaluation import Judged
+from voiceguard.lab.evaluation.plan import Plan
+from voiceguard.lab.evaluation.run import Request, run
+from voiceguard.lab.evaluation.subject import Subject
+from voiceguard.lab.fitting.trials import Kind
 from voiceguard.pipeline.judge import Judge
 from voiceguard.types import Reason
 
@@ -82,9 +84,11 @@ def evaluated(corpus: Corpus, kind: type[Kit]) -> Evaluation:
         cohort=None,
         calibration=plain_calibration(),
     )
-    plan = Plan(lengths_s=(1.0, 2.0), max_places=1)
-    choice = Choice(Judged.SHIPPED, "in a test")
-    return evaluate(kit, corpus, plan, choice=choice, today=date(2026, 11, 21))
+    plan = Plan(lengths_s=(1.0, 2.0), max_places=1, num_draws=10)
+    request = Request(subjects=[Subject(kit)], speech=corpus, plan=plan, judged=Judged.SHIPPED)
+    found = run(request, today=date(2026, 11, 21))
+    assert found.daemon is not None
+    return found.daemon
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,11 @@ from tests.services import SHARED, needs_shared
 from voiceguard.encoder import load_encoder
 from voiceguard.lab.corpora.corpus import Corpus, Recording, read_corpus
 from voiceguard.lab.corpora.embedding_cache import RememberingEncoder
-from voiceguard.lab.evaluation.daemon.experiment import Plan, run_experiment
-from voiceguard.lab.evaluation.daemon.pairing import Kind, score_trials
+from voiceguard.lab.evaluation.daemon.experiment import run_experiment
+from voiceguard.lab.evaluation.daemon.trials import score_trials
+from voiceguard.lab.evaluation.plan import Plan
 from voiceguard.lab.fitting.metrics import eer
+from voiceguard.lab.fitting.trials import Kind
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,8 +46,8 @@ def test_real_speakers_are_told_apart_by_whole_utterances(tmp_path: Path) -> Non
         plan = Plan(lengths_s=(3.0,), max_places=1)
         experiment = run_experiment(kit, corpus, plan, change_cosine=None)
     assert len(experiment.enrolled) == len(SPEAKERS)
-    scored = score_trials(experiment, None)
-    assert np.count_nonzero(scored.kind == Kind.CROSS_SESSION) >= 3
-    assert eer(scored.trials.target, scored.trials.nontarget) < 0.2
-    crops = scored.trials.condition == "3 s clean"
-    assert np.median(scored.trials.net_speech_s[crops]) > 2.5
+    trials = score_trials(experiment, None)
+    assert np.count_nonzero(trials.kind == Kind.CROSS_SESSION) >= 3
+    assert eer(trials.target, trials.nontarget) < 0.2
+    crops = trials.condition == "3 s clean"
+    assert np.median(trials.net_speech_s[crops]) > 2.5

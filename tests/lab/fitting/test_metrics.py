@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from statistics import NormalDist
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.scoring.people import make_trials
 from voiceguard.lab.fitting.metrics import (
     act_dcf,
-    bootstrap_by_speaker,
     cllr,
     det_points,
     eer,
     min_cllr,
     min_dcf,
 )
-
-if TYPE_CHECKING:
-    from voiceguard.lab.fitting.trials import Trials
 
 PHI = NormalDist()
 scores = st.lists(st.integers(-20, 20).map(float), min_size=1, max_size=60).map(np.array)
@@ -141,59 +134,3 @@ def test_eer_is_the_highest_bayes_error_over_all_priors(
 def test_no_trials_or_nan_scores_are_refused(bad: np.ndarray) -> None:
     with pytest.raises(ValueError, match=r"trials|NaN"):
         eer(bad, np.array([0.0]))
-
-
-def test_bootstrap_encloses_the_figure_and_is_reproducible() -> None:
-    trials = make_trials(seed=5, separation=2.0)
-
-    def interval() -> tuple[float, float]:
-        return bootstrap_by_speaker(
-            trials,
-            lambda t: eer(t.target, t.nontarget),
-            rng=np.random.default_rng(1),
-            num_samples=60,
-        )
-
-    low, high = interval()
-    assert low < eer(trials.target, trials.nontarget) < high
-    assert interval() == (low, high)
-
-
-def test_speakers_that_go_wrong_as_a_whole_widen_the_interval() -> None:
-    """Shifting every trial of a speaker together must show, though each trial looks the same."""
-    trials = make_trials(seed=6, num_speakers=20, utterances=8, separation=2.0)
-    shift = np.random.default_rng(3).permutation(np.repeat([-1.5, 1.5], 10))
-    number = np.searchsorted(trials.speakers, trials.tested)
-    together = replace(trials, score=trials.score + shift[number])
-    signs = np.random.default_rng(4).choice([-1.5, 1.5], len(trials))
-    apart = replace(trials, score=trials.score + signs)
-
-    def width(table: Trials) -> float:
-        low, high = bootstrap_by_speaker(
-            table,
-            lambda t: float(np.mean(t.target)),
-            rng=np.random.default_rng(1),
-            num_samples=100,
-        )
-        return high - low
-
-    assert width(together) > 1.5 * width(apart)
-
-
-def test_a_speaker_who_was_not_drawn_takes_no_part_on_either_side() -> None:
-    trials = make_trials(seed=7)
-
-    def check(drawn: Trials) -> float:
-        everybody = set(drawn.enrolled[drawn.is_target])
-        assert set(drawn.enrolled) | set(drawn.tested) == everybody
-        return float(len(everybody))
-
-    low, high = bootstrap_by_speaker(trials, check, rng=np.random.default_rng(2), num_samples=20)
-    assert 0 < low <= high < len(trials.speakers)
-
-
-def test_one_speaker_cannot_be_bootstrapped() -> None:
-    with pytest.raises(ValueError, match="two speakers"):
-        bootstrap_by_speaker(
-            make_trials(seed=1, num_speakers=1), lambda _: 0.0, rng=np.random.default_rng(0)
-        )

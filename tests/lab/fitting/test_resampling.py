@@ -8,13 +8,14 @@ import pytest
 from tests.scoring.people import make_trials
 from voiceguard.lab.fitting.metrics import eer
 from voiceguard.lab.fitting.resampling import SpeakerDraws, draw_speakers, eer_per_draw, interval
+from voiceguard.lab.fitting.trials import Trials
 
 
 def test_everybody_once_gives_the_plain_eer() -> None:
     trials = make_trials(4, num_speakers=12, separation=1.5)
     speakers = trials.speakers
     once = SpeakerDraws(speakers, np.ones((1, len(speakers)), np.int64))
-    (rate,) = eer_per_draw(trials.score, trials.enrolled, trials.tested, once)
+    (rate,) = eer_per_draw(trials, once)
     assert rate == pytest.approx(eer(trials.target, trials.nontarget))
 
 
@@ -23,7 +24,7 @@ def test_a_draw_counts_trials_as_often_as_their_speakers_were_drawn_together(dig
     trials = make_trials(4, num_speakers=12, separation=1.5)
     trials = trials.with_score(np.round(trials.score, digits))  # 0: with many ties
     draws = draw_speakers(trials.speakers, 5, np.random.default_rng(0))
-    rates = eer_per_draw(trials.score, trials.enrolled, trials.tested, draws)
+    rates = eer_per_draw(trials, draws)
     for count, rate in zip(draws.counts, rates, strict=True):
         times_of = dict(zip(draws.speakers.tolist(), count.tolist(), strict=True))
         times = [
@@ -34,11 +35,45 @@ def test_a_draw_counts_trials_as_often_as_their_speakers_were_drawn_together(dig
         assert rate == pytest.approx(eer(repeated.target, repeated.nontarget))
 
 
+def test_the_interval_encloses_the_figure() -> None:
+    trials = make_trials(seed=5, separation=2.0)
+    draws = draw_speakers(trials.speakers, 60, np.random.default_rng(1))
+    found = interval(eer_per_draw(trials, draws))
+    assert found is not None
+    assert found[0] < eer(trials.target, trials.nontarget) < found[1]
+
+
+def test_speakers_that_go_wrong_as_a_whole_widen_the_interval() -> None:
+    """Shifting every trial of a speaker together must show, though each trial looks the same."""
+    trials = make_trials(seed=6, num_speakers=20, utterances=8, separation=2.0)
+    shift = np.random.default_rng(3).permutation(np.repeat([-1.5, 1.5], 10))
+    number = np.searchsorted(trials.speakers, trials.tested)
+    together = trials.with_score(trials.score + shift[number])
+    signs = np.random.default_rng(4).choice([-1.5, 1.5], len(trials))
+    apart = trials.with_score(trials.score + signs)
+    draws = draw_speakers(trials.speakers, 100, np.random.default_rng(1))
+
+    def width(table: Trials) -> float:
+        """Of the mean score of the target trials."""
+        whose = np.searchsorted(draws.speakers, table.enrolled[table.is_target])
+        weights = draws.weights(whose, whose)
+        found = interval(weights @ table.target / weights.sum(axis=1))
+        assert found is not None
+        return found[1] - found[0]
+
+    assert width(together) > 1.5 * width(apart)
+
+
 def test_a_draw_without_a_kind_of_trial_shows_nothing() -> None:
     names = np.array(["a", "b"])
     draws = SpeakerDraws(names, np.array([[2, 0], [1, 1]]))
-    score, enrolled, tested = np.array([3.0, 1.0]), np.array(["a", "a"]), np.array(["a", "b"])
-    rates = eer_per_draw(score, enrolled, tested, draws)
+    unknown = np.full(2, np.nan)
+    trials = Trials(
+        score=np.array([3.0, 1.0]), enrolled=np.array(["a", "a"]), tested=np.array(["a", "b"]),
+        net_speech_s=unknown, snr_db=unknown, fold=np.zeros(2, np.int64),
+        condition=np.array(["clean"] * 2),
+    )  # fmt: skip
+    rates = eer_per_draw(trials, draws)
     assert np.isnan(rates[0])  # nobody but a: no non-target trial
     assert rates[1] == 0
 

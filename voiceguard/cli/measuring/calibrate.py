@@ -27,12 +27,9 @@ from voiceguard.cli.output import print_json, print_table, stdout
 from voiceguard.errors import UsageError
 
 if TYPE_CHECKING:
-    from voiceguard.lab.corpora.conditions import Condition
     from voiceguard.lab.evaluation.daemon.calibration import CalibrationRun
     from voiceguard.scoring.calibration import Calibration
     from voiceguard.service.kit import Kit
-
-NOISE_SNR_DB = 10.0
 
 
 def cohort(
@@ -131,13 +128,15 @@ def calibrate(
     """
     from datetime import UTC, datetime
 
+    from voiceguard.lab.corpora.conditions import Clean
     from voiceguard.lab.corpora.corpus import read_corpus
     from voiceguard.lab.evaluation.daemon import calibration as calibrating
-    from voiceguard.lab.evaluation.daemon.experiment import Plan
+    from voiceguard.lab.evaluation.material import conditions_to_fit
+    from voiceguard.lab.evaluation.plan import Plan
     from voiceguard.scoring.calibration import save_calibration
 
     corpus = read_corpus(directory, split=split, min_speakers=calibrating.MIN_SPEAKERS)
-    plan = Plan(num_enroll=num_enroll, noises=conditions_of(noise, rir))
+    plan = Plan(num_enroll=num_enroll, conditions=(Clean(), *conditions_to_fit(noise, rir)))
     with measuring_kit(config, model, device, state_dir=state_dir, with_calibration=False) as kit:
         shipped = None if from_scratch else _shipped(kit)
         path = _writable(out or _own_file(kit))
@@ -158,21 +157,6 @@ def calibrate(
     stdout.print(f"[bold green]written[/] {path}")
     if out is not None:
         stdout.print(f'[dim]in force with encoder.calibration = "{path}", or beside the weights[/]')
-
-
-def conditions_of(noise: Path | None, rir: Path | None) -> tuple[Condition, ...]:
-    """What is fitted with beside clean speech; evaluations test with other files of the same."""
-    from voiceguard.lab.corpora.conditions import Reverberant
-    from voiceguard.lab.corpora.corpus import read_noise
-    from voiceguard.lab.evaluation.daemon.experiment import Noise
-
-    conditions: list[Condition] = []
-    if noise is not None:
-        files = read_noise(noise, split="train")
-        conditions.append(Noise(name=f"{NOISE_SNR_DB:g} dB", snr_db=NOISE_SNR_DB, files=files))
-    if rir is not None:
-        conditions.append(Reverberant(read_noise(rir, split="train")))
-    return tuple(conditions)
 
 
 def _shipped(kit: Kit) -> Calibration | None:

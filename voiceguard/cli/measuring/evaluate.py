@@ -6,7 +6,6 @@ import os
 import platform
 import shlex
 import sys
-from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,15 +31,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from voiceguard.lab.corpora.corpus import Corpus
-    from voiceguard.lab.evaluation.daemon.evaluation import Evaluation, Judged
-    from voiceguard.lab.evaluation.daemon.material import Material
-    from voiceguard.lab.evaluation.encoders.evaluation import Entrant
-    from voiceguard.lab.evaluation.encoders.results import EncoderEvaluation
+    from voiceguard.lab.evaluation.daemon.evaluation import Judged
     from voiceguard.lab.evaluation.encoders.trial_list import TrialList
+    from voiceguard.lab.evaluation.material import Material
+    from voiceguard.lab.evaluation.run import Findings, Request
+    from voiceguard.lab.evaluation.subject import Subject
     from voiceguard.service.kit import Kit
-
-_USUAL_NOISE = "10 dB"
-"""Heard at every length by the daemon; other conditions at one length and in whole utterances."""
 
 
 def evaluate(
@@ -111,32 +107,34 @@ def evaluate(
 
     Every speaker is enrolled in turn. Embeddings are remembered, so that a second run is quick.
     """
-    from voiceguard.lab.evaluation.daemon.evaluation import choose
-    from voiceguard.lab.evaluation.daemon.material import read_material
+    from voiceguard.lab.corpora.embedding_cache import cache_dir
+    from voiceguard.lab.evaluation.material import read_material
     from voiceguard.lab.evaluation.report.page import check_report
+    from voiceguard.lab.evaluation.run import Request, run
 
-    wanted = _judged(calibration)
+    judged = _judged(calibration)
     if report is not None:
         check_report(report)
     material = read_material(noise, rir, conditions)
-    listed = None if trials is None else _trial_list(trials, directory)
-    corpus = None if listed else _read(directory, split)
+    speech = _speech(directory, trials, split)
     models: list[str | None] = [*dict.fromkeys(model or [])] or [None]
     kit = load_kit(config, models[0], device, state_dir=state_dir)
     check_distinct(models, kit)
-    decides = decisions and corpus is not None
-    choice = choose(kit, corpus, wanted) if corpus is not None and decides else None
-    entrants = _entrants(kit, [name for name in models[1:] if name is not None])
-    encoders = _encoders(kit, entrants, corpus, listed, num_enroll, material)
-    daemon = None
-    if corpus is not None and choice is not None:
-        daemon = _daemon(kit, corpus, num_enroll, material, choice.judged, wanted)
-    tell_skips(daemon.experiment.skips if daemon else encoders.skips)
-    _tell(kit, encoders, daemon, json_lines=json_lines)
-    if listed and decisions:
+    request = Request(
+        subjects=_subjects(kit, [name for name in models[1:] if name is not None]),
+        speech=speech,
+        plan=material.plan(num_enroll=num_enroll),
+        with_decisions=decisions,
+        judged=judged,
+    )
+    today = datetime.now(UTC).date()
+    found = run(request, today=today, cache=cache_dir(), track=show_progress)
+    tell_skips(found.skips)
+    _tell(kit, found, json_lines=json_lines)
+    if trials is not None and decisions:
         stderr.print("a list of trials names no speakers: scores only, no decisions", markup=False)
     if report is not None:
-        _write_report(report, directory, corpus, kit, encoders, daemon, material)
+        _write_report(report, directory, request, found, material)
         stderr.print(f"written: {report}", markup=False)
 
 
@@ -154,21 +152,18 @@ def _judged(calibration: str | None) -> Judged | None:
         ) from None
 
 
-def _read(directory: Path, split: str | None) -> Corpus:
+def _speech(directory: Path, trials: Path | None, split: str | None) -> Corpus | TrialList:
     from voiceguard.lab.corpora.corpus import read_corpus
+    from voiceguard.lab.evaluation.encoders.trial_list import read_trial_list
 
+    if trials is not None:
+        return read_trial_list(trials, directory)
     return read_corpus(directory, split=split)
 
 
-def _trial_list(path: Path, directory: Path) -> TrialList:
-    from voiceguard.lab.evaluation.encoders.trial_list import read_trial_list
-
-    return read_trial_list(path, directory)
-
-
-def _entrants(kit: Kit, others: Sequence[str]) -> list[Entrant]:
-    """The encoder that is judged first; each with the data that lies beside its weights."""
-    from voiceguard.lab.evaluation.encoders.evaluation import Entrant
+def _subjects(kit: Kit, others: Sequence[str]) -> list[Subject]:
+    """The one that is judged first; each with the data that lies beside its weights."""
+    from voiceguard.lab.evaluation.subject import Subject
     from voiceguard.service.kit import assemble
 
     kits = [kit]
@@ -176,80 +171,20 @@ def _entrants(kit: Kit, others: Sequence[str]) -> list[Entrant]:
         encoder = replace(kit.settings.encoder, model=name)
         with stderr.status(f"loading {name}"):
             kits.append(assemble(kit.settings.model_copy(update={"encoder": encoder})))
-    return [
-        Entrant(each.encoder, cohort=each.cohort, calibration=each.calibration) for each in kits
-    ]
+    return [Subject(each) for each in kits]
 
 
-def _encoders(
-    kit: Kit,
-    entrants: Sequence[Entrant],
-    corpus: Corpus | None,
-    listed: TrialList | None,
-    num_enroll: int,
-    material: Material,
-) -> EncoderEvaluation:
-    from voiceguard.lab.corpora.embedding_cache import cache_dir
-    from voiceguard.lab.evaluation.encoders.evaluation import (
-        EncoderPlan,
-        evaluate_encoders,
-        evaluate_trial_list,
-    )
-
-    plan = EncoderPlan(num_enroll=num_enroll, conditions=material.conditions)
-    if listed is not None:
-        return evaluate_trial_list(
-            kit, entrants, listed, plan, cache=cache_dir(), track=show_progress
-        )
-    assert corpus is not None  # read where there is no list
-    return evaluate_encoders(kit, entrants, corpus, plan, cache=cache_dir(), track=show_progress)
-
-
-def _daemon(
-    kit: Kit,
-    corpus: Corpus,
-    num_enroll: int,
-    material: Material,
-    judged: Judged,
-    wanted: Judged | None,
-) -> Evaluation:
-    from voiceguard.lab.corpora.embedding_cache import RememberingEncoder, cache_dir
-    from voiceguard.lab.evaluation.daemon.evaluation import FIT_ROOM, Judged, choose
-    from voiceguard.lab.evaluation.daemon.evaluation import evaluate as run_evaluation
-    from voiceguard.lab.evaluation.daemon.experiment import Plan
-
-    tested = material.conditions[1:]
-    fitted = material.fitting if judged is Judged.CROSSED else ()
-    plan = Plan(
-        num_enroll=num_enroll,
-        noises=(*fitted, *tested),
-        brief=(FIT_ROOM, *(each.name for each in tested if each.name != _USUAL_NOISE)),
-    )
-    with ExitStack() as stack:
-        encoder = stack.enter_context(RememberingEncoder(kit.encoder, cache_dir()))
-        return run_evaluation(
-            replace(kit, encoder=encoder),
-            corpus,
-            plan,
-            choice=choose(kit, corpus, wanted),
-            today=datetime.now(UTC).date(),
-            track=show_progress,
-        )
-
-
-def _tell(
-    kit: Kit, encoders: EncoderEvaluation, daemon: Evaluation | None, *, json_lines: bool
-) -> None:
+def _tell(kit: Kit, found: Findings, *, json_lines: bool) -> None:
     from voiceguard.lab.evaluation.report.encoder_tables import encoder_tables, plain_evaluation
     from voiceguard.lab.evaluation.report.tables import daemon_tables, eer_table, plain_daemon
 
-    info = kit.encoder.info
+    encoders, daemon = found.encoders, found.daemon
     if json_lines:
         print_json(
             {
                 "version": __version__,
-                "encoder": info.name,
-                "encoder_id": info.encoder_id,
+                "encoder": kit.encoder.info.name,
+                "encoder_id": kit.encoder.info.encoder_id,
                 **plain_evaluation(encoders),
                 "daemon": plain_daemon(daemon) if daemon else None,
             }
@@ -268,31 +203,30 @@ def _tell(
 
 
 def _write_report(
-    path: Path,
-    directory: Path,
-    corpus: Corpus | None,
-    kit: Kit,
-    encoders: EncoderEvaluation,
-    daemon: Evaluation | None,
-    material: Material,
+    path: Path, directory: Path, request: Request, found: Findings, material: Material
 ) -> None:
+    from voiceguard.lab.corpora.corpus import Corpus
     from voiceguard.lab.evaluation.report.page import About, write_report
 
+    encoders = found.encoders
     speech = f"{directory}: {encoders.num_speakers} speakers"
-    if corpus is not None:
-        speech += f", {len(corpus.recordings)} recordings of {', '.join(corpus.corpora)}"
-    if skips := daemon.experiment.skips if daemon else encoders.skips:
-        speech += f"; {len(skips)} left out"
-    ids = ", ".join(f"{cost.label} ({cost.encoder_id})" for cost in encoders.costs)
+    if isinstance(request.speech, Corpus):
+        corpora = ", ".join(request.speech.corpora)
+        speech += f", {len(request.speech.recordings)} recordings of {corpora}"
+    if found.skips:
+        speech += f"; {len(found.skips)} left out"
+    device = request.subjects[0].kit.settings.encoder.device
     facts = {
-        "encoder" if len(encoders.costs) == 1 else "encoders": ids,
+        "encoder" if len(encoders.costs) == 1 else "encoders": ", ".join(
+            f"{cost.label} ({cost.encoder_id})" for cost in encoders.costs
+        ),
         "speech": speech,
         **material.facts,
         "conditions": ", ".join(encoders.conditions),
         "command": shlex.join(["voiceguard", *sys.argv[1:]]),
         "made": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC by voiceguard {__version__}",
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python "
-        f"{platform.python_version()}; device {kit.settings.encoder.device}",
+        f"{platform.python_version()}; device {device}",
     }
     title = f"{encoders.labels[0]}: who is told apart from whom"
-    write_report(path, About(title=title, facts=facts), encoders=encoders, daemon=daemon)
+    write_report(path, About(title=title, facts=facts), encoders=encoders, daemon=found.daemon)

@@ -67,8 +67,8 @@ class Clean:
 class Noisy:
     """Recorded noise at a stated level, another file each time."""
 
-    def __init__(self, snr_db: float, files: Sequence[Path]) -> None:
-        self.name = f"{snr_db:g} dB"
+    def __init__(self, snr_db: float, files: Sequence[Path], *, name: str = "") -> None:
+        self.name = name or f"{snr_db:g} dB"
         self._snr_db = snr_db
         self._files = tuple(files)
 
@@ -80,9 +80,8 @@ class Noisy:
 class Reverberant:
     """A measured room, another one each time; the direct sound keeps its place in time."""
 
-    name = "reverberant"
-
-    def __init__(self, files: Sequence[Path]) -> None:
+    def __init__(self, files: Sequence[Path], *, name: str = "reverberant") -> None:
+        self.name = name
         self._files = tuple(files)
 
     def hear(self, clip: Clip, speech_rms: float, rng: np.random.Generator) -> Clip:  # noqa: ARG002

@@ -1,4 +1,4 @@
-"""The field's figures: EER, minDCF, actDCF, Cllr, Cllr_min, DET points, bootstrap by speaker.
+"""The field's figures: EER, minDCF, actDCF, Cllr, Cllr_min, DET points.
 
 Pure functions of target and non-target scores (higher speaks for the target). Error rates are
 fractions, costs are normalised by the better of always accepting and always rejecting.
@@ -13,11 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
-
-    from voiceguard.lab.fitting.trials import Trials
 
 
 class ErrorRates(NamedTuple):
@@ -178,48 +174,3 @@ def pool(num_target: NDArray[np.float64], num_nontarget: NDArray[np.float64]) ->
         pooled.append((hits, others))
     table = np.array(pooled)
     return Blocks(table[:, 0], table[:, 1])
-
-
-def bootstrap_by_speaker(
-    trials: Trials,
-    statistic: Callable[[Trials], float],
-    *,
-    rng: np.random.Generator,
-    num_samples: int = 200,
-    level: float = 0.95,
-) -> tuple[float, float]:
-    """Confidence interval of a figure, for other speakers than these.
-
-    Draws speakers, not trials: trials of one speaker go wrong together, and an interval that takes
-    them for independent is several times too narrow. A trial of two speakers is repeated as often
-    as both were drawn together.
-
-    Args:
-        trials: What the figure is computed from.
-        statistic: For instance ``lambda t: eer(t.target, t.nontarget)``.
-        rng: Source of the draws.
-        num_samples: Draws.
-        level: Of the interval, in (0, 1).
-
-    Returns:
-        Lower and upper percentile. Draws that lack a kind of trial are drawn again.
-
-    Raises:
-        ValueError: There are fewer than two speakers with target trials.
-    """
-    speakers = trials.speakers
-    if len(np.unique(trials.enrolled[trials.is_target])) < 2:
-        raise ValueError("bootstrapping needs at least two speakers with target trials")
-    enrolled = np.searchsorted(speakers, trials.enrolled)
-    tested = np.searchsorted(speakers, trials.tested)
-    figures: list[float] = []
-    while len(figures) < num_samples:
-        count = np.bincount(
-            rng.integers(len(speakers), size=len(speakers)), minlength=len(speakers)
-        )
-        times = np.where(trials.is_target, count[enrolled], count[enrolled] * count[tested])
-        drawn = trials.select(np.repeat(np.arange(len(trials)), times))
-        if len(drawn.target) and len(drawn.nontarget):
-            figures.append(statistic(drawn))
-    low, high = np.quantile(figures, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)

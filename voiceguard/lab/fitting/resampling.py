@@ -2,8 +2,8 @@
 
 Pure numpy. In: scores of trials and who is in each. Out: one EER per draw. The same draws serve
 every encoder and condition, so that differences between them are paired by speaker, and much of
-the chance cancels out. Drawing is ``metrics.bootstrap_by_speaker``'s: a speaker drawn twice counts
-twice, a trial of two speakers as often as both were drawn together.
+the chance cancels out. Speakers are drawn, not trials: trials of one speaker go wrong together, and
+an interval that takes them for independent is several times too narrow.
 
 Source: N. Poh, S. Bengio, "Estimating the confidence interval of expected performance curve in
 biometric authentication using joint bootstrap", ICASSP 2007.
@@ -21,13 +21,18 @@ from voiceguard.lab.fitting.metrics import eer_of_blocks, pool
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from voiceguard.lab.fitting.trials import Trials
+
 LEVEL = 0.95
 """Of every interval."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SpeakerDraws:
-    """How often each speaker was drawn."""
+    """How often each speaker was drawn; as often a speaker's target trials count.
+
+    A trial of two speakers counts as often as both were drawn together.
+    """
 
     speakers: NDArray[np.str_]
     """``(num_speakers,)``, in alphabetical order."""
@@ -35,19 +40,25 @@ class SpeakerDraws:
     """``(num_draws, num_speakers)``; every row adds up to num_speakers."""
 
     def weights(
-        self, draw: int, enrolled: NDArray[np.int64], tested: NDArray[np.int64]
+        self,
+        enrolled: NDArray[np.int64],
+        tested: NDArray[np.int64],
+        draws: int | slice = slice(None),
     ) -> NDArray[np.float64]:
-        """How often each trial counts in a draw.
+        """How often each trial counts in a draw, or in all of them.
 
         Args:
-            draw: Its number.
             enrolled: ``(num_trials,)`` indices of speakers.
             tested: Likewise.
+            draws: The number of one; all without.
+
+        Returns:
+            ``(num_trials,)``, or ``(num_draws, num_trials)``.
         """
-        count = self.counts[draw]
-        together = count[enrolled] * count[tested]
-        weights: NDArray[np.float64] = np.where(enrolled == tested, count[enrolled], together) * 1.0
-        return weights
+        count = self.counts[draws]
+        # Somebody with themselves is one person drawn, not two.
+        others = np.where(enrolled == tested, 1, count[..., tested])
+        return np.asarray(count[..., enrolled] * others, dtype=np.float64)
 
 
 def draw_speakers(
@@ -66,31 +77,24 @@ def draw_speakers(
     return SpeakerDraws(names, counts)
 
 
-def eer_per_draw(
-    score: NDArray[np.float64],
-    enrolled: NDArray[np.str_],
-    tested: NDArray[np.str_],
-    draws: SpeakerDraws,
-) -> NDArray[np.float64]:
+def eer_per_draw(trials: Trials, draws: SpeakerDraws) -> NDArray[np.float64]:
     """The EER that each draw of speakers would have shown.
 
     Args:
-        score: ``(num_trials,)``, no NaN.
-        enrolled: Whose voiceprint; all of them are among the drawn speakers.
-        tested: Who spoke.
+        trials: With no NaN among the scores, and every speaker among the drawn ones.
         draws: Of the speakers.
 
     Returns:
         ``(num_draws,)``; NaN where a draw has no target or no non-target trial.
     """
-    order = np.argsort(score, kind="stable")
-    row = np.searchsorted(draws.speakers, enrolled[order])
-    column = np.searchsorted(draws.speakers, tested[order])
+    order = np.argsort(trials.score, kind="stable")
+    row = np.searchsorted(draws.speakers, trials.enrolled[order])
+    column = np.searchsorted(draws.speakers, trials.tested[order])
     is_target = row == column
-    starts = _step_starts(score[order], is_target)
+    starts = _step_starts(trials.score[order], is_target)
     rates = np.full(len(draws.counts), np.nan)
     for draw in range(len(rates)):
-        weights = draws.weights(draw, row, column)
+        weights = draws.weights(row, column, draw)
         targets = np.add.reduceat(np.where(is_target, weights, 0.0), starts)
         nontargets = np.add.reduceat(np.where(is_target, 0.0, weights), starts)
         if targets.any() and nontargets.any():

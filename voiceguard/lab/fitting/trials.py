@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,9 +12,22 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+class Kind(StrEnum):
+    """Who speaks, and when."""
+
+    SAME_SESSION = "same session"
+    """The enrolled speaker, on the occasion of the enrollment."""
+    CROSS_SESSION = "other session"
+    """The enrolled speaker on another occasion: what daily use is like."""
+    STRANGER = "stranger"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Trials:
-    """Columns of ``(num_trials,)``; a trial is a target trial where ``enrolled == tested``."""
+    """Columns of ``(num_trials,)``; a trial is a target trial where ``enrolled == tested``.
+
+    Or where ``kind`` says so, if it is there: listed trials may not name their speakers.
+    """
 
     score: NDArray[np.float64]
     """As the scorer gives it before calibration (or LLRs, after it)."""
@@ -29,6 +43,8 @@ class Trials:
     """What is fitted with equal weight and told apart in figures: "3 s clean", "1 s 5 dB"."""
     surroundings: NDArray[np.str_] | None = None
     """What promised error rates shall hold in separately: "clean", "5 dB". None: the condition."""
+    kind: NDArray[np.str_] | None = None
+    """``Kind``; None: nobody told."""
 
     def __post_init__(self) -> None:
         lengths = {name: len(column) for name, column in self._columns().items()}
@@ -45,6 +61,8 @@ class Trials:
     @property
     def is_target(self) -> NDArray[np.bool_]:
         """``(num_trials,)``."""
+        if self.kind is not None:
+            return np.asarray(self.kind != Kind.STRANGER)
         return np.asarray(self.enrolled == self.tested)
 
     @property
@@ -80,6 +98,19 @@ class Trials:
             rows: ``(num_trials,)`` of a mask, or ``(num_rows,)`` indices.
         """
         return Trials(**{name: column[rows] for name, column in self._columns().items()})
+
+    def of_kind(self, kind: Kind) -> NDArray[np.float64]:
+        """Scores of the trials of one kind, ``(num_of_kind,)``; none where nobody told."""
+        return self.score[:0] if self.kind is None else self.score[self.kind == kind]
+
+    def in_surroundings(self, *names: str) -> Trials:
+        """The trials in these surroundings."""
+        assert self.surroundings is not None
+        return self.select(np.isin(self.surroundings, names))
+
+    def of_corpus(self, corpus: str) -> Trials:
+        """The trials of one corpus; no trial crosses two of them."""
+        return self.select(np.char.startswith(self.tested, f"{corpus}/"))
 
     def with_score(self, score: NDArray[np.float64]) -> Trials:
         """The same trials with other scores, ``(num_trials,)``."""

@@ -11,18 +11,13 @@ from tests.fakes import plain_calibration, quiet, tone
 from tests.lab.evaluation.voices import Written, make_kit, people, write_corpus, write_wav
 from voiceguard.errors import UsageError
 from voiceguard.lab.corpora.clips import Clip
-from voiceguard.lab.corpora.conditions import Telephone
+from voiceguard.lab.corpora.conditions import Clean, Noisy, Telephone
 from voiceguard.lab.corpora.corpus import read_corpus
-from voiceguard.lab.evaluation.daemon.experiment import (
-    FULL,
-    Experiment,
-    Noise,
-    Plan,
-    in_the_clip,
-    run_experiment,
-)
-from voiceguard.lab.evaluation.daemon.pairing import Kind, fitted_to_the_other_half, score_trials
+from voiceguard.lab.evaluation.daemon.experiment import Experiment, in_the_clip, run_experiment
 from voiceguard.lab.evaluation.daemon.playback import HeardSegment, Note
+from voiceguard.lab.evaluation.daemon.trials import fitted_to_the_other_half, score_trials
+from voiceguard.lab.evaluation.plan import FULL, Plan
+from voiceguard.lab.fitting.trials import Kind
 from voiceguard.scoring.cosine import renormalised_mean
 from voiceguard.scoring.policy import Evidence
 
@@ -63,15 +58,14 @@ def test_the_same_places_are_tested_at_every_length(heard: Experiment) -> None:
 
 
 def test_trials_are_within_a_half_and_marked_by_session(heard: Experiment) -> None:
-    scored = score_trials(heard, None)
+    trials = score_trials(heard, None)
     half_of = {each.speaker: each.half for each in heard.enrolled}
-    trials = scored.trials
     for enrolled, tested in zip(trials.enrolled, trials.tested, strict=True):
         assert half_of[str(enrolled)] == half_of[str(tested)]
     # per voiceprint: 4 speakers x 2 sessions x (2 crops and an utterance), its own among them
     assert len(trials) == 8 * 4 * 6
-    assert np.count_nonzero(scored.kind == Kind.SAME_SESSION) == 8 * 3
-    assert np.count_nonzero(scored.kind == Kind.CROSS_SESSION) == 8 * 3
+    assert np.count_nonzero(trials.kind == Kind.SAME_SESSION) == 8 * 3
+    assert np.count_nonzero(trials.kind == Kind.CROSS_SESSION) == 8 * 3
     assert trials.target.min() > trials.nontarget.max()
 
 
@@ -82,17 +76,15 @@ def test_trials_never_cross_corpora(tmp_path: Path) -> None:
     experiment = run_experiment(
         make_kit(), read_corpus(write_corpus(tmp_path, rows)), PLAN, change_cosine=None
     )
-    trials = score_trials(experiment, None).trials
+    trials = score_trials(experiment, None)
     for enrolled, tested in zip(trials.enrolled, trials.tested, strict=True):
         assert str(enrolled).split("/")[0] == str(tested).split("/")[0]
 
 
 def test_a_half_is_judged_by_what_the_other_half_taught(heard: Experiment) -> None:
-    scored = score_trials(heard, None)
-    before = fitted_to_the_other_half(scored.trials, plain_calibration())
-    spoilt = scored.trials.with_score(
-        np.where(scored.trials.fold == 0, -scored.trials.score, scored.trials.score)
-    )
+    trials = score_trials(heard, None)
+    before = fitted_to_the_other_half(trials, plain_calibration())
+    spoilt = trials.with_score(np.where(trials.fold == 0, -trials.score, trials.score))
     after = fitted_to_the_other_half(spoilt, plain_calibration())
     assert before["a"] == after["a"]
     assert before["b"] != after["b"]
@@ -101,8 +93,8 @@ def test_a_half_is_judged_by_what_the_other_half_taught(heard: Experiment) -> No
 def test_noise_makes_conditions_of_its_own_and_is_the_same_each_time(tmp_path: Path) -> None:
     write_wav(tmp_path / "noise" / "fan.wav", quiet(2, level=0.1))
     corpus = read_corpus(write_corpus(tmp_path, people(2, utterances=4, second_session=0)))
-    noise = Noise(name="10 dB", snr_db=10.0, files=(tmp_path / "noise" / "fan.wav",))
-    plan = Plan(lengths_s=(2.0,), max_places=1, noises=(noise,))
+    noise = Noisy(10.0, [tmp_path / "noise" / "fan.wav"])
+    plan = Plan(lengths_s=(2.0,), max_places=1, conditions=(Clean(), noise))
     first = run_experiment(make_kit(), corpus, plan, change_cosine=None)
     again = run_experiment(make_kit(), corpus, plan, change_cosine=None)
     assert {test.condition for test in first.tests} == {
@@ -170,7 +162,7 @@ def test_a_noise_that_opens_the_gate_beside_the_speech_is_nobodys_voice() -> Non
 def test_some_conditions_are_heard_at_one_length_only(tmp_path: Path) -> None:
     corpus = read_corpus(write_corpus(tmp_path, people(2, utterances=4, second_session=0)))
     plan = Plan(
-        lengths_s=(1.0, 2.0), max_places=1, noises=(Telephone(),), brief=("telephone",),
+        lengths_s=(1.0, 2.0), max_places=1, conditions=(Clean(), Telephone()), brief=("telephone",),
         brief_length_s=2.0,
     )  # fmt: skip
     experiment = run_experiment(make_kit(), corpus, plan, change_cosine=None)
@@ -180,6 +172,6 @@ def test_some_conditions_are_heard_at_one_length_only(tmp_path: Path) -> None:
 
 
 def test_in_one_half_everybody_meets_everybody(heard: Experiment) -> None:
-    trials = score_trials(heard.in_one_half(), None).trials
+    trials = score_trials(heard.in_one_half(), None)
     assert len(trials) == 8 * 8 * 6
     assert trials.select(~trials.is_target).num_pairs == 8 * 7 // 2

@@ -10,9 +10,8 @@ from voiceguard.lab.evaluation.daemon.predictions import (
     PredictionCheck,
     _figures,
     _inside,
-    prediction_table,
 )
-from voiceguard.lab.evaluation.report.tables import plain
+from voiceguard.lab.evaluation.report.tables import plain, prediction_table
 from voiceguard.scoring.prediction import RANGE_SHARE
 
 

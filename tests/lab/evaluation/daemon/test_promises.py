@@ -8,14 +8,14 @@ import pytest
 
 from tests.lab.evaluation.made_up import one
 from voiceguard.lab.evaluation.daemon.decisions import Decided
-from voiceguard.lab.evaluation.daemon.pairing import Kind
 from voiceguard.lab.evaluation.daemon.promises import (
     Standing,
-    claims,
+    check_promises,
     false_accepts_per_hour,
     speakers_to_show,
     times_to_decision,
 )
+from voiceguard.lab.fitting.trials import Kind
 
 SURE, UNSURE = 12.0, -5.0
 """LLRs: accepted early, and not at all."""
@@ -31,12 +31,12 @@ def strangers(*, length: str = "full", accepts: int = 0, p_fa: float = 0.01) -> 
 
 
 def test_a_promise_is_kept_open_or_broken() -> None:
-    (kept,) = claims(strangers())
+    (kept,) = check_promises(strangers())
     assert kept.standing is Standing.KEPT
     assert (kept.final.value, kept.final.num_pairs) == (0, 380)
     assert kept.final.upper == pytest.approx(3 / 380)
     assert not kept.extrapolated
-    (open_,) = claims(strangers(p_fa=0.001))
+    (open_,) = check_promises(strangers(p_fa=0.001))
     assert open_.standing is Standing.OPEN  # 380 pairs can't show a thousandth
     assert open_.extrapolated
     everywhere = [
@@ -44,12 +44,12 @@ def test_a_promise_is_kept_open_or_broken() -> None:
             SURE if number % 5 == 0 else UNSURE)
         for number, each in enumerate(strangers())
     ]  # fmt: skip
-    (broken,) = claims(everywhere)
+    (broken,) = check_promises(everywhere)
     assert broken.standing is Standing.BROKEN
 
 
-def test_a_claim_names_its_corpora_and_its_worst_length() -> None:
-    (row,) = claims(strangers(accepts=38) + strangers(length="1 s"))
+def test_a_promise_names_its_corpora_and_its_worst_length() -> None:
+    (row,) = check_promises(strangers(accepts=38) + strangers(length="1 s"))
     assert row.by_corpus == {"here": 38 / 760, "there": 0.0}
     assert row.median_corpus == pytest.approx(0.025)
     assert (row.worst_length, row.worst_length_rate) == ("full", 38 / 760)
@@ -64,7 +64,7 @@ def test_early_accepts_count_though_the_final_decision_took_them_back() -> None:
             "accepted_early": True, "accept_net_s": 2.0, "accept_audio_s": 2.2,
         }
     )  # fmt: skip
-    (row,) = claims([taken_back, *trials[1:]])
+    (row,) = check_promises([taken_back, *trials[1:]])
     assert row.final.value == 0
     assert row.ever.value == pytest.approx(1 / 760)
 

@@ -1,230 +1,297 @@
-"""Calibrations, figures, decisions and the cohort, from corpora of tones."""
+"""Encoders alone: the same trials for each, figures per corpus and condition, who is better."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
 from datetime import date
+from io import StringIO
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from rich.console import Console
 
-from tests.fakes import plain_calibration
-from tests.lab.evaluation.voices import Written, make_kit, people, write_corpus
+from tests.fakes import PitchEncoder, plain_calibration, quiet
+from tests.lab.evaluation.voices import Written, make_kit, people, write_corpus, write_wav
 from voiceguard.errors import UsageError
+from voiceguard.lab.corpora.conditions import Clean, Noisy
 from voiceguard.lab.corpora.corpus import read_corpus
-from voiceguard.lab.evaluation.daemon.calibration import calibrate
-from voiceguard.lab.evaluation.daemon.cohort import make_cohort
-from voiceguard.lab.evaluation.daemon.decisions import NOT_HEARD, Decided, decision_figures
-from voiceguard.lab.evaluation.daemon.evaluation import Choice, Judged, choose, evaluate
-from voiceguard.lab.evaluation.daemon.experiment import Plan
-from voiceguard.lab.evaluation.daemon.pairing import Kind
-from voiceguard.lab.evaluation.daemon.speaker_changes import measure_changes
-from voiceguard.lab.evaluation.report.tables import (
-    daemon_tables,
-    decision_table,
-    plain,
-    plain_daemon,
-    score_table,
-)
-from voiceguard.scoring.snorm import load_cohort, save_cohort
+from voiceguard.lab.evaluation.encoders.costs import measure_costs
+from voiceguard.lab.evaluation.encoders.embeddings import Cell
+from voiceguard.lab.evaluation.plan import Plan
+from voiceguard.lab.evaluation.report.encoder_tables import encoder_tables, plain_evaluation
+from voiceguard.lab.evaluation.run import Request, run
+from voiceguard.lab.evaluation.subject import Subject
+from voiceguard.lab.fitting.metrics import eer
+from voiceguard.lab.fitting.trials import Kind
+from voiceguard.scoring.snorm import Cohort
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from voiceguard.lab.corpora.corpus import Corpus
-    from voiceguard.lab.evaluation.daemon.evaluation import Evaluation
+    from voiceguard.lab.evaluation.encoders.results import EncoderEvaluation
+    from voiceguard.types import Embedding, Samples
 
-TODAY = date(2026, 11, 21)
-PLAN = Plan(lengths_s=(1.0,), max_places=1)
+DEAF_ID = "d" * 16
+
+
+class DeafEncoder(PitchEncoder):
+    """Hears half of what is to be heard: the rest of its embedding is by chance."""
+
+    def __init__(self, share: float = 0.5) -> None:
+        super().__init__(DEAF_ID)
+        self._share = share
+
+    def embed(self, samples: Samples) -> Embedding:
+        rng = np.random.default_rng(int(np.abs(samples).sum() * 1e6) % 2**32)
+        chance = rng.standard_normal(32)
+        mixed = self._share * super().embed(samples) + chance / np.linalg.norm(chance)
+        return np.asarray(mixed / np.linalg.norm(mixed), dtype=np.float32)
 
 
 @pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
-    """Ten voices that a pitch encoder tells apart easily."""
-    rows = people(10, utterances=5, second_session=1)
-    return read_corpus(write_corpus(tmp_path_factory.mktemp("corpus"), rows))
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two corpora: six people with two sessions each, and four of the same voices with one."""
+    folder = tmp_path_factory.mktemp("corpora")
+    rows = people(6, utterances=5, second_session=2)
+    rows += [
+        Written(row.speaker, row.session, row.hz, row.seconds, corpus="other")
+        for row in people(4, utterances=5, second_session=0)
+    ]
+    write_corpus(folder, [replace(row, seconds=1.2) for row in rows])
+    write_wav(folder / "noise" / "fan.wav", quiet(2, level=0.1))
+    return folder
 
 
 @pytest.fixture(scope="module")
-def evaluation(corpus: Corpus) -> Evaluation:
-    choice = Choice(Judged.CROSSED, "in a test")
-    return evaluate(make_kit(), corpus, PLAN, choice=choice, today=TODAY)
+def few(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    """Three people with one session each."""
+    rows = [replace(row, seconds=1.2) for row in people(3, utterances=4, second_session=0)]
+    return read_corpus(write_corpus(tmp_path_factory.mktemp("few"), rows))
 
 
-def test_voices_that_differ_are_accepted_and_told_apart(evaluation: Evaluation) -> None:
-    rows = {(row.condition, row.kind): row for row in evaluation.decisions if row.p_fa == 0.01}
-    for kind, num_trials in ((Kind.SAME_SESSION, 20), (Kind.CROSS_SESSION, 10)):
-        row = rows["full clean", kind]
-        assert row.num_trials == num_trials
-        rate = row.accepted
-        assert rate.value > 0.7
-        assert rate.low is not None
-        assert rate.high is not None
-        assert rate.low <= rate.value <= rate.high
-    strangers = rows["full clean", Kind.STRANGER]
-    assert strangers.num_trials == 10 * 4 * 3
-    assert strangers.accepted.value == 0.0
-    assert strangers.accepted.num_pairs == 2 * 5 * 4 // 2
-    assert strangers.rejected + strangers.inconclusive == pytest.approx(1.0)
-    scores = {row.condition: row for row in evaluation.scores}
-    assert scores["full clean"].eer < 0.15
-    assert scores["1 s clean"].num_target == 20
-    assert scores["1 s clean"].false_accepts == (0.0, 0.0)
+def evaluated(
+    subjects: Sequence[Subject], corpus: Corpus, plan: Plan, cache: Path | None = None
+) -> EncoderEvaluation:
+    """Scores only."""
+    request = Request(subjects=subjects, speech=corpus, plan=plan, with_decisions=False)
+    found = run(request, today=date(2026, 11, 21), cache=cache)
+    assert found.daemon is None
+    return found.encoders
 
 
-def test_promises_hours_and_times_come_with_it(evaluation: Evaluation) -> None:
-    assert evaluation.p_fas == (0.01, 0.001)
-    assert [(row.p_fa, row.noise) for row in evaluation.claims] == [
-        (0.01, "clean"), (0.001, "clean"),
-    ]  # fmt: skip
-    assert all(row.final.value == 0 and row.extrapolated for row in evaluation.claims)
-    assert evaluation.hours[0].num_voiceprints == 10
-    times = {(row.p_fa, row.condition): row for row in evaluation.times}
-    row = times[0.01, "full clean"]
-    # 3 s of a tone, accepted at a look after 2 s, or after the pause that ends it
-    assert 2.0 <= row.median_net_s <= row.p90_net_s <= 3.2
-    assert row.median_net_s <= row.median_audio_s <= 3.9
-    assert evaluation.thresholds[0.01] < evaluation.thresholds[0.001]
-    assert len(evaluation.llrs.trials) == evaluation.scores[-1].num_target + 10 * 4 * (3 + 2)
-
-
-def test_the_shipped_calibration_judges_everybody_against_everybody(tmp_path: Path) -> None:
-    """Of four people: too few to fit anything to."""
-    corpus = read_corpus(write_corpus(tmp_path, people(4, utterances=4, second_session=0)))
-    kit = replace(make_kit(), calibration=plain_calibration())
-    choice = choose(kit, corpus, None)
-    assert choice.judged is Judged.SHIPPED
-    run = evaluate(kit, corpus, PLAN, choice=choice, today=TODAY)
-    strangers = next(row for row in run.scores if row.condition == "full clean")
-    assert strangers.num_pairs == 4 * 3 // 2  # not split into halves
-    assert run.calibrations["a"] is run.calibrations["b"] is kit.calibration
-    assert run.predictions is None
-
-
-def test_speech_that_the_calibration_knows_is_judged_crosswise(corpus: Corpus) -> None:
-    kit = make_kit()
-    assert choose(kit, corpus, None).judged is Judged.CROSSED  # there is nothing else
-    with pytest.raises(UsageError, match="no calibration to judge by"):
-        choose(kit, corpus, Judged.SHIPPED)
-    calibration = plain_calibration()
-    knows = replace(calibration.provenance, corpora=("tones", "others"))
-    kit = replace(kit, calibration=replace(calibration, provenance=knows))
-    chosen = choose(kit, corpus, None)
-    assert chosen.judged is Judged.CROSSED
-    assert "fitted to tones" in chosen.reason
-    assert choose(kit, corpus, Judged.SHIPPED) == (Judged.SHIPPED, "as asked for")
-
-
-def test_the_report_can_be_printed_and_sent(evaluation: Evaluation) -> None:
-    conditions = [row.condition for row in evaluation.scores]
-    assert conditions == ["1 s clean", "full clean", "all"]
-    assert score_table(evaluation.scores).row_count == 3
-    assert decision_table(evaluation.decisions, 0.01).row_count == len(evaluation.decisions) == 12
-    titles = [str(table.title) for table in daemon_tables(evaluation)]
-    assert len(titles) == len(set(titles)) >= 5
-    sent = plain_daemon(evaluation)
-    assert sent["calibration"] == "crossed"
-    assert len(sent["claims"]) == 2
-    assert json.loads(json.dumps(sent, allow_nan=False)) == sent
-    first = plain(evaluation.decisions)[0]
-    assert first["condition"] == "1 s clean"
-    assert first["kind"] == "same session"
-    assert plain(evaluation.scores)[-1]["condition"] == "all"
-
-
-def test_a_calibration_is_fitted_to_what_was_heard(corpus: Corpus) -> None:
-    kit = make_kit()
-    cohort, _ = make_cohort(kit, corpus, top_k=5)
-    run = calibrate(replace(kit, cohort=cohort), corpus, PLAN, today=TODAY)
-    made = run.calibration
-    assert made.encoder_id == kit.encoder.info.encoder_id
-    assert made.cohort_id == cohort.cohort_id
-    assert made.slope > 0
-    assert made.provenance.corpora == ("tones",)
-    assert made.provenance.num_speakers == 10
-    assert [tail.condition for tail in made.nontarget_tails] == ["clean"]
-    assert run.figures[-1].num_pairs == 2 * 5 * 4 // 2
-
-
-def test_nine_speakers_are_too_few_to_calibrate_on(tmp_path: Path) -> None:
-    few = read_corpus(write_corpus(tmp_path, people(9, utterances=4, second_session=0)))
-    with pytest.raises(UsageError, match=r"9 speakers .* needs 10"):
-        calibrate(make_kit(), few, PLAN, today=TODAY)
-
-
-def test_one_voice_is_alike_and_two_are_not(corpus: Corpus) -> None:
-    changes = measure_changes(make_kit(), corpus)
-    assert len(changes.lowest_at_change) == 2 * 10
-    assert changes.caught(1.1) == 1.0
-    assert changes.caught(-1.1) == 0.0
-    assert changes.lowest_at_change.max() < 0.9
-
-
-def test_the_same_voice_is_measured_within_utterances(tmp_path: Path) -> None:
-    rows = [Written(f"s{n}", "only", 400.0 + 900 * n, seconds=7.0) for n in range(3)]
-    changes = measure_changes(make_kit(), read_corpus(write_corpus(tmp_path, rows)))
-    assert len(changes.same_voice) == 3 * 2
-    assert changes.same_voice.min() > 0.99
-    assert changes.caught(0.9) == 1.0
-
-
-def test_a_cohort_is_one_embedding_per_speaker_without_names(
-    corpus: Corpus, tmp_path: Path
-) -> None:
-    kit = make_kit()
-    cohort, skips = make_cohort(kit, corpus, top_k=5)
-    assert skips == ()
-    assert (cohort.num_speakers, cohort.top_k) == (10, 5)
-    (source,) = cohort.sources
-    assert (source.corpus, source.licence, source.num_speakers) == ("tones", "CC0-1.0", 10)
-    path = tmp_path / "cohort.safetensors"
-    save_cohort(cohort, path)
-    for speaker in corpus.by_speaker():
-        assert speaker.split("/")[1].encode() not in path.read_bytes()
-    loaded = load_cohort(path, encoder_id=kit.encoder.info.encoder_id)
-    assert loaded.cohort_id == cohort.cohort_id
-    # shuffled: tones rise with the speakers' names, and the cohort's rows don't
-    pitch = np.argmax(cohort.embeddings, axis=1)
-    assert list(pitch) != sorted(pitch)
-
-
-def test_speakers_with_little_speech_are_not_in_the_cohort(tmp_path: Path) -> None:
-    rows = people(11, utterances=2, second_session=0)
-    rows += [Written("short", "first", 4000.0, seconds=1.0)]
-    few = read_corpus(write_corpus(tmp_path, rows))
-    cohort, _ = make_cohort(make_kit(), few)
-    assert cohort.num_speakers == 11
-    with pytest.raises(UsageError, match="0 of 12 speakers have 60 s"):
-        make_cohort(make_kit(), few, min_speech_s=60)
-
-
-def decided(outcome: str, *, tested: str = "anna", early: bool = False) -> Decided:
-    return Decided(
-        enrolled="anna",
-        tested=tested,
-        length="full",
-        noise="clean",
-        p_fa=0.01,
-        extrapolated=False,
-        accept_net_s=2.0 if early or outcome == "accepted" else None,
-        accept_audio_s=2.5 if early or outcome == "accepted" else None,
-        kind=Kind.SAME_SESSION if tested == "anna" else Kind.STRANGER,
-        outcome=outcome,
-        reason="below_threshold" if outcome == "unknown" else "too_short",
-        accepted_early=early,
-        net_speech_s=360.0,
+@pytest.fixture(scope="module")
+def evaluation(folder: Path) -> EncoderEvaluation:
+    plan = Plan(
+        lengths_s=(1.0, 2.0),
+        max_places=1,
+        conditions=(Clean(), Noisy(5.0, [folder / "noise" / "fan.wav"])),
+        num_draws=60,
     )
+    subjects = [
+        Subject(replace(make_kit(), calibration=plain_calibration())),
+        Subject(replace(make_kit(), encoder=DeafEncoder()), label="deaf"),
+    ]
+    return evaluated(subjects, read_corpus(folder / "manifest.csv"), plan)
 
 
-def test_rates_count_what_was_said_and_what_was_not() -> None:
-    trials = [decided("accepted"), decided("inconclusive", early=True), decided(NOT_HEARD)]
-    trials += [decided("accepted", tested="bert"), *[decided("unknown", tested="bert")] * 4]
-    target, stranger = decision_figures(trials)
-    shares = (target.accepted.value, target.inconclusive, target.not_heard)
-    assert shares == pytest.approx((1 / 3,) * 3)
-    assert target.accepted_early == pytest.approx(1 / 3)
-    assert target.inconclusive_reasons == {"too_short": 1}
-    assert stranger.accepted.value == pytest.approx(0.2)
-    assert target.accepted.low is None  # one speaker says nothing about others
+def test_everybody_meets_every_test_of_the_corpus(evaluation: EncoderEvaluation) -> None:
+    assert evaluation.labels == ("pitch", "deaf")
+    assert evaluation.corpora == ("other", "tones")
+    assert evaluation.conditions == ("clean", "5 dB")
+    assert evaluation.lengths == ("1 s", "2 s", "full")
+    assert (evaluation.num_speakers, evaluation.num_enrolled) == (10, 10)
+    crops = evaluation.trials("pitch", "clean", "2 s")
+    # tones: 6 voiceprints x 6 speakers x 2 sessions; other: 4 x 4
+    assert len(crops) == 6 * 12 + 4 * 4
+    assert np.count_nonzero(crops.is_target) == 6 * 2 + 4
+    whole = evaluation.trials("pitch", "clean", "full", "tones")
+    assert len(whole) == 6 * 6 * (2 + 2)  # of five utterances three are enrolled
+
+
+def test_trials_never_cross_corpora(evaluation: EncoderEvaluation) -> None:
+    trials = evaluation.trials("deaf", "5 dB", "full")
+    for enrolled, tested in zip(trials.enrolled, trials.tested, strict=True):
+        assert str(enrolled).split("/")[0] == str(tested).split("/")[0]
+    assert sum(len(trials.of_corpus(name)) for name in evaluation.corpora) == len(trials)
+
+
+def test_trials_are_the_same_for_every_encoder_length_and_condition(
+    evaluation: EncoderEvaluation,
+) -> None:
+    reference = evaluation.trials("pitch", "clean", "1 s")
+    for label in evaluation.labels:
+        for condition in evaluation.conditions:
+            trials = evaluation.trials(label, condition, "2 s")
+            for column in ("enrolled", "tested", "kind"):
+                np.testing.assert_array_equal(getattr(trials, column), getattr(reference, column))
+
+
+def test_sessions_are_told_apart(evaluation: EncoderEvaluation) -> None:
+    trials = evaluation.trials("pitch", "clean", "full", "tones")
+    for kind in (Kind.SAME_SESSION, Kind.CROSS_SESSION):
+        assert len(trials.of_kind(kind)) == 6 * 2
+    once = evaluation.trials("pitch", "clean", "full", "other")  # on one occasion, all of them
+    assert (len(once.of_kind(Kind.SAME_SESSION)), len(once.of_kind(Kind.CROSS_SESSION))) == (8, 0)
+    np.testing.assert_array_equal(trials.is_target, trials.enrolled == trials.tested)
+
+
+def test_figures_are_those_of_the_trials(evaluation: EncoderEvaluation) -> None:
+    for row in evaluation.figures:
+        if row.corpus == "mean":
+            continue
+        trials = evaluation.trials(row.label, row.condition, row.length, row.corpus)
+        assert row.eer == eer(trials.target, trials.nontarget)
+        assert row.num_target == len(trials.target)
+        assert row.num_nontarget == len(trials.nontarget)
+        assert row.eer_interval is not None
+        assert row.eer_interval[0] <= row.eer_interval[1]
+    assert {row.corpus for row in evaluation.figures} == {"mean", "other", "tones"}
+
+
+def test_each_corpus_counts_the_same_in_the_mean(evaluation: EncoderEvaluation) -> None:
+    rows = {
+        row.corpus: row
+        for row in evaluation.figures
+        if (row.label, row.condition, row.length) == ("deaf", "clean", "full")
+    }
+    assert rows["mean"].eer == pytest.approx((rows["other"].eer + rows["tones"].eer) / 2)
+    assert rows["mean"].num_target == rows["other"].num_target + rows["tones"].num_target
+    assert rows["mean"].eer_cross_session == rows["tones"].eer_cross_session
+    assert rows["other"].eer_cross_session is None
+
+
+def test_only_a_calibrated_encoder_has_actual_costs(evaluation: EncoderEvaluation) -> None:
+    for row in evaluation.figures:
+        assert (row.act_dcf is None) == (row.cllr is None) == (row.label == "deaf")
+    assert evaluation.scored("pitch", Cell("clean", "1 s")).llrs is not None
+    assert evaluation.scored("deaf", Cell("clean", "1 s")).llrs is None
+
+
+def test_the_better_encoder_is_better_with_certainty(evaluation: EncoderEvaluation) -> None:
+    rows = {(row.condition, row.length): row for row in evaluation.comparisons}
+    assert set(rows) == {
+        (condition, length)
+        for condition in ("clean", "5 dB")
+        for length in ("1-2 s", "1 s", "2 s", "full")
+    }
+    clean = rows["clean", "1-2 s"]
+    assert (clean.first, clean.other) == ("pitch", "deaf")
+    assert clean.eer_first < 0.05
+    assert clean.eer_other > 0.1
+    assert clean.relative_difference is not None
+    assert clean.relative_difference < -0.5
+    assert clean.is_certain
+
+
+def test_an_encoder_does_not_differ_from_itself(few: Corpus) -> None:
+    deaf = replace(make_kit(), encoder=DeafEncoder(0.2))
+    subjects = [Subject(deaf, label) for label in ("one", "same")]
+    plan = Plan(lengths_s=(1.0,), with_whole=False, max_places=1, num_draws=40)
+    result = evaluated(subjects, few, plan)
+    assert result.lengths == ("1 s",)
+    for row in result.comparisons:
+        assert row.relative_difference == 0.0
+        assert row.interval == (0.0, 0.0)  # paired: not even chance sets them apart
+        assert not row.is_certain
+
+
+def test_a_cohort_adds_rows_and_leaves_the_cosines_alone(few: Corpus) -> None:
+    encoder = PitchEncoder()
+    strangers = np.abs(np.random.default_rng(5).standard_normal((20, 32))).astype(np.float32)
+    cohort = Cohort(
+        embeddings=strangers / np.linalg.norm(strangers, axis=1, keepdims=True),
+        encoder_id=encoder.info.encoder_id,
+        top_k=10,
+    )
+    plan = Plan(lengths_s=(1.0,), max_places=1, num_draws=10)
+    normalised = replace(
+        make_kit(), encoder=encoder, cohort=cohort, calibration=plain_calibration()
+    )
+    subjects = [Subject(normalised, label="with"), Subject(make_kit(), label="without")]
+    result = evaluated(subjects, few, plan)
+    assert {(row.label, row.scoring) for row in result.figures} == {
+        ("with", "cosine"), ("with", "s-norm"), ("without", "cosine"),
+    }  # fmt: skip
+    ours, theirs = (result.scored(label, Cell("clean", "1 s")) for label in ("with", "without"))
+    np.testing.assert_array_equal(ours.cosine.score, theirs.cosine.score)
+    assert ours.normalised is not None
+    assert ours.normalised.score.std() > 2 * ours.cosine.score.std()
+    # that calibration was fitted to cosines
+    calibrated = {row.scoring for row in result.figures if row.cllr is not None}
+    assert calibrated == {"cosine"}
+
+
+def test_what_does_not_belong_together_is_refused() -> None:
+    with pytest.raises(ValueError, match="calibration belongs to encoder"):
+        Subject(replace(make_kit(), encoder=DeafEncoder(), calibration=plain_calibration()))
+
+
+def test_two_encoders_need_two_names(few: Corpus) -> None:
+    with pytest.raises(UsageError, match="a name of its own, not pitch, pitch"):
+        evaluated([Subject(make_kit()), Subject(make_kit())], few, Plan())
+
+
+def test_crops_too_short_for_an_encoder_are_refused(few: Corpus) -> None:
+    plan = Plan(lengths_s=(0.05, 1.0))
+    with pytest.raises(UsageError, match=r"0\.05 s are too short: encoder pitch needs"):
+        evaluated([Subject(make_kit())], few, plan)
+
+
+def test_nobody_to_enroll_is_an_error(tmp_path: Path) -> None:
+    corpus = read_corpus(write_corpus(tmp_path, people(3, utterances=2, second_session=1)))
+    with pytest.raises(UsageError, match="0 speakers could be enrolled"):
+        evaluated([Subject(make_kit())], corpus, Plan())
+
+
+def test_unreadable_and_silent_files_are_named_and_the_rest_goes_on(tmp_path: Path) -> None:
+    manifest = write_corpus(tmp_path, people(2, utterances=7, second_session=0))
+    (tmp_path / "tones" / "s00" / "0.wav").write_bytes(b"not audio at all")
+    write_wav(tmp_path / "tones" / "s00" / "1.wav", quiet(2))
+    plan = Plan(lengths_s=(1.0,), num_draws=10)
+    result = evaluated([Subject(make_kit())], read_corpus(manifest), plan)
+    assert [skip.path.name for skip in result.skips] == ["0.wav", "1.wav"]
+    assert result.num_enrolled == 2
+
+
+def test_nothing_is_embedded_twice_where_it_can_be_remembered(few: Corpus, tmp_path: Path) -> None:
+    plan = Plan(lengths_s=(1.0,), max_places=1, num_draws=10)
+    first = evaluated([Subject(make_kit())], few, plan, cache=tmp_path / "cache")
+    encoder = PitchEncoder()
+    second = Subject(replace(make_kit(), encoder=encoder))
+    again = evaluated([second], few, plan, cache=tmp_path / "cache")
+    assert encoder.num_calls == 26  # for its timing alone
+    assert again.figures == first.figures
+
+
+def test_a_plan_must_make_sense() -> None:
+    with pytest.raises(ValueError, match="a name each"):
+        Plan(conditions=(Clean(), Clean()))
+    with pytest.raises(ValueError, match="at least 1"):
+        Plan(num_enroll=0)
+    with pytest.raises(ValueError, match="lengths_s must be positive"):
+        Plan(lengths_s=())
+
+
+def test_cost_is_the_median_of_cpu_time() -> None:
+    ticks = iter([0.0, 0.010, 1.0, 1.012, 2.0, 2.500])
+    (cost,) = measure_costs({"pitch": PitchEncoder()}, num_timed=3, cpu_s=lambda: next(ticks))
+    assert cost.cpu_ms == pytest.approx(12)
+    assert (cost.label, cost.embedding_dim) == ("pitch", 32)
+
+
+def test_the_report_says_it_all(evaluation: EncoderEvaluation) -> None:
+    out = StringIO()
+    console = Console(file=out, width=200)
+    for table in encoder_tables(evaluation):
+        console.print(table)
+    text = out.getvalue()
+    for words in ("pitch", "deaf", "5 dB", "full", "mean", "1-2 s", "CPU ms", DEAF_ID):
+        assert words in text
+    plain = json.loads(json.dumps(plain_evaluation(evaluation), allow_nan=False))
+    assert len(plain["figures"]) == 2 * 2 * 3 * 3  # encoders, conditions, lengths, corpora + mean
+    assert plain["comparisons"][0]["is_certain"] is True
+    assert plain["encoders"][1]["encoder_id"] == DEAF_ID

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from tests.fakes import PitchEncoder, quiet, tone
+from tests.fakes import quiet, tone
 from tests.lab.evaluation.voices import make_kit, write_wav
 from voiceguard.errors import AudioError, UsageError
-from voiceguard.lab.evaluation.encoders.evaluation import EncoderPlan, Entrant, evaluate_trial_list
 from voiceguard.lab.evaluation.encoders.trial_list import read_trial_list
+from voiceguard.lab.evaluation.plan import Plan
+from voiceguard.lab.evaluation.run import Request, run
+from voiceguard.lab.evaluation.subject import Subject
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,10 +49,14 @@ def write_list(root: Path, text: str = LINES) -> Path:
 
 
 def evaluate(root: Path, path: Path) -> EncoderEvaluation:
-    plan = EncoderPlan(num_draws=20)
-    return evaluate_trial_list(
-        make_kit(), [Entrant(PitchEncoder())], read_trial_list(path, root), plan
+    request = Request(
+        subjects=[Subject(make_kit())],
+        speech=read_trial_list(path, root),
+        plan=Plan(num_draws=20),
     )
+    found = run(request, today=date(2026, 11, 21))
+    assert found.daemon is None
+    return found.encoders
 
 
 def test_exactly_the_listed_trials_are_measured(root: Path) -> None:
@@ -58,6 +65,7 @@ def test_exactly_the_listed_trials_are_measured(root: Path) -> None:
     assert trials.is_target.tolist() == [True, True, False, True, False]
     assert trials.enrolled.tolist() == [f"veri/id{number}" for number in (1, 1, 1, 2, 2)]
     assert trials.tested.tolist() == [f"veri/id{number}" for number in (1, 1, 2, 2, 1)]
+    assert trials.kind is not None
     assert trials.kind.tolist()[:2] == ["same session", "other session"]
     assert trials.target.min() > trials.nontarget.max()
     (row,) = result.figures

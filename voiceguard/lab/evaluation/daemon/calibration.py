@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from voiceguard.errors import UsageError
+from voiceguard.lab.evaluation.daemon.continuous import Continuous
 from voiceguard.lab.evaluation.daemon.enrollment_limits import measure_takes, with_enrollment
 from voiceguard.lab.evaluation.daemon.experiment import run_experiment
 from voiceguard.lab.evaluation.daemon.figures import score_figures
-from voiceguard.lab.evaluation.daemon.pairing import fitted_to_the_other_half, score_trials
-from voiceguard.lab.evaluation.daemon.speaker_changes import measure_changes
+from voiceguard.lab.evaluation.daemon.speaker_changes import measure_changes, successive_cosines
+from voiceguard.lab.evaluation.daemon.trials import fitted_to_the_other_half, score_trials
+from voiceguard.lab.evaluation.utterances import each_speaker
 from voiceguard.lab.fitting.calibration import Prior, fit_calibration, fit_change_cosine
 from voiceguard.lab.progress import untracked
 
@@ -24,10 +26,10 @@ if TYPE_CHECKING:
 
     from voiceguard.lab.corpora.corpus import Corpus
     from voiceguard.lab.evaluation.daemon.enrollment_limits import TakeStatistics
-    from voiceguard.lab.evaluation.daemon.experiment import Experiment, Plan
+    from voiceguard.lab.evaluation.daemon.experiment import Experiment
     from voiceguard.lab.evaluation.daemon.figures import ScoreFigures
-    from voiceguard.lab.evaluation.daemon.pairing import Scored
     from voiceguard.lab.evaluation.daemon.speaker_changes import VoiceChanges
+    from voiceguard.lab.evaluation.plan import Plan
     from voiceguard.lab.fitting.trials import Trials
     from voiceguard.lab.progress import Track
     from voiceguard.scoring.calibration import Calibration
@@ -52,7 +54,6 @@ class CalibrationRun:
     changes: VoiceChanges
     takes: TakeStatistics
     experiment: Experiment
-    scored: Scored
 
 
 def calibrate(
@@ -66,10 +67,13 @@ def calibrate(
 ) -> CalibrationRun:
     """Fits change of speaker, coefficients and tails, in that order: each depends on the last.
 
+    So the corpus is read twice: where a change of speaker ends a segment must be known before
+    segments are heard, and hours of speech are not kept in memory.
+
     Args:
         kit: Encoder and cohort.
         corpus: Speakers that the encoder has not seen in training.
-        plan: What is played; fitting is by its noises as well.
+        plan: What is played; fitting is by its conditions.
         today: For the provenance.
         shipped: What to shrink towards, of the same encoder and cohort; None: nothing.
         track: Shows progress.
@@ -78,25 +82,30 @@ def calibrate(
         UsageError: Fewer than MIN_SPEAKERS speakers, or too few trials of them.
     """
     prior = None if shipped is None else Prior(shipped, PRIOR_SPEAKERS)
-    changes = measure_changes(kit, corpus, seed=plan.seed, track=track)
+    same_voice: list[float] = []
+    longest: list[Continuous] = []
+    for spoken in each_speaker(kit, corpus, seed=plan.seed, track=track, description="one voice"):
+        same_voice += successive_cosines(kit, spoken, seed=plan.seed)
+        if (speech := spoken.longest) is not None:
+            longest.append(Continuous.of(spoken.about, speech))
+    changes = measure_changes(kit, longest, same_voice, seed=plan.seed, track=track)
     change_cosine = fitted_change_cosine(changes)
     if shipped is not None and change_cosine is None:
         change_cosine = shipped.change_cosine
     experiment = run_experiment(kit, corpus, plan, change_cosine=change_cosine, track=track)
-    scored = score_trials(experiment, kit.cohort)
+    trials = score_trials(experiment, kit.cohort)
     calibration = fit(
-        kit, scored.trials, corpus, change_cosine=change_cosine, today=today, prior=prior
+        kit, trials, corpus.corpora, change_cosine=change_cosine, today=today, prior=prior
     )
-    takes = measure_takes(kit, corpus, experiment, seed=plan.seed, track=track)
+    takes = measure_takes(kit, longest, experiment, seed=plan.seed, track=track)
     calibration = with_enrollment(calibration, experiment, takes, kit, shipped)
-    calibrations = fitted_to_the_other_half(scored.trials, calibration, prior)
+    calibrations = fitted_to_the_other_half(trials, calibration, prior)
     return CalibrationRun(
         calibration=calibration,
-        figures=score_figures(scored, calibrations),
+        figures=score_figures(trials, calibrations),
         changes=changes,
         takes=takes,
         experiment=experiment,
-        scored=scored,
     )
 
 
@@ -111,7 +120,7 @@ def fitted_change_cosine(changes: VoiceChanges) -> float | None:
 def fit(
     kit: Kit,
     trials: Trials,
-    corpus: Corpus,
+    corpora: tuple[str, ...],
     *,
     change_cosine: float | None,
     today: date,
@@ -134,7 +143,7 @@ def fit(
             trials,
             encoder_id=kit.encoder.info.encoder_id,
             cohort_id=kit.cohort.cohort_id if kit.cohort else None,
-            corpora=corpus.corpora,
+            corpora=corpora,
             created_on=today.isoformat(),
             change_cosine=change_cosine,
             prior=prior,

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from voiceguard.lab.corpora.conditions import CLEAN
-from voiceguard.lab.evaluation.daemon.pairing import Kind, groups, kind_of
 from voiceguard.lab.evaluation.daemon.rates import speaker_rate
+from voiceguard.lab.evaluation.daemon.trials import groups, kind_of
+from voiceguard.lab.fitting.trials import Kind
 from voiceguard.lab.progress import untracked
 from voiceguard.types import Outcome
 

@@ -12,29 +12,28 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from voiceguard.enrollment.voices import voice_break
-from voiceguard.lab.corpora.clips import join, seeded
+from voiceguard.lab.corpora.clips import seeded
 from voiceguard.lab.corpora.conditions import CLEAN
-from voiceguard.lab.evaluation.daemon.experiment import load_utterances
-from voiceguard.lab.evaluation.daemon.pairing import Kind, kind_of
+from voiceguard.lab.evaluation.daemon.continuous import MAX_TAKES, TURN_S
 from voiceguard.lab.evaluation.daemon.predictions import observe
+from voiceguard.lab.evaluation.daemon.trials import kind_of
 from voiceguard.lab.fitting.prediction import fit_prediction
+from voiceguard.lab.fitting.trials import Kind
 from voiceguard.lab.progress import untracked
 from voiceguard.scoring.cosine import renormalised_mean
 from voiceguard.scoring.limits import EnrollmentLimits, fit_enrollment_limits
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-    from voiceguard.lab.corpora.clips import Speech
-    from voiceguard.lab.corpora.corpus import Corpus
+    from voiceguard.lab.evaluation.daemon.continuous import Continuous
     from voiceguard.lab.evaluation.daemon.experiment import Experiment
     from voiceguard.lab.progress import Track
     from voiceguard.scoring.calibration import Calibration
     from voiceguard.service.kit import Kit
 
-TURN_S = 4.0
-"""Net speech of each of two people in one take; a take of one person has twice as much."""
-_MAX_TAKES = 2
 _NUM_OTHERS = 2
 _MIN_ADDED_S = 1.5
 
@@ -89,35 +88,31 @@ def with_enrollment(
 
 
 def measure_takes(
-    kit: Kit, corpus: Corpus, experiment: Experiment, *, seed: int = 0, track: Track = untracked
+    kit: Kit,
+    longest: Sequence[Continuous],
+    experiment: Experiment,
+    *,
+    seed: int = 0,
+    track: Track = untracked,
 ) -> TakeStatistics:
     """Compares takes and joins strangers' speech.
 
     Args:
-        kit: Encoder and gate.
-        corpus: Labelled recordings.
+        kit: Encoder.
+        longest: What everybody has to say, by the speaker's name.
         experiment: Over the same, with takes that no limit has sent back.
         seed: Chooses who shares a take.
         track: Shows progress.
     """
-    spoken: dict[str, Speech] = {}
-    about: dict[str, tuple[str, str]] = {}
-    speakers = corpus.by_speaker()
-    for speaker in track(sorted(speakers), "takes"):
-        sessions = load_utterances(kit, speakers[speaker], seed, skips=[])
-        speeches = [join(each.speech for each in session) for session in sessions.values()]
-        if speeches:
-            spoken[speaker] = max(speeches, key=lambda speech: speech.net_s)
-            about[speaker] = (speakers[speaker][0].corpus, speakers[speaker][0].half)
     one, two = [], []
-    for speaker in track(sorted(spoken), "voices in a take"):
-        speech = spoken[speaker]
+    for each in track(longest, "voices in a take"):
+        speech = each.speech
         one += [
             voice_break([speech.between(i * 2 * TURN_S, (i + 1) * 2 * TURN_S).samples], kit.encoder)
-            for i in range(min(_MAX_TAKES, int(speech.net_s / (2 * TURN_S) + 1e-9)))
+            for i in range(min(MAX_TAKES, int(speech.net_s / (2 * TURN_S) + 1e-9)))
         ]
-        for other in _others(speaker, spoken, about, seed):
-            turns = [each.between(0, TURN_S).samples for each in (speech, spoken[other])]
+        for other in _others(each, longest, seed):
+            turns = [each.turn.samples, other.turn.samples]
             two.append(voice_break([np.concatenate(turns)], kit.encoder))
     return TakeStatistics(
         agreements=_agreements(experiment),
@@ -127,18 +122,16 @@ def measure_takes(
     )
 
 
-def _others(
-    speaker: str, spoken: dict[str, Speech], about: dict[str, tuple[str, str]], seed: int
-) -> list[str]:
+def _others(of: Continuous, longest: Sequence[Continuous], seed: int) -> list[Continuous]:
     """A few of the same corpus and half who have said enough."""
-    if spoken[speaker].net_s < TURN_S:
+    if not of.has_turn:
         return []
     fitting = [
-        other
-        for other in sorted(spoken)
-        if other != speaker and about[other] == about[speaker] and spoken[other].net_s >= TURN_S
+        each
+        for each in longest
+        if each is not of and (each.corpus, each.half) == (of.corpus, of.half) and each.has_turn
     ]
-    order = seeded(seed, "two voices", speaker).permutation(len(fitting))
+    order = seeded(seed, "two voices", of.speaker).permutation(len(fitting))
     return [fitting[i] for i in order[:_NUM_OTHERS]]
 
 

@@ -6,77 +6,38 @@ corpus. Trials never cross corpora: another channel would give the stranger away
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from voiceguard.audio.files import load_audio
 from voiceguard.enrollment import enroll_recordings
-from voiceguard.errors import AudioError, EnrollmentError, UsageError
-from voiceguard.lab.corpora.clips import in_a_room, join, nested, quiet_rms, seeded, speech_of
-from voiceguard.lab.corpora.clips import speech_rms as rms_of
-from voiceguard.lab.corpora.conditions import CLEAN, Noisy
-from voiceguard.lab.corpora.corpus import HALVES, Skip
+from voiceguard.errors import EnrollmentError, UsageError
+from voiceguard.lab.corpora.corpus import HALVES
 from voiceguard.lab.evaluation.daemon.playback import hear
-from voiceguard.lab.progress import Track, untracked
+from voiceguard.lab.evaluation.pieces import pieces_of
+from voiceguard.lab.evaluation.plan import FULL
+from voiceguard.lab.evaluation.utterances import each_speaker, left_to_test, takes_of
+from voiceguard.lab.progress import untracked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Sequence
 
-    from voiceguard.lab.corpora.clips import Clip, Speech
-    from voiceguard.lab.corpora.conditions import Condition
-    from voiceguard.lab.corpora.corpus import Corpus, Recording
+    from voiceguard.lab.corpora.clips import Clip
+    from voiceguard.lab.corpora.corpus import Corpus, Skip
     from voiceguard.lab.evaluation.daemon.playback import HeardSegment
+    from voiceguard.lab.evaluation.plan import Plan
+    from voiceguard.lab.evaluation.utterances import SpokenSessions, Utterance
+    from voiceguard.lab.progress import Track
     from voiceguard.service.kit import Kit
-    from voiceguard.types import Samples, Voiceprint
-
-
-LENGTHS_S = (1.0, 2.0, 3.0, 5.0)
-
-
-FULL = "full"
-
+    from voiceguard.types import Voiceprint
 
 _MIN_INSIDE = 0.5
 """Share of a segment that lies within the utterance that was played."""
 
-
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 """Voiceprints made here are never kept."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Noise:
-    """A noise condition under a name of its own: other noises at a level that is tested too."""
-
-    name: str
-    snr_db: float
-    files: tuple[Path, ...]
-
-    def hear(self, clip: Clip, speech_rms: float, rng: np.random.Generator) -> Clip:
-        """As ``Noisy``."""
-        return Noisy(self.snr_db, self.files).hear(clip, speech_rms, rng)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What is played to the daemon."""
-
-    num_enroll: int = 3
-    """Utterances of one session that a voiceprint is made from."""
-    lengths_s: tuple[float, ...] = LENGTHS_S
-    """Net speech of the crops; whole utterances as spoken are always played as well."""
-    max_places: int = 3
-    """In each session, from where crops of every length are taken."""
-    noises: tuple[Condition, ...] = ()
-    """Ways for the same speech to arrive, beside clean."""
-    brief: tuple[str, ...] = ()
-    """Those of them for which one length of crops is enough, beside whole utterances."""
-    brief_length_s: float = 3.0
-    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -130,6 +91,87 @@ class Experiment:
         )
 
 
+@dataclass(slots=True, kw_only=True)
+class Listener:
+    """Enrolls and tests speakers as they come, by the product's own enrollment and pipeline."""
+
+    kit: Kit
+    """Encoder, gate, windows and enrollment; its cohort, calibration and policy play no part."""
+    plan: Plan
+    change_cosine: float | None
+    """As in a calibration: where a change of speaker ends a segment."""
+    skips: list[Skip] = field(default_factory=list)
+    _enrolled: list[Enrolled] = field(default_factory=list)
+    _tests: list[Test] = field(default_factory=list)
+
+    def take(self, spoken: SpokenSessions) -> None:
+        """Enrolls a speaker, and plays everything that was not enrolled from."""
+        self.skips += spoken.skips
+        takes = takes_of(spoken.sessions, self.plan.num_enroll)
+        enrolled = self._enroll(takes) if takes else None
+        if enrolled is not None:
+            self._enrolled.append(enrolled)
+        for session in left_to_test(spoken.sessions, takes if enrolled else ()):
+            self._tests += self._played(session)
+
+    def finish(self) -> Experiment:
+        """Everything that was heard.
+
+        Raises:
+            UsageError: Fewer than two speakers could be enrolled.
+        """
+        if len(self._enrolled) < 2:
+            raise UsageError(
+                f"{len(self._enrolled)} speakers could be enrolled, where 2 are needed",
+                hint=f"each needs a session of more than {self.plan.num_enroll} utterances that "
+                "are long enough to enroll from",
+            )
+        return Experiment(
+            enrolled=tuple(self._enrolled), tests=tuple(self._tests), skips=tuple(self.skips)
+        )
+
+    def _enroll(self, takes: Sequence[Utterance]) -> Enrolled | None:
+        """As ``voiceguard enroll --from`` does; None where that refuses."""
+        about = takes[0].recording
+        try:
+            voiceprint = enroll_recordings(
+                [take.samples for take in takes],
+                self.kit.take_judge,
+                speaker=about.speaker,
+                consent_at=_LONG_AGO,
+                now=_LONG_AGO,
+            )
+        except EnrollmentError:
+            return None
+        return Enrolled(
+            corpus=about.corpus,
+            speaker=about.speaker,
+            half=about.half,
+            session=about.session,
+            voiceprint=voiceprint,
+        )
+
+    def _played(self, session: Sequence[Utterance]) -> Iterator[Test]:
+        about = session[0].recording
+        for piece in pieces_of(session, self.plan, as_recorded=True):
+            for condition in self.plan.heard_by_daemon:
+                if self.plan.is_left_out(piece.length, condition.name):
+                    continue
+                clip = piece.heard(condition)
+                segments = hear(self.kit, clip.samples, change_cosine=self.change_cosine)
+                heard = in_the_clip(segments, clip, whole=piece.length == FULL)
+                for segment in heard or (None,):
+                    yield Test(
+                        corpus=about.corpus,
+                        speaker=about.speaker,
+                        half=about.half,
+                        session=about.session,
+                        length=piece.length,
+                        noise=condition.name,
+                        heard=segment,
+                    )
+
+
 def run_experiment(
     kit: Kit,
     corpus: Corpus,
@@ -138,132 +180,15 @@ def run_experiment(
     change_cosine: float | None,
     track: Track = untracked,
 ) -> Experiment:
-    """Enrolls and tests every speaker.
-
-    Args:
-        kit: Encoder, gate, windows; its cohort, calibration and policy play no part.
-        corpus: Labelled recordings.
-        plan: Lengths, noise, utterances per enrollment.
-        change_cosine: As in a calibration: where a change of speaker ends a segment.
-        track: Shows progress.
+    """Enrolls and tests every speaker of a corpus, see ``Listener``.
 
     Raises:
         UsageError: Fewer than two speakers could be enrolled.
     """
-    enrolled: list[Enrolled] = []
-    tests: list[Test] = []
-    skips: list[Skip] = list(corpus.skips)
-    speakers = corpus.by_speaker()
-    for speaker in track(sorted(speakers), "listening"):
-        sessions = load_utterances(kit, speakers[speaker], plan.seed, skips)
-        found = _enroll(kit, sessions, plan.num_enroll)
-        if found:
-            enrolled.append(found[0])
-        for session in sessions.values():
-            rest = [u for u in session if not found or u.recording.path not in found[1]]
-            if rest:
-                tests += _tests(kit, rest, plan, change_cosine)
-    if len(enrolled) < 2:
-        raise UsageError(
-            f"{len(enrolled)} speakers could be enrolled, where 2 are needed",
-            hint=f"each needs a session of more than {plan.num_enroll} utterances that are long "
-            "enough to enroll from",
-        )
-    return Experiment(enrolled=tuple(enrolled), tests=tuple(tests), skips=tuple(skips))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Utterance:
-    """A recording, decoded."""
-
-    recording: Recording
-    samples: Samples
-    speech: Speech
-
-
-def load_utterances(
-    kit: Kit, recordings: Iterable[Recording], seed: int, skips: list[Skip]
-) -> dict[str, list[Utterance]]:
-    """One speaker's recordings by session; what is unreadable or silent is named in ``skips``."""
-    sessions: dict[str, list[Utterance]] = {}
-    for recording in recordings:
-        try:
-            samples = load_audio(recording.path, kit.settings.audio.channel)
-        except AudioError as error:
-            skips.append(Skip(recording.path, str(error)))
-            continue
-        rng = seeded(seed, recording.speaker, recording.path.name)
-        speech = speech_of(samples, kit.make_gate(), rng)
-        if speech.net_s:
-            utterance = Utterance(recording, samples, speech)
-            sessions.setdefault(recording.session, []).append(utterance)
-        else:
-            skips.append(Skip(recording.path, "no speech in it"))
-    return sessions
-
-
-def takes_of(sessions: dict[str, list[Utterance]], num_enroll: int) -> list[Utterance]:
-    """What a speaker is enrolled from: the longest utterances of the session with most speech.
-
-    The longest, as prompts are long sentences. The session keeps one utterance at least for
-    testing; empty where there is no such session.
-    """
-    large = [session for session in sessions.values() if len(session) > num_enroll]
-    if not large:
-        return []
-    session = max(large, key=lambda session: sum(each.speech.net_s for each in session))
-    return sorted(session, key=lambda each: (-each.speech.net_s, each.recording.path))[:num_enroll]
-
-
-def _enroll(
-    kit: Kit, sessions: dict[str, list[Utterance]], num_enroll: int
-) -> tuple[Enrolled, set[Path]] | None:
-    """Enrolls as ``voiceguard enroll --from`` does.
-
-    None: there is no session to enroll from, or enrollment refuses.
-    """
-    takes = takes_of(sessions, num_enroll)
-    if not takes:
-        return None
-    about = takes[0].recording
-    try:
-        voiceprint = enroll_recordings(
-            [take.samples for take in takes],
-            kit.take_judge,
-            speaker=about.speaker,
-            consent_at=_LONG_AGO,
-            now=_LONG_AGO,
-        )
-    except EnrollmentError:
-        return None
-    enrolled = Enrolled(
-        corpus=about.corpus,
-        speaker=about.speaker,
-        half=about.half,
-        session=about.session,
-        voiceprint=voiceprint,
-    )
-    return enrolled, {take.recording.path for take in takes}
-
-
-def _tests(
-    kit: Kit, spoken: Sequence[Utterance], plan: Plan, change_cosine: float | None
-) -> Iterator[Test]:
-    """Of one session."""
-    about = spoken[0].recording
-    for length, noise, clip in _clips(about, spoken, plan):
-        segments = hear(kit, clip.samples, change_cosine=change_cosine)
-        heard = in_the_clip(segments, clip, whole=length == FULL)
-        for segment in heard or (None,):
-            yield Test(
-                corpus=about.corpus,
-                speaker=about.speaker,
-                half=about.half,
-                session=about.session,
-                length=length,
-                noise=noise,
-                heard=segment,
-            )
+    listener = Listener(kit=kit, plan=plan, change_cosine=change_cosine, skips=list(corpus.skips))
+    for spoken in each_speaker(kit, corpus, seed=plan.seed, track=track, description="listening"):
+        listener.take(spoken)
+    return listener.finish()
 
 
 def in_the_clip(segments: Sequence[HeardSegment], clip: Clip, *, whole: bool) -> list[HeardSegment]:
@@ -280,39 +205,3 @@ def in_the_clip(segments: Sequence[HeardSegment], clip: Clip, *, whole: bool) ->
         for segment, inside_s in zip(segments, inside, strict=True)
         if inside_s >= _MIN_INSIDE * (segment.end_s - segment.start_s)
     ]
-
-
-def _clips(
-    about: Recording, spoken: Sequence[Utterance], plan: Plan
-) -> Iterator[tuple[str, str, Clip]]:
-    speech = join(each.speech for each in spoken)
-    crops = nested(speech, plan.lengths_s, max_places=plan.max_places)
-    for number, by_length in enumerate(crops):
-        level = rms_of(by_length[max(plan.lengths_s)])
-        for length_s, crop in by_length.items():
-            # Seeded by the place alone: the shorter crop is the beginning of the longer one.
-            place = (plan.seed, about.speaker, about.session, str(number))
-            clip = in_a_room(crop.samples, crop.quiet_rms, seeded(*place))
-            is_other = length_s != plan.brief_length_s
-            for noise, noisy in _with_noises(clip, level, plan, place, skip_brief=is_other):
-                yield f"{length_s:g} s", noise, noisy
-    for each in spoken:
-        place = (plan.seed, about.speaker, about.session, each.recording.path.name)
-        clip = in_a_room(each.samples, quiet_rms(each.samples), seeded(*place))
-        for noise, noisy in _with_noises(clip, rms_of(each.speech), plan, place):
-            yield FULL, noise, noisy
-
-
-def _with_noises(
-    clip: Clip,
-    level: float,
-    plan: Plan,
-    place: tuple[int | str, ...],
-    *,
-    skip_brief: bool = False,
-) -> Iterator[tuple[str, Clip]]:
-    yield CLEAN, clip
-    for noise in plan.noises:
-        if skip_brief and noise.name in plan.brief:
-            continue
-        yield noise.name, noise.hear(clip, level, seeded(*place, noise.name))

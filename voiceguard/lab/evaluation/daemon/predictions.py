@@ -1,4 +1,4 @@
-"""Were the predictions right? What enrollments foretold, against what then happened.
+"""Were the predictions right? What enrollments predicted, against what then happened.
 
 In: an ``Experiment`` and, for each half, a calibration that has not seen it. The model that
 predicts for one half is fitted to the other. Out: per occasion and length of speech, predicted and
@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from rich.table import Table
 
 from voiceguard.lab.corpora.conditions import CLEAN
 from voiceguard.lab.corpora.corpus import HALVES
-from voiceguard.lab.evaluation.daemon.pairing import kind_of
+from voiceguard.lab.evaluation.daemon.trials import kind_of
 from voiceguard.lab.fitting.prediction import Observed, fit_prediction
 from voiceguard.scoring.prediction import (
     RANGE_SHARE,
@@ -243,36 +242,3 @@ def _figures(cell: list[CheckedSpeaker]) -> CheckFigures:
         mean_width=float(np.mean([each.high - each.low for each in cell])),
         covered=float(np.mean([each.inside for each in cell])),
     )
-
-
-def prediction_table(check: PredictionCheck) -> Table:
-    """For people: predicted against observed."""
-    table = Table(
-        title=f"Enrollment's prediction: share of speech accepted; ranges for "
-        f"{100 * check.range_share:.0f} % of speakers",
-        title_justify="left",
-    )
-    for name in ("occasion", "speech", "speakers", "tests", "predicted", "observed"):
-        table.add_column(name, justify="left" if name == "occasion" else "right")
-    table.add_column("by thirds, predicted", justify="right")
-    table.add_column("observed", justify="right")
-    table.add_column("mean width", justify="right")
-    table.add_column("in range", justify="right")
-    for row in check.figures:
-        table.add_row(
-            row.occasion,
-            f"{row.speech_s:g} s",
-            str(row.num_speakers),
-            str(row.num_tests),
-            _percent(row.predicted),
-            _percent(row.observed),
-            " / ".join(_percent(each) for each in row.predicted_thirds),
-            " / ".join(_percent(each) for each in row.observed_thirds),
-            f"{100 * row.mean_width:.0f} points",
-            _percent(row.covered),
-        )
-    return table
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from voiceguard.lab.evaluation.daemon.decisions import rate_of
-from voiceguard.lab.evaluation.daemon.experiment import FULL
-from voiceguard.lab.evaluation.daemon.pairing import Kind
 from voiceguard.lab.evaluation.daemon.rates import RULE_OF_THREE, speaker_rate
+from voiceguard.lab.evaluation.plan import FULL
+from voiceguard.lab.fitting.trials import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -45,7 +45,7 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class PromiseFigures:
     """A policy in one noise condition, all lengths of speech together."""
 
     p_fa: float
@@ -105,20 +105,20 @@ class TimeFigures:
     p90_audio_s: float
 
 
-def claims(decided: Iterable[Decided]) -> list[Claim]:
+def check_promises(decided: Iterable[Decided]) -> list[PromiseFigures]:
     """One row per policy and noise."""
     parts = _by(decided, lambda each: (each.p_fa, each.noise), strangers=True)
     in_order = sorted(parts, key=lambda key: -key[0])
-    return [_claim(*key, parts[key]) for key in in_order]
+    return [_promise(*key, parts[key]) for key in in_order]
 
 
-def _claim(p_fa: float, noise: str, part: list[Decided]) -> Claim:
+def _promise(p_fa: float, noise: str, part: list[Decided]) -> PromiseFigures:
     final = rate_of(part, [each.is_accepted for each in part])
     by_corpus = _shares(part, lambda each: each.corpus)
     by_length = _shares(part, lambda each: each.length)
     median = float(np.median(list(by_corpus.values())))
     worst = max(by_length, key=lambda length: by_length[length])
-    return Claim(
+    return PromiseFigures(
         p_fa=p_fa,
         noise=noise,
         final=final,

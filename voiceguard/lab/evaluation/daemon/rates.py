@@ -1,8 +1,8 @@
 """Rates of what happened, with intervals for other speakers than the ones who were there.
 
 Pure numpy. In: one number per trial and who took part. Out: a ``Rate``. Trials of one person go
-wrong together, so speakers are drawn, not trials; a trial of two strangers counts as often as both
-were drawn. Summed per pair first, so that a thousand draws take milliseconds.
+wrong together, so speakers are drawn, not trials. Summed per pair first, so that a thousand draws
+take milliseconds.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from voiceguard.lab.fitting.resampling import SpeakerDraws
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,13 +71,13 @@ def speaker_rate(
     value = float(np.sum(events)) / total
     is_rare = np.count_nonzero(summed[0]) < RULE_OF_THREE
     floor = is_rare * min(1.0, RULE_OF_THREE / len(keys)) * len(events) / total
-    draws = _drawn(summed, first, second, len(speakers), seed) if len(speakers) > 1 else None
-    if draws is None or not len(draws):
+    rates = _drawn(summed, first, second, speakers, seed) if len(speakers) > 1 else None
+    if rates is None or not len(rates):
         return Rate(
             value=value, low=None, high=None, upper=None,
             num_trials=len(events), num_pairs=len(keys),
         )  # fmt: skip
-    low, high, upper = np.quantile(draws, [0.025, 0.975, 0.95])
+    low, high, upper = np.quantile(rates, [0.025, 0.975, 0.95])
     return Rate(
         value=value,
         low=float(low),
@@ -90,13 +92,12 @@ def _drawn(
     summed: NDArray[np.float64],
     first: NDArray[np.int64],
     second: NDArray[np.int64],
-    num_speakers: int,
+    speakers: NDArray[np.str_],
     seed: int,
 ) -> NDArray[np.float64]:
-    rng = np.random.default_rng(seed)
-    count = rng.multinomial(num_speakers, np.full(num_speakers, 1 / num_speakers), size=NUM_DRAWS)
-    # Somebody with themselves is one person drawn, not two.
-    times = count[:, first] * np.where(first == second, 1.0, count[:, second])
+    rng, shares = np.random.default_rng(seed), np.full(len(speakers), 1 / len(speakers))
+    draws = SpeakerDraws(speakers, rng.multinomial(len(speakers), shares, size=NUM_DRAWS))
+    times = draws.weights(first, second)
     events, units = times @ summed.T[:, :1], times @ summed.T[:, 1:]
     some = units > 0
     return np.asarray(events[some] / units[some], dtype=np.float64)

@@ -1,6 +1,7 @@
 """How unlike successive stretches of one voice are, and of two: where a change is called.
 
-In: a corpus. Out: cosines between successive probes, as the daemon cuts and compares them.
+In: speakers' utterances. Out: cosines between successive probes, as the daemon cuts and compares
+them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from voiceguard.lab.corpora.clips import in_a_room, join, seeded
-from voiceguard.lab.evaluation.daemon.experiment import load_utterances
 from voiceguard.lab.progress import untracked
 from voiceguard.types import Window
 
@@ -21,13 +21,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from voiceguard.lab.corpora.clips import Speech
-    from voiceguard.lab.corpora.corpus import Corpus
+    from voiceguard.lab.evaluation.daemon.continuous import Continuous
+    from voiceguard.lab.evaluation.utterances import SpokenSessions
     from voiceguard.lab.progress import Track
     from voiceguard.service.kit import Kit
     from voiceguard.types import Embedding, Samples
-
-TURN_S = 4.0
-"""Net speech of each of two speakers who take turns without a pause."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -44,34 +42,47 @@ class VoiceChanges:
         return float(np.mean(self.lowest_at_change < change_cosine))
 
 
+def successive_cosines(kit: Kit, spoken: SpokenSessions, *, seed: int = 0) -> list[float]:
+    """Between successive probes within each utterance of one speaker, as spoken.
+
+    A joint between two utterances is not what a breath is.
+
+    Args:
+        kit: Encoder, gate and windows.
+        spoken: The speaker's utterances.
+        seed: Of the room tone.
+    """
+    return [
+        cosine
+        for session in spoken.sessions.values()
+        for each in session
+        for cosine in _successive_cosines(kit, each.samples, each.speech.quiet_rms, seed)
+    ]
+
+
 def measure_changes(
-    kit: Kit, corpus: Corpus, *, seed: int = 0, track: Track = untracked
+    kit: Kit,
+    longest: Sequence[Continuous],
+    same_voice: Sequence[float],
+    *,
+    seed: int = 0,
+    track: Track = untracked,
 ) -> VoiceChanges:
-    """Plays every utterance as spoken, and pairs of speakers in turn.
+    """Plays pairs of speakers in turn.
 
     Each speaker is followed by the next two of the same corpus, in a shuffled circle.
 
     Args:
         kit: Encoder, gate and windows.
-        corpus: Labelled recordings.
+        longest: What everybody has to say, by the speaker's name.
+        same_voice: Of everybody, from ``successive_cosines``.
         seed: Of the circle.
         track: Shows progress.
     """
-    same_voice: list[float] = []
-    turns: dict[str, list[Speech]] = {name: [] for name in corpus.corpora}
-    speakers = corpus.by_speaker()
-    for speaker in track(sorted(speakers), "one voice"):
-        longest: Speech | None = None
-        for spoken in load_utterances(kit, speakers[speaker], seed, skips=[]).values():
-            # As spoken: a joint between two utterances is not what a breath is.
-            for each in spoken:
-                level_rms = each.speech.quiet_rms
-                same_voice += _successive_cosines(kit, each.samples, level_rms, seed)
-            speech = join(each.speech for each in spoken)
-            if longest is None or speech.net_s > longest.net_s:
-                longest = speech
-        if longest is not None and longest.net_s >= TURN_S:
-            turns[speakers[speaker][0].corpus].append(longest.between(0, TURN_S))
+    turns: dict[str, list[Speech]] = {}
+    for each in longest:
+        if each.has_turn:
+            turns.setdefault(each.corpus, []).append(each.turn)
     lowest = [
         min(cosines)
         for name in track(sorted(turns), "two voices")

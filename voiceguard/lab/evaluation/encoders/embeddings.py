@@ -1,8 +1,7 @@
-"""Every voiceprint and every test of a corpus, embedded by every encoder in one pass.
+"""Every voiceprint and every test of a corpus, embedded by every encoder as speakers come.
 
-In: a corpus, a plan, encoders. Out: ``Embedded``: embeddings in arrays, from which trials are
-combinations. Audio is decoded once and never kept; with a cache directory nothing is embedded
-twice, not even by the next run.
+In: speakers' utterances, a plan, encoders. Out: ``Embedded``: embeddings in arrays, from which
+trials are combinations. Audio is never kept.
 """
 
 from __future__ import annotations
@@ -15,30 +14,20 @@ import numpy as np
 
 from voiceguard.errors import UsageError
 from voiceguard.lab.corpora.corpus import Skip
-from voiceguard.lab.corpora.embedding_cache import RememberingEncoder, embed_all
-from voiceguard.lab.evaluation.daemon.experiment import load_utterances, takes_of
-from voiceguard.lab.evaluation.encoders.protocol import (
-    Enrollee,
-    Tested,
-    estimated_snr_db,
-    pieces_of,
-    within,
-)
-from voiceguard.lab.progress import untracked
+from voiceguard.lab.corpora.embedding_cache import embed_all
+from voiceguard.lab.evaluation.pieces import estimated_snr_db, pieces_of, within
+from voiceguard.lab.evaluation.utterances import left_to_test, takes_of
 from voiceguard.scoring.cosine import renormalised_mean
 from voiceguard.types import SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from contextlib import ExitStack
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from voiceguard.lab.corpora.corpus import Corpus, Recording
-    from voiceguard.lab.evaluation.daemon.experiment import Utterance
-    from voiceguard.lab.evaluation.encoders.protocol import EncoderPlan, Piece
-    from voiceguard.lab.progress import Track
+    from voiceguard.lab.evaluation.pieces import Piece
+    from voiceguard.lab.evaluation.plan import Plan
+    from voiceguard.lab.evaluation.utterances import SpokenSessions, Utterance
     from voiceguard.protocols import Encoder
     from voiceguard.service.kit import Kit
     from voiceguard.types import Embedding, Samples
@@ -49,6 +38,27 @@ class Cell(NamedTuple):
 
     condition: str
     length: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrollee:
+    """Whose voiceprint it is, and of which occasion."""
+
+    corpus: str
+    speaker: str
+    session: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tested:
+    """What one test embedding was made from."""
+
+    corpus: str
+    speaker: str
+    session: str
+    net_speech_s: float
+    snr_db: float
+    """As the gate estimates it; NaN where nobody asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -64,41 +74,71 @@ class Embedded:
     skips: tuple[Skip, ...]
 
 
-@dataclass(slots=True)
-class Collector:
-    """Embeds as material comes in."""
+@dataclass(slots=True, kw_only=True)
+class Embedder:
+    """Embeds speakers as they come: no threshold and no refusal plays a part."""
 
+    kit: Kit
+    """Its gate estimates SNRs; its encoder plays no part."""
     encoders: Mapping[str, Encoder]
-    enrollees: list[Enrollee] = field(default_factory=list)
+    """By label."""
+    plan: Plan
+    with_snr: bool
+    """Whether to estimate SNRs as the daemon would; takes time."""
     skips: list[Skip] = field(default_factory=list)
+    _enrollees: list[Enrollee] = field(default_factory=list)
     _tests: dict[Cell, list[Tested]] = field(default_factory=lambda: defaultdict(list))
     _voiceprints: dict[str, list[Embedding]] = field(default_factory=lambda: defaultdict(list))
     _embeddings: dict[tuple[str, Cell], list[Embedding]] = field(
         default_factory=lambda: defaultdict(list)
     )
 
-    def enroll(self, enrollee: Enrollee, takes: Iterable[Samples]) -> None:
+    @property
+    def least_s(self) -> float:
+        """What the most demanding encoder needs."""
+        return max(encoder.info.min_window_s for encoder in self.encoders.values())
+
+    def take(self, spoken: SpokenSessions) -> None:
+        """Enrolls a speaker who has utterances enough, and embeds everything else."""
+        self.skips += spoken.skips
+        sessions = self._long_enough(spoken)
+        takes = takes_of(sessions, self.plan.num_enroll)
+        if takes:
+            self.enroll(_whose(takes[0]), [take.speech.samples for take in takes])
+        for session in left_to_test(sessions, takes):
+            self.test(_whose(session[0]), pieces_of(session, self.plan))
+
+    def enroll(self, enrollee: Enrollee, takes: list[Samples]) -> None:
         """Makes a voiceprint: the renormalised mean of the takes' embeddings."""
-        listed = list(takes)
-        self.enrollees.append(enrollee)
+        self._enrollees.append(enrollee)
         for label, encoder in self.encoders.items():
-            mean = renormalised_mean(np.stack(embed_all(encoder, listed)))
+            mean = renormalised_mean(np.stack(embed_all(encoder, takes)))
             self._voiceprints[label].append(mean)
 
-    def test(self, tests: Iterable[tuple[Cell, Tested, Samples]]) -> None:
-        """Embeds test utterances, those of one call together."""
-        listed = list(tests)
-        for cell, tested, _ in listed:
+    def test(self, who: Enrollee, pieces: Iterable[Piece]) -> None:
+        """Embeds somebody's speech under every condition, all pieces together."""
+        heard = [each for piece in pieces for each in self._heard(who, piece)]
+        for cell, tested, _ in heard:
             self._tests[cell].append(tested)
         for label, encoder in self.encoders.items():
-            embeddings = embed_all(encoder, [samples for _, _, samples in listed])
-            for (cell, _, _), embedding in zip(listed, embeddings, strict=True):
+            embeddings = embed_all(encoder, [samples for _, _, samples in heard])
+            for (cell, _, _), embedding in zip(heard, embeddings, strict=True):
                 self._embeddings[label, cell].append(embedding)
 
-    def finish(self) -> Embedded:
-        """Stacks what was collected."""
+    def finish(self, *, min_enrolled: int = 2) -> Embedded:
+        """Stacks what was collected.
+
+        Raises:
+            UsageError: Fewer than ``min_enrolled`` speakers were enrolled.
+        """
+        if len(self._enrollees) < min_enrolled:
+            raise UsageError(
+                f"{len(self._enrollees)} speakers could be enrolled, where 2 are needed",
+                hint=f"each needs a session of more than {self.plan.num_enroll} utterances, or "
+                "enroll from fewer",
+            )
         return Embedded(
-            enrollees=tuple(self.enrollees),
+            enrollees=tuple(self._enrollees),
             tests={cell: tuple(tests) for cell, tests in self._tests.items()},
             voiceprints={
                 label: np.stack(voiceprints) for label, voiceprints in self._voiceprints.items()
@@ -110,106 +150,31 @@ class Collector:
             skips=tuple(self.skips),
         )
 
+    def _long_enough(self, spoken: SpokenSessions) -> dict[str, list[Utterance]]:
+        """The sessions without utterances that are too short for one of the encoders."""
+        sessions: dict[str, list[Utterance]] = {}
+        for name, session in spoken.sessions.items():
+            for each in session:
+                if len(each.speech.samples) < self.least_s * SAMPLE_RATE_HZ:
+                    why = f"less than {self.least_s:g} s of speech"
+                    self.skips.append(Skip(each.recording.path, why))
+                else:
+                    sessions.setdefault(name, []).append(each)
+        return sessions
 
-def remembering(
-    encoders: Mapping[str, Encoder], cache: Path | None, stack: ExitStack
-) -> dict[str, Encoder]:
-    """Encoders that embed nothing twice, where there is a directory to remember in.
-
-    Args:
-        encoders: By label.
-        cache: The directory, or None.
-        stack: Closes them.
-    """
-    if cache is None:
-        return dict(encoders)
-    return {
-        label: stack.enter_context(RememberingEncoder(encoder, cache))
-        for label, encoder in encoders.items()
-    }
-
-
-def embed_corpus(
-    kit: Kit,
-    encoders: Mapping[str, Encoder],
-    corpus: Corpus,
-    plan: EncoderPlan,
-    *,
-    with_snr: bool,
-    track: Track = untracked,
-) -> Embedded:
-    """Enrolls every speaker who has enough utterances, and embeds what everybody else says.
-
-    Args:
-        kit: Its gate finds the speech; its encoder plays no part.
-        encoders: By label.
-        corpus: Labelled recordings.
-        plan: Lengths, conditions, utterances per enrollment.
-        with_snr: Whether to estimate SNRs as the daemon would; takes time.
-        track: Shows progress.
-
-    Raises:
-        UsageError: Fewer than two speakers could be enrolled.
-    """
-    collector = Collector(encoders, skips=list(corpus.skips))
-    speakers = corpus.by_speaker()
-    for speaker in track(sorted(speakers), "embedding"):
-        sessions = load_sessions(kit, encoders, speakers[speaker], plan.seed, collector.skips)
-        takes = takes_of(sessions, plan.num_enroll)
-        if takes:
-            about = takes[0].recording
-            enrollee = Enrollee(corpus=about.corpus, speaker=speaker, session=about.session)
-            collector.enroll(enrollee, (take.speech.samples for take in takes))
-        enrolled_from = {take.recording.path for take in takes}
-        for session in sessions.values():
-            rest = [each for each in session if each.recording.path not in enrolled_from]
-            if rest:
-                whose = rest[0].recording
-                who = Enrollee(corpus=whose.corpus, speaker=speaker, session=whose.session)
-                collector.test(
-                    heard
-                    for piece in pieces_of(rest, plan)
-                    for heard in heard_pieces(kit, who, piece, plan, with_snr=with_snr)
-                )
-    if len(collector.enrollees) < 2:
-        raise UsageError(
-            f"{len(collector.enrollees)} speakers could be enrolled, where 2 are needed",
-            hint=f"each needs a session of more than {plan.num_enroll} utterances, or enroll from "
-            "fewer",
-        )
-    return collector.finish()
+    def _heard(self, who: Enrollee, piece: Piece) -> Iterator[tuple[Cell, Tested, Samples]]:
+        for condition in self.plan.conditions:
+            clip = piece.heard(condition)
+            tested = Tested(
+                corpus=who.corpus,
+                speaker=who.speaker,
+                session=who.session,
+                net_speech_s=piece.net_speech_s,
+                snr_db=estimated_snr_db(clip, self.kit.make_gate()) if self.with_snr else np.nan,
+            )
+            yield Cell(condition.name, piece.length), tested, within(clip)
 
 
-def load_sessions(
-    kit: Kit,
-    encoders: Mapping[str, Encoder],
-    recordings: Iterable[Recording],
-    seed: int,
-    skips: list[Skip],
-) -> dict[str, list[Utterance]]:
-    """One speaker's utterances by session, without those too short for one of the encoders."""
-    least_s = max(encoder.info.min_window_s for encoder in encoders.values())
-    sessions: dict[str, list[Utterance]] = {}
-    for name, session in load_utterances(kit, recordings, seed, skips).items():
-        for each in session:
-            if len(each.speech.samples) < least_s * SAMPLE_RATE_HZ:
-                skips.append(Skip(each.recording.path, f"less than {least_s:g} s of speech"))
-            else:
-                sessions.setdefault(name, []).append(each)
-    return sessions
-
-
-def heard_pieces(
-    kit: Kit, who: Enrollee, piece: Piece, plan: EncoderPlan, *, with_snr: bool
-) -> Iterator[tuple[Cell, Tested, Samples]]:
-    """A piece of somebody's speech under every condition, ready to be embedded."""
-    for condition in plan.conditions:
-        clip = piece.heard(condition)
-        tested = Tested(
-            corpus=who.corpus,
-            speaker=who.speaker,
-            session=who.session,
-            net_speech_s=piece.speech.net_s,
-            snr_db=estimated_snr_db(clip, kit.make_gate()) if with_snr else np.nan,
-        )
-        yield Cell(condition.name, piece.length), tested, within(clip)
+def _whose(utterance: Utterance) -> Enrollee:
+    about = utterance.recording
+    return Enrollee(corpus=about.corpus, speaker=about.speaker, session=about.session)

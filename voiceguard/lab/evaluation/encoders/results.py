@@ -1,6 +1,6 @@
 """From embeddings to everything measured: figures, comparisons, and the trials behind them.
 
-In: ``Embedded``, the encoders, and which voiceprint meets which test. Out: ``EncoderEvaluation``.
+In: ``Embedded``, the subjects, and which voiceprint meets which test. Out: ``EncoderEvaluation``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from voiceguard.lab.corpora.clips import seeded
-from voiceguard.lab.evaluation.daemon.experiment import FULL
 from voiceguard.lab.evaluation.encoders.comparison import compare
 from voiceguard.lab.evaluation.encoders.embeddings import Cell
 from voiceguard.lab.evaluation.encoders.figures import (
@@ -21,9 +20,10 @@ from voiceguard.lab.evaluation.encoders.figures import (
     mean_over_corpora,
     measure,
 )
-from voiceguard.lab.evaluation.encoders.protocol import length_name
 from voiceguard.lab.evaluation.encoders.trials import score_pairs
+from voiceguard.lab.evaluation.plan import FULL, length_name
 from voiceguard.lab.fitting.resampling import draw_speakers
+from voiceguard.lab.progress import untracked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,9 +33,11 @@ if TYPE_CHECKING:
     from voiceguard.lab.evaluation.encoders.costs import EncoderCost
     from voiceguard.lab.evaluation.encoders.embeddings import Embedded
     from voiceguard.lab.evaluation.encoders.figures import EncoderFigures, Measured
-    from voiceguard.lab.evaluation.encoders.protocol import EncoderPlan
-    from voiceguard.lab.evaluation.encoders.trials import EncoderTrials, Entrant, Pairs
+    from voiceguard.lab.evaluation.encoders.trials import Pairs, Scored
+    from voiceguard.lab.evaluation.plan import Plan
+    from voiceguard.lab.evaluation.subject import Subject
     from voiceguard.lab.fitting.resampling import SpeakerDraws
+    from voiceguard.lab.fitting.trials import Trials
     from voiceguard.lab.progress import Track
 
 
@@ -56,12 +58,11 @@ class EncoderEvaluation:
     num_speakers: int
     num_enrolled: int
     skips: tuple[Skip, ...]
-    _trials: Callable[[str, Cell], EncoderTrials] = field(repr=False)
+    scored: Callable[[str, Cell], Scored] = field(repr=False)
+    """The trials of an encoder, condition and length."""
 
-    def trials(
-        self, label: str, condition: str, length: str, corpus: str | None = None
-    ) -> EncoderTrials:
-        """The scored trials behind a row.
+    def trials(self, label: str, condition: str, length: str, corpus: str | None = None) -> Trials:
+        """The trials behind a row, scored by cosine.
 
         Args:
             label: The encoder's.
@@ -72,24 +73,24 @@ class EncoderEvaluation:
         Raises:
             KeyError: There is no such encoder, condition or length.
         """
-        found = self._trials(label, Cell(condition, length))
+        found = self.scored(label, Cell(condition, length)).cosine
         return found if corpus is None else found.of_corpus(corpus)
 
 
 def conclude(
-    entrants: Sequence[Entrant],
+    subjects: Mapping[str, Subject],
     embedded: Embedded,
     pairs: Mapping[Cell, Pairs],
-    plan: EncoderPlan,
+    plan: Plan,
     *,
     costs: tuple[EncoderCost, ...],
-    knows_speakers: bool,
-    track: Track,
+    knows_speakers: bool = True,
+    track: Track = untracked,
 ) -> EncoderEvaluation:
     """Scores everything and computes every figure.
 
     Args:
-        entrants: By whose labels the embeddings are kept.
+        subjects: By the names under which their embeddings are kept.
         embedded: Voiceprints and tests.
         pairs: The trials of each condition and length.
         plan: Its draws and seed; the order of conditions and lengths.
@@ -97,57 +98,61 @@ def conclude(
         knows_speakers: Whether speakers can be drawn, for intervals.
         track: Shows progress.
     """
-    by_label = {entrant.name: entrant for entrant in entrants}
+    labels = tuple(subjects)
 
-    def trials_of(label: str, cell: Cell) -> EncoderTrials:
-        tests, embeddings = embedded.tests[cell], embedded.embeddings[label][cell]
-        return score_pairs(by_label[label], embedded, tests, embeddings, pairs[cell])
+    def scored(label: str, cell: Cell) -> Scored:
+        return score_pairs(subjects[label], embedded, cell, pairs[cell])
 
     conditions = tuple(condition.name for condition in plan.conditions)
     names = [*(length_name(length_s) for length_s in plan.lengths_s), FULL]
     lengths = tuple(name for name in names if Cell(conditions[0], name) in embedded.tests)
     cells = [Cell(condition, length) for condition in conditions for length in lengths]
-    draws = _draws(embedded, plan) if knows_speakers else {}
+    corpora = tuple(sorted({each.corpus for each in embedded.enrollees}))
+    draws: Mapping[str, SpeakerDraws | None] = (
+        _draws(embedded, plan) if knows_speakers else dict.fromkeys(corpora)
+    )
     figures: list[EncoderFigures] = []
     means: dict[tuple[str, Cell], Measured] = {}
-    todo = [(entrant, cell) for entrant in entrants for cell in cells]
-    for entrant, cell in track(todo, "computing figures"):
-        trials = trials_of(entrant.name, cell)
-        for scoring, rows in _measured(entrant, trials, cell, draws):
+    todo = [(label, cell) for label in labels for cell in cells]
+    for label, cell in track(todo, "computing figures"):
+        for scoring, rows in _measured(subjects[label], scored(label, cell), cell, draws):
             figures += [row.figures for row in rows]
             if scoring == COSINE:
-                means[entrant.name, cell] = rows[0]
+                means[label, cell] = rows[0]
     return EncoderEvaluation(
-        labels=tuple(by_label),
-        corpora=tuple(sorted({each.corpus for each in embedded.enrollees})),
+        labels=labels,
+        corpora=corpora,
         conditions=conditions,
         lengths=lengths,
         figures=tuple(figures),
-        comparisons=tuple(_comparisons(tuple(by_label), conditions, lengths, means)),
+        comparisons=tuple(_comparisons(labels, conditions, lengths, means)),
         costs=costs,
         num_speakers=len({speaker for _, speaker in _speakers(embedded)}),
         num_enrolled=len(embedded.enrollees),
         skips=embedded.skips,
-        _trials=trials_of,
+        scored=scored,
     )
 
 
 def _measured(
-    entrant: Entrant, trials: EncoderTrials, cell: Cell, draws: Mapping[str, SpeakerDraws]
+    subject: Subject, scored: Scored, cell: Cell, draws: Mapping[str, SpeakerDraws | None]
 ) -> Iterator[tuple[str, list[Measured]]]:
     """Per scoring the mean over corpora, and where there are several each of them."""
-    calibration = entrant.calibration
+    calibration = subject.calibration
     expected = COSINE if calibration is None or calibration.cohort_id is None else S_NORM
-    for scoring in (COSINE, S_NORM) if entrant.cohort else (COSINE,):
+    for scoring, trials in ((COSINE, scored.cosine), (S_NORM, scored.normalised)):
+        if trials is None:
+            continue
+        llrs = scored.llrs if scoring == expected else None
         rows = [
             row
-            for corpus in np.unique(trials.corpus).tolist()
+            for corpus in sorted(draws)
             if (
                 row := measure(
                     trials.of_corpus(corpus),
-                    Line(entrant.name, scoring, corpus, cell.condition, cell.length),
-                    calibrated=calibration is not None and scoring == expected,
-                    draws=draws.get(corpus),
+                    Line(subject.name, scoring, corpus, cell.condition, cell.length),
+                    llrs=None if llrs is None else llrs.of_corpus(corpus),
+                    draws=draws[corpus],
                 )
             )
         ]
@@ -179,7 +184,7 @@ def _comparisons(
                     )
 
 
-def _draws(embedded: Embedded, plan: EncoderPlan) -> dict[str, SpeakerDraws]:
+def _draws(embedded: Embedded, plan: Plan) -> dict[str, SpeakerDraws]:
     """Of each corpus's speakers, the same for every encoder, condition and length."""
     speakers = _speakers(embedded)
     return {

@@ -15,20 +15,17 @@ import numpy as np
 
 from voiceguard.audio.files import load_audio
 from voiceguard.errors import UsageError
-from voiceguard.lab.corpora.clips import Speech, quiet_rms, seeded, speech_of, speech_rms
-from voiceguard.lab.evaluation.daemon.experiment import FULL
-from voiceguard.lab.evaluation.encoders.embeddings import Collector, heard_pieces
-from voiceguard.lab.evaluation.encoders.protocol import Enrollee, Piece
+from voiceguard.lab.corpora.clips import Speech, quiet_rms, seeded, speech_of
+from voiceguard.lab.evaluation.encoders.embeddings import Enrollee
 from voiceguard.lab.evaluation.encoders.trials import Pairs
+from voiceguard.lab.evaluation.pieces import make_piece
+from voiceguard.lab.evaluation.plan import FULL
+from voiceguard.lab.progress import untracked
 from voiceguard.types import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from voiceguard.lab.evaluation.encoders.embeddings import Embedded
-    from voiceguard.lab.evaluation.encoders.protocol import EncoderPlan
+    from voiceguard.lab.evaluation.encoders.embeddings import Embedded, Embedder
     from voiceguard.lab.progress import Track
-    from voiceguard.protocols import Encoder
     from voiceguard.service.kit import Kit
 
 _NAMED_FILES = 3
@@ -98,41 +95,29 @@ def read_trial_list(path: Path, root: Path) -> TrialList:
 
 
 def embed_trial_list(
-    kit: Kit,
-    encoders: Mapping[str, Encoder],
-    listed: TrialList,
-    plan: EncoderPlan,
-    *,
-    with_snr: bool,
-    track: Track,
+    embedder: Embedder, listed: TrialList, *, track: Track = untracked
 ) -> tuple[Embedded, Pairs]:
-    """Embeds every file once for each part that it plays.
+    """Embeds every file once for each part that it plays; of the plan, lengths play no part.
 
     Args:
-        kit: Its gate finds the speech in the files.
-        encoders: By label.
+        embedder: A fresh one.
         listed: The trials.
-        plan: Its conditions and seed.
-        with_snr: Whether to estimate SNRs as the daemon would.
         track: Shows progress.
 
     Raises:
         AudioError: A file is no audio.
         UsageError: A file is too short for an encoder.
     """
+    seed = embedder.plan.seed
     enrolled = sorted({trial.enrolled for trial in listed.trials})
     tested = sorted({trial.tested for trial in listed.trials})
-    collector = Collector(encoders)
     for name in track(sorted({*enrolled, *tested}), "embedding"):
-        speech = _speech(kit, encoders, listed.root / name, seed=plan.seed)
+        speech = _speech(embedder.kit, listed.root / name, embedder.least_s, seed=seed)
         who = Enrollee(corpus=listed.name, speaker=_speaker(listed, name), session=_folder(name, 1))
         if name in set(enrolled):
-            collector.enroll(who, [speech.samples])
+            embedder.enroll(who, [speech.samples])
         if name in set(tested):
-            piece = Piece(
-                length=FULL, speech=speech, level_rms=speech_rms(speech), place=(plan.seed, name)
-            )
-            collector.test(heard_pieces(kit, who, piece, plan, with_snr=with_snr))
+            embedder.test(who, [make_piece(speech, length=FULL, place=(seed, name))])
     row_of = {name: row for row, name in enumerate(enrolled)}
     column_of = {name: column for column, name in enumerate(tested)}
     pairs = Pairs(
@@ -140,14 +125,13 @@ def embed_trial_list(
         test=np.array([column_of[trial.tested] for trial in listed.trials]),
         is_target=np.array([trial.is_target for trial in listed.trials]),
     )
-    return collector.finish(), pairs
+    return embedder.finish(min_enrolled=1), pairs
 
 
-def _speech(kit: Kit, encoders: Mapping[str, Encoder], path: Path, *, seed: int) -> Speech:
+def _speech(kit: Kit, path: Path, least_s: float, *, seed: int) -> Speech:
     """A file's speech; the whole of it where the gate hears none."""
     samples = load_audio(path, kit.settings.audio.channel)
     speech = speech_of(samples, kit.make_gate(), seeded(seed, path.name))
-    least_s = max(encoder.info.min_window_s for encoder in encoders.values())
     if len(speech.samples) >= least_s * SAMPLE_RATE_HZ:
         return speech
     if len(samples) < least_s * SAMPLE_RATE_HZ:

@@ -1,16 +1,15 @@
 """Trials of one encoder: voiceprints against tests of the same corpus, scored.
 
-In: ``Embedded``. Out: ``EncoderTrials``, columns for figures, DET curves and histograms.
+In: ``Embedded``. Out: tables of trials for figures, DET curves and histograms.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from voiceguard.lab.evaluation.daemon.pairing import Kind
+from voiceguard.lab.fitting.trials import Kind, Trials
 from voiceguard.scoring.snorm import CohortStatistics, s_norm
 
 if TYPE_CHECKING:
@@ -18,90 +17,19 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from voiceguard.lab.evaluation.encoders.embeddings import Embedded
-    from voiceguard.lab.evaluation.encoders.protocol import Enrollee, Tested
-    from voiceguard.protocols import Encoder
-    from voiceguard.scoring.calibration import Calibration
+    from voiceguard.lab.evaluation.encoders.embeddings import Cell, Embedded, Enrollee, Tested
+    from voiceguard.lab.evaluation.subject import Subject
     from voiceguard.scoring.snorm import Cohort
 
 
-@dataclass(frozen=True, slots=True)
-class Entrant:
-    """An encoder in the table, with what belongs to it where there is something.
+class Scored(NamedTuple):
+    """The same trials, scored in every way that a subject can."""
 
-    Args:
-        encoder: As loaded: one that remembers would answer too fast when it is timed.
-        cohort: Normalises scores, in figures of their own beside the plain cosine's.
-        calibration: Makes LLRs.
-        label: In tables; the encoder's name where empty.
-
-    Raises:
-        ValueError: They do not belong together.
-    """
-
-    encoder: Encoder
-    cohort: Cohort | None = None
-    calibration: Calibration | None = None
-    label: str = ""
-
-    def __post_init__(self) -> None:
-        encoder_id = self.encoder.info.encoder_id
-        if self.cohort is not None and self.cohort.encoder_id != encoder_id:
-            raise ValueError(f"the cohort belongs to encoder {self.cohort.encoder_id}")
-        if self.calibration is None:
-            return
-        if self.calibration.encoder_id != encoder_id:
-            raise ValueError(f"the calibration belongs to encoder {self.calibration.encoder_id}")
-        expected = self.calibration.cohort_id
-        if expected is not None and (self.cohort is None or self.cohort.cohort_id != expected):
-            raise ValueError(f"the calibration was fitted with cohort {expected}")
-
-    @property
-    def name(self) -> str:
-        """The label, or else the encoder's name."""
-        return self.label or self.encoder.info.name
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class EncoderTrials:
-    """Columns of ``(num_trials,)``; higher scores speak for the target."""
-
-    score: NDArray[np.float64]
-    """Cosine."""
-    normalised: NDArray[np.float64] | None
+    cosine: Trials
+    normalised: Trials | None
     """After s-norm; None without a cohort."""
-    llr: NDArray[np.float64] | None
-    """Natural logarithm; None without a calibration."""
-    is_target: NDArray[np.bool_]
-    kind: NDArray[np.str_]
-    """``pairing.Kind``."""
-    enrolled: NDArray[np.str_]
-    tested: NDArray[np.str_]
-    enrolled_session: NDArray[np.str_]
-    tested_session: NDArray[np.str_]
-    corpus: NDArray[np.str_]
-
-    def __len__(self) -> int:
-        return len(self.score)
-
-    @property
-    def target(self) -> NDArray[np.float64]:
-        """Cosines of the target trials, ``(num_target,)``."""
-        return self.score[self.is_target]
-
-    @property
-    def nontarget(self) -> NDArray[np.float64]:
-        """Cosines of the non-target trials, ``(num_nontarget,)``."""
-        return self.score[~self.is_target]
-
-    def of_corpus(self, corpus: str) -> EncoderTrials:
-        """The trials of one corpus."""
-        rows = self.corpus == corpus
-        columns = {column.name: getattr(self, column.name) for column in fields(self)}
-        chosen: dict[str, Any] = {
-            name: None if value is None else value[rows] for name, value in columns.items()
-        }
-        return EncoderTrials(**chosen)
+    llrs: Trials | None
+    """None without a calibration."""
 
 
 class Pairs(NamedTuple):
@@ -120,65 +48,60 @@ def all_pairs(enrollees: Sequence[Enrollee], tests: Sequence[Tested]) -> Pairs:
     return Pairs(enrollee, test, is_target)
 
 
-def score_pairs(
-    entrant: Entrant,
-    embedded: Embedded,
-    tests: Sequence[Tested],
-    embeddings: NDArray[np.float32],
-    pairs: Pairs,
-) -> EncoderTrials:
+def score_pairs(subject: Subject, embedded: Embedded, cell: Cell, pairs: Pairs) -> Scored:
     """Scores trials of one condition and length.
 
     Args:
-        entrant: Whose embeddings they are.
-        embedded: For its voiceprints.
-        tests: Of the condition and length.
-        embeddings: ``(num_tests, embedding_dim)``.
+        subject: Whose embeddings are judged.
+        embedded: For its voiceprints and tests.
+        cell: The condition and length.
         pairs: Which to score.
     """
-    voiceprints = embedded.voiceprints[entrant.name]
-    rows, columns = pairs.enrollee, pairs.test
+    voiceprints = embedded.voiceprints[subject.name]
+    embeddings = embedded.embeddings[subject.name][cell]
     matrix = np.clip(np.asarray(voiceprints @ embeddings.T, np.float64), -1.0, 1.0)
-    score = matrix[rows, columns]
-    normalised = _s_normed(entrant.cohort, score, voiceprints, embeddings, pairs)
-    llr = None
-    if entrant.calibration is not None:
-        raw = score if entrant.calibration.cohort_id is None else normalised
-        assert raw is not None  # an entrant has the cohort that its calibration expects
-        llr = entrant.calibration.llr(
-            raw,
-            np.array([test.net_speech_s for test in tests])[columns],
-            np.array([test.snr_db for test in tests])[columns],
-        )
-    enrollees = embedded.enrollees
-    enrolled_session = _column(enrollees, "session")[rows]
-    tested_session = _column(tests, "session")[columns]
+    cosine = _trials(embedded, cell, pairs, matrix[pairs.enrollee, pairs.test])
+    normalised = None
+    if subject.cohort is not None:
+        score = _s_normed(subject.cohort, cosine.score, voiceprints, embeddings, pairs)
+        normalised = cosine.with_score(score)
+    llrs = None
+    if (calibration := subject.calibration) is not None:
+        raw = cosine if calibration.cohort_id is None else normalised
+        assert raw is not None  # a subject has the cohort that its calibration expects
+        llrs = raw.with_score(calibration.llr(raw.score, raw.net_speech_s, raw.snr_db))
+    return Scored(cosine, normalised, llrs)
+
+
+def _trials(embedded: Embedded, cell: Cell, pairs: Pairs, score: NDArray[np.float64]) -> Trials:
+    """``(num_trials,)`` scores with who is in each trial; all of one fold, as nothing is fitted."""
+    enrollees, tests = embedded.enrollees, embedded.tests[cell]
+    rows, columns = pairs.enrollee, pairs.test
     kind = np.where(
-        enrolled_session == tested_session, str(Kind.SAME_SESSION), str(Kind.CROSS_SESSION)
+        _column(enrollees, "session")[rows] == _column(tests, "session")[columns],
+        str(Kind.SAME_SESSION),
+        str(Kind.CROSS_SESSION),
     )
-    return EncoderTrials(
+    return Trials(
         score=score,
-        normalised=normalised,
-        llr=llr,
-        is_target=pairs.is_target,
-        kind=np.where(pairs.is_target, kind, str(Kind.STRANGER)),
         enrolled=_column(enrollees, "speaker")[rows],
         tested=_column(tests, "speaker")[columns],
-        enrolled_session=enrolled_session,
-        tested_session=tested_session,
-        corpus=_column(tests, "corpus")[columns],
+        net_speech_s=np.array([test.net_speech_s for test in tests])[columns],
+        snr_db=np.array([test.snr_db for test in tests])[columns],
+        fold=np.zeros(len(score), np.int64),
+        condition=np.full(len(score), f"{cell.length} {cell.condition}"),
+        surroundings=np.full(len(score), cell.condition),
+        kind=np.where(pairs.is_target, kind, str(Kind.STRANGER)),
     )
 
 
 def _s_normed(
-    cohort: Cohort | None,
+    cohort: Cohort,
     score: NDArray[np.float64],
     voiceprints: NDArray[np.float32],
     embeddings: NDArray[np.float32],
     pairs: Pairs,
-) -> NDArray[np.float64] | None:
-    if cohort is None:
-        return None
+) -> NDArray[np.float64]:
     enrolled, tested = cohort.statistics(voiceprints), cohort.statistics(embeddings)
     return s_norm(
         score,

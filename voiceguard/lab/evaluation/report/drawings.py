@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from voiceguard.lab.corpora.conditions import CLEAN
-from voiceguard.lab.evaluation.daemon.experiment import FULL
-from voiceguard.lab.evaluation.daemon.pairing import Kind
 from voiceguard.lab.evaluation.encoders.figures import COSINE
+from voiceguard.lab.evaluation.plan import FULL
 from voiceguard.lab.evaluation.report import plots
+from voiceguard.lab.fitting.trials import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -139,7 +139,7 @@ def encoder_drawings(encoders: EncoderEvaluation) -> Iterator[Drawing]:
     histograms = []
     for label in encoders.labels:
         trials = encoders.trials(label, CLEAN, length)
-        groups = {kind: trials.score[trials.kind == kind] for kind in Kind}
+        groups = {kind: trials.of_kind(kind) for kind in Kind}
         histograms.append(
             plots.Histogram(
                 title=label,
@@ -157,7 +157,7 @@ def encoder_drawings(encoders: EncoderEvaluation) -> Iterator[Drawing]:
 
 def daemon_drawings(daemon: Evaluation) -> Iterator[Drawing]:
     """LLRs with thresholds, decisions as bars, promises with intervals."""
-    noises = list(dict.fromkeys(row.noise for row in daemon.claims))
+    noises = list(dict.fromkeys(row.noise for row in daemon.promises))
     yield _llrs(daemon, noises)
     shipped = [row for row in daemon.decisions if row.p_fa == daemon.shipped_p_fa]
     yield Drawing(
@@ -176,11 +176,10 @@ def daemon_drawings(daemon: Evaluation) -> Iterator[Drawing]:
 
 
 def _llrs(daemon: Evaluation, noises: Sequence[str]) -> Drawing:
-    trials, kinds = daemon.llrs.trials, daemon.llrs.kind
     panels = []
     for noise in noises:
-        rows = trials.condition == f"{FULL} {noise}"
-        groups = {str(kind): trials.score[rows & (kinds == kind)] for kind in Kind}
+        trials = daemon.llrs.select(daemon.llrs.condition == f"{FULL} {noise}")
+        groups = {str(kind): trials.of_kind(kind) for kind in Kind}
         panels.append(
             plots.Histogram(
                 title=noise,
@@ -209,7 +208,7 @@ def _promises(daemon: Evaluation) -> Drawing:
                 low=100 * (row.final.low or 0.0),
                 high=100 * max(row.final.high or 0.0, row.final.upper or 0.0),
             )
-            for row in daemon.claims
+            for row in daemon.promises
             if row.p_fa == p_fa
         ]
         for p_fa in daemon.p_fas

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
-
 from voiceguard.lab.evaluation.encoders.figures import COSINE, MEAN
-from voiceguard.lab.evaluation.report.tables import percent, plain
+from voiceguard.lab.evaluation.report.tables import make_table, percent, plain
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from voiceguard.lab.evaluation.encoders.results import EncoderEvaluation
 
 
@@ -39,20 +39,17 @@ def plain_evaluation(evaluation: EncoderEvaluation) -> dict[str, Any]:
 
 
 def _figure_table(evaluation: EncoderEvaluation) -> Table:
-    table = Table(
-        title="Encoders alone, every voiceprint of a corpus against everybody's tests in it",
-        caption="EER in % with the 95 % interval for other speakers; same, other: of targets in "
-        "the enrollment's session and in others; minDCF at p_target 0.01 and 0.05, actDCF at 0.01; "
+    table = make_table(
+        "Encoders alone, every voiceprint of a corpus against everybody's tests in it",
+        "EER in % with the 95 % interval for other speakers; same, other: of targets in the "
+        "enrollment's session and in others; minDCF at p_target 0.01 and 0.05, actDCF at 0.01; "
         "Cllr in bits; mean: of the corpora's figures",
-        box=None,
-        header_style="bold",
+        ["condition", "length", "corpus", "encoder"],
+        [
+            *("targets", "strangers", "EER", "95 %", "same", "other"),
+            *("minDCF.01", "minDCF.05", "actDCF", "Cllr_min", "Cllr"),
+        ],
     )
-    for name in ("condition", "length", "corpus", "encoder"):
-        table.add_column(name)
-    for name in ("targets", "strangers", "EER", "95 %", "same", "other"):
-        table.add_column(name, justify="right")
-    for name in ("minDCF.01", "minDCF.05", "actDCF", "Cllr_min", "Cllr"):
-        table.add_column(name, justify="right")
     corpora = (MEAN, *evaluation.corpora)
     ordered = sorted(
         evaluation.figures,
@@ -84,17 +81,13 @@ def _figure_table(evaluation: EncoderEvaluation) -> Table:
 
 
 def _comparison_table(evaluation: EncoderEvaluation) -> Table:
-    table = Table(
-        title=f"{evaluation.labels[0]} against the others, mean of the corpora's EERs, by cosine",
-        caption="difference: relative to the other encoder; 95 %: speaker-paired interval; *: it "
-        "excludes no difference",
-        box=None,
-        header_style="bold",
+    table = make_table(
+        f"{evaluation.labels[0]} against the others, mean of the corpora's EERs, by cosine",
+        "difference: relative to the other encoder; 95 %: speaker-paired interval; *: it excludes "
+        "no difference",
+        ["condition", "length", "other"],
+        ["EER", "its EER", "difference %", "95 %", ""],
     )
-    for name in ("condition", "length", "other"):
-        table.add_column(name)
-    for name in ("EER", "its EER", "difference %", "95 %", ""):
-        table.add_column(name, justify="right")
     for row in evaluation.comparisons:
         table.add_row(
             row.condition,
@@ -110,16 +103,12 @@ def _comparison_table(evaluation: EncoderEvaluation) -> Table:
 
 
 def _cost_table(evaluation: EncoderEvaluation) -> Table:
-    table = Table(
-        title="What they take",
-        caption="CPU time of one embedding of 3 s, median; id: of weights and features",
-        box=None,
-        header_style="bold",
+    table = make_table(
+        "What they take",
+        "CPU time of one embedding of 3 s, median; id: of weights and features",
+        ["encoder", "id"],
+        ["parameters", "dimensions", "CPU ms"],
     )
-    table.add_column("encoder")
-    table.add_column("id")
-    for name in ("parameters", "dimensions", "CPU ms"):
-        table.add_column(name, justify="right")
     for cost in evaluation.costs:
         table.add_row(
             cost.label,

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from voiceguard.lab.evaluation.daemon.figures import P_FAS
-from voiceguard.lab.evaluation.daemon.pairing import Kind
-from voiceguard.lab.evaluation.daemon.predictions import prediction_table
+from voiceguard.lab.fitting.trials import Kind
 from voiceguard.types import Reason
 
 if TYPE_CHECKING:
@@ -19,7 +18,8 @@ if TYPE_CHECKING:
     from voiceguard.lab.evaluation.daemon.decisions import DecisionFigures
     from voiceguard.lab.evaluation.daemon.evaluation import Evaluation
     from voiceguard.lab.evaluation.daemon.figures import ScoreFigures
-    from voiceguard.lab.evaluation.daemon.promises import Claim, HourFigures, TimeFigures
+    from voiceguard.lab.evaluation.daemon.predictions import PredictionCheck
+    from voiceguard.lab.evaluation.daemon.promises import HourFigures, PromiseFigures, TimeFigures
     from voiceguard.lab.evaluation.daemon.rates import Rate
     from voiceguard.lab.evaluation.encoders.results import EncoderEvaluation
 
@@ -35,7 +35,8 @@ def _interval(rate: Rate, digits: int) -> str:
     return f"{percent(rate.low, digits)} to {percent(rate.high, digits)}"
 
 
-def _table(title: str, caption: str, words: Sequence[str], numbers: Sequence[str]) -> Table:
+def make_table(title: str, caption: str, words: Sequence[str], numbers: Sequence[str]) -> Table:
+    """An empty one: columns of words to the left, of numbers to the right."""
     table = Table(title=title, caption=caption, box=None, header_style="bold")
     for name in words:
         table.add_column(name)
@@ -50,7 +51,7 @@ def daemon_tables(evaluation: Evaluation) -> list[Table]:
     return [
         score_table(evaluation.scores, str(evaluation.choice.judged)),
         decision_table(shipped, evaluation.shipped_p_fa),
-        claim_table(evaluation.claims, evaluation.shipped_p_fa),
+        promise_table(evaluation.promises, evaluation.shipped_p_fa),
         hour_table(evaluation.hours, evaluation.shipped_p_fa),
         time_table(evaluation.times, evaluation.shipped_p_fa),
         *([prediction_table(evaluation.predictions)] if evaluation.predictions else ()),
@@ -59,7 +60,7 @@ def daemon_tables(evaluation: Evaluation) -> list[Table]:
 
 def eer_table(encoders: EncoderEvaluation) -> Table:
     """Condition by length: the encoders beside each other, in brief."""
-    table = _table(
+    table = make_table(
         "Equal error rates at a glance",
         "in %, with the 95 % interval for other speakers; the mean of the corpora",
         ["condition", "encoder"],
@@ -79,15 +80,16 @@ def eer_table(encoders: EncoderEvaluation) -> Table:
 
 def score_table(figures: Sequence[ScoreFigures], judged: str = "crossed") -> Table:
     """One line per condition: how well scores separate, and how well calibration keeps its word."""
-    table = _table(
+    table = make_table(
         f"The daemon's scores, {judged} calibration",
         "rates in %; minDCF and actDCF at p_target 0.01; Cllr in bits; FA: false accepts at the "
         "threshold that was promised for that rate; pairs: of different speakers",
         ["condition"],
-        ["targets", "strangers", "pairs", "EER", "same", "other", "minDCF", "actDCF"],
+        [
+            *("targets", "strangers", "pairs", "EER", "same", "other", "minDCF", "actDCF"),
+            *("Cllr_min", "Cllr", *(f"FA@{100 * rate:g}%" for rate in P_FAS)),
+        ],
     )
-    for name in ("Cllr_min", "Cllr", *(f"FA@{100 * rate:g}%" for rate in P_FAS)):
-        table.add_column(name, justify="right")
     for row in figures:
         table.add_row(
             row.condition,
@@ -108,7 +110,7 @@ def score_table(figures: Sequence[ScoreFigures], judged: str = "crossed") -> Tab
 
 def decision_table(figures: Sequence[DecisionFigures], p_fa: float) -> Table:
     """One line per condition and kind of trial: what the daemon would have said."""
-    table = _table(
+    table = make_table(
         f"Final decisions at p_fa {p_fa:g}, one voiceprint enrolled at a time",
         "in % of the trials; 95 %: interval of the accepts, for other speakers; early: accepted "
         "by a provisional result; short: inconclusive for too little speech",
@@ -136,18 +138,19 @@ def _policy(p_fa: float, shipped_p_fa: float) -> str:
     return f"{p_fa:g}{' (shipped)' if p_fa == shipped_p_fa else ''}"
 
 
-def claim_table(rows: Sequence[Claim], shipped_p_fa: float) -> Table:
+def promise_table(rows: Sequence[PromiseFigures], shipped_p_fa: float) -> Table:
     """What was promised, and what strangers got."""
-    table = _table(
+    table = make_table(
         "Promises: false accepts per decision about a stranger, all lengths of speech",
         "in %; bound: one-sided 95 %, for other speakers; + early: provisional accepts counted as "
         "well; kept: bound at most twice the promise, and the median corpus within it; speakers: "
         "in one corpus, to calibrate this rate without extrapolating",
         ["p_fa", "condition"],
-        ["promised", "measured", "95 %", "bound", "+ early", "bound", "median corpus"],
+        [
+            *("promised", "measured", "95 %", "bound", "+ early", "bound", "median corpus"),
+            *("worst length", "pairs", "extrapolated", "speakers", "promise"),
+        ],
     )
-    for name in ("worst length", "pairs", "extrapolated", "speakers", "promise"):
-        table.add_column(name, justify="right")
     for row in rows:
         table.add_row(
             _policy(row.p_fa, shipped_p_fa),
@@ -170,15 +173,16 @@ def claim_table(rows: Sequence[Claim], shipped_p_fa: float) -> Table:
 
 def hour_table(rows: Sequence[HourFigures], shipped_p_fa: float) -> Table:
     """False accepts by the clock."""
-    table = _table(
+    table = make_table(
         "False accepts per hour of other people's speech and voiceprint",
         "whole utterances; every speaker enrolled in turn; bound: one-sided 95 %, for other "
         "speakers; 9 in 10: as many voiceprints have no more than this",
         ["p_fa", "condition"],
-        ["hours", "per hour", "95 %", "bound", "+ early", "bound"],
+        [
+            *("hours", "per hour", "95 %", "bound", "+ early", "bound"),
+            *("voiceprints", "median", "9 in 10", "worst"),
+        ],
     )
-    for name in ("voiceprints", "median", "9 in 10", "worst"):
-        table.add_column(name, justify="right")
     for row in rows:
         table.add_row(
             _policy(row.p_fa, shipped_p_fa),
@@ -201,7 +205,7 @@ def hour_table(rows: Sequence[HourFigures], shipped_p_fa: float) -> Table:
 
 def time_table(rows: Sequence[TimeFigures], shipped_p_fa: float) -> Table:
     """How soon the enrolled speaker is accepted."""
-    table = _table(
+    table = make_table(
         "Time to the accept, where there is one",
         "seconds; net: speech without pauses; audio: from the first word, and for a final accept "
         "to the end of the pause that ends the speech; early: share of accepts that came before "
@@ -225,6 +229,39 @@ def time_table(rows: Sequence[TimeFigures], shipped_p_fa: float) -> Table:
     return table
 
 
+def prediction_table(check: PredictionCheck) -> Table:
+    """For people: predicted against observed."""
+    table = Table(
+        title=f"Enrollment's prediction: share of speech accepted; ranges for "
+        f"{100 * check.range_share:.0f} % of speakers",
+        title_justify="left",
+    )
+    for name in ("occasion", "speech", "speakers", "tests", "predicted", "observed"):
+        table.add_column(name, justify="left" if name == "occasion" else "right")
+    table.add_column("by thirds, predicted", justify="right")
+    table.add_column("observed", justify="right")
+    table.add_column("mean width", justify="right")
+    table.add_column("in range", justify="right")
+    for row in check.figures:
+        table.add_row(
+            row.occasion,
+            f"{row.speech_s:g} s",
+            str(row.num_speakers),
+            str(row.num_tests),
+            _whole(row.predicted),
+            _whole(row.observed),
+            " / ".join(_whole(each) for each in row.predicted_thirds),
+            " / ".join(_whole(each) for each in row.observed_thirds),
+            f"{100 * row.mean_width:.0f} points",
+            _whole(row.covered),
+        )
+    return table
+
+
+def _whole(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
 def plain_daemon(evaluation: Evaluation) -> dict[str, Any]:
     """For JSON: everything about the daemon's path."""
     return {
@@ -234,7 +271,7 @@ def plain_daemon(evaluation: Evaluation) -> dict[str, Any]:
         "num_enrolled": len(evaluation.experiment.enrolled),
         "scores": plain(evaluation.scores),
         "decisions": plain(evaluation.decisions),
-        "claims": plain(evaluation.claims),
+        "claims": plain(evaluation.promises),
         "false_accepts_per_hour": plain(evaluation.hours),
         "time_to_decision": plain(evaluation.times),
         "predictions": plain(evaluation.predictions.figures) if evaluation.predictions else None,

@@ -9,8 +9,13 @@ import pytest
 from tests.fakes import quiet
 from tests.lab.evaluation.voices import write_wav
 from voiceguard.errors import UsageError
-from voiceguard.lab.evaluation.daemon.evaluation import FIT_NOISE, FIT_ROOM
-from voiceguard.lab.evaluation.daemon.material import divided, read_material
+from voiceguard.lab.evaluation.material import (
+    FIT_NOISE,
+    FIT_ROOM,
+    conditions_to_fit,
+    divided,
+    read_material,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,3 +65,17 @@ def test_conditions_without_material_or_without_clean_speech_are_refused() -> No
     assert "--rir" in caught.value.hint
     with pytest.raises(UsageError, match="clean speech is always measured"):
         read_material(None, None, "telephone")
+
+
+def test_a_calibration_is_fitted_to_noise_and_rooms_of_the_split_train(
+    tmp_path: Path,
+) -> None:
+    for name in ("fan", "rain", "hall", "attic"):
+        write_wav(tmp_path / f"{name}.wav", quiet(0.5, level=0.1))
+    for manifest, rows in (("noise", ("fan", "rain")), ("rooms", ("hall", "attic"))):
+        (tmp_path / f"{manifest}.csv").write_text(
+            f"path,split\n{rows[0]}.wav,train\n{rows[1]}.wav,eval\n", encoding="utf-8"
+        )
+    noise, room = conditions_to_fit(tmp_path / "noise.csv", tmp_path / "rooms.csv")
+    assert (noise.name, room.name) == ("10 dB", "reverberant")
+    assert conditions_to_fit(None, None) == ()

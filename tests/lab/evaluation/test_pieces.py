@@ -9,17 +9,12 @@ import pytest
 
 from tests.fakes import quiet, tone
 from tests.lab.evaluation.voices import make_kit, write_wav
-from voiceguard.lab.corpora.clips import Speech, speech_rms
+from voiceguard.lab.corpora.clips import Speech
 from voiceguard.lab.corpora.conditions import Clean, Noisy
 from voiceguard.lab.corpora.corpus import Recording
-from voiceguard.lab.evaluation.daemon.experiment import Utterance
-from voiceguard.lab.evaluation.encoders.protocol import (
-    EncoderPlan,
-    Piece,
-    estimated_snr_db,
-    pieces_of,
-    within,
-)
+from voiceguard.lab.evaluation.pieces import estimated_snr_db, make_piece, pieces_of, within
+from voiceguard.lab.evaluation.plan import Plan
+from voiceguard.lab.evaluation.utterances import Utterance
 
 
 def utterance(name: str, hz: float, seconds: float) -> Utterance:
@@ -35,28 +30,43 @@ SESSION = [utterance("a.wav", 500, 1.5), utterance("b.wav", 700, 1.6)]
 
 
 def test_shorter_crops_are_the_beginnings_of_longer_ones() -> None:
-    pieces = list(pieces_of(SESSION, EncoderPlan(lengths_s=(1.0, 1.5), max_places=2)))
+    pieces = list(pieces_of(SESSION, Plan(lengths_s=(1.0, 1.5), max_places=2)))
     assert [piece.length for piece in pieces] == ["1 s", "1.5 s", "1 s", "1.5 s", "full", "full"]
     for short, long in (pieces[:2], pieces[2:4]):
         assert short.place == long.place
         assert short.level_rms == long.level_rms
-        samples = short.speech.samples
-        np.testing.assert_array_equal(samples, long.speech.samples[: len(samples)])
+        samples = within(short.clip)
+        np.testing.assert_array_equal(samples, within(long.clip)[: len(samples)])
     assert pieces[0].place != pieces[2].place
 
 
 def test_whole_utterances_can_be_left_out() -> None:
-    plan = EncoderPlan(lengths_s=(1.0,), max_places=1, with_whole=False)
+    plan = Plan(lengths_s=(1.0,), max_places=1, with_whole=False)
     assert [piece.length for piece in pieces_of(SESSION, plan)] == ["1 s"]
+
+
+def test_the_daemon_hears_whole_utterances_with_the_pauses_around_them() -> None:
+    recorded = Utterance(
+        SESSION[0].recording,
+        np.concatenate([quiet(0.5), SESSION[0].samples]),
+        SESSION[0].speech,
+    )
+    plan = Plan(lengths_s=(5.0,))
+    (alone,) = pieces_of([recorded], plan)
+    (whole,) = pieces_of([recorded], plan, as_recorded=True)
+    np.testing.assert_array_equal(within(alone.clip), recorded.speech.samples)
+    np.testing.assert_array_equal(within(whole.clip), recorded.samples)
+    assert alone.level_rms == whole.level_rms
 
 
 def test_what_is_embedded_is_the_speech_as_it_arrives(tmp_path: Path) -> None:
     write_wav(tmp_path / "fan.wav", quiet(3, level=0.1))
     noisy = Noisy(10.0, [tmp_path / "fan.wav"])
-    short, long = list(pieces_of(SESSION, EncoderPlan(lengths_s=(1.0, 1.5), max_places=1)))[:2]
-    np.testing.assert_array_equal(within(short.heard(Clean())), short.speech.samples)
-    one, other = (within(piece.heard(noisy)) - piece.speech.samples for piece in (short, long))
-    assert len(one) == len(short.speech.samples)
+    short, long = list(pieces_of(SESSION, Plan(lengths_s=(1.0, 1.5), max_places=1)))[:2]
+    spoken = np.concatenate([each.speech.samples for each in SESSION])
+    np.testing.assert_array_equal(within(short.heard(Clean())), spoken[:16_000])
+    one, other = (within(piece.heard(noisy)) - within(piece.clip) for piece in (short, long))
+    assert len(one) == 16_000
     # The same stretch of noise from the start; its level is that of the stretch that is taken.
     assert np.corrcoef(one, other[: len(one)])[0, 1] > 0.999
 
@@ -66,12 +76,12 @@ def test_the_snr_is_estimated_as_the_daemon_would(tmp_path: Path, snr_db: float)
     write_wav(tmp_path / "fan.wav", quiet(3, level=0.1))
     samples = np.concatenate([tone(600, 2.0) * np.float32(0.3)])
     speech = Speech(samples, np.ones(len(samples) // 160, np.bool_), quiet_rms=1e-4)
-    piece = Piece(length="full", speech=speech, level_rms=speech_rms(speech), place=("anna",))
+    piece = make_piece(speech, length="full", place=("anna",))
     clip = piece.heard(Noisy(snr_db, [tmp_path / "fan.wav"]))
     assert estimated_snr_db(clip, make_kit().make_gate()) == pytest.approx(snr_db, abs=4)
 
 
 def test_where_the_gate_hears_nothing_the_snr_is_the_lowest() -> None:
     speech = Speech(np.zeros(16_000, np.float32), np.ones(100, np.bool_), quiet_rms=1e-4)
-    piece = Piece(length="full", speech=speech, level_rms=1e-4, place=("nobody",))
+    piece = make_piece(speech, length="full", place=("nobody",), level_rms=1e-4)
     assert estimated_snr_db(piece.heard(Clean()), make_kit().make_gate()) == -10

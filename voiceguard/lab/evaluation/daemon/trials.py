@@ -6,21 +6,17 @@ computed from. A half is judged by what was fitted to the other one, so no trial
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from voiceguard.lab.corpora.corpus import HALVES
 from voiceguard.lab.fitting.calibration import refitted
-from voiceguard.lab.fitting.trials import Trials
+from voiceguard.lab.fitting.trials import Kind, Trials
 from voiceguard.scoring.scorer import Scorer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from numpy.typing import NDArray
+    from collections.abc import Iterator, Mapping
 
     from voiceguard.lab.evaluation.daemon.experiment import Enrolled, Experiment, Test
     from voiceguard.lab.fitting.calibration import Prior
@@ -28,37 +24,11 @@ if TYPE_CHECKING:
     from voiceguard.scoring.snorm import Cohort
 
 
-class Kind(StrEnum):
-    """Who speaks, and when."""
-
-    SAME_SESSION = "same session"
-    """The enrolled speaker, on the occasion of the enrollment."""
-    CROSS_SESSION = "other session"
-    """The enrolled speaker on another occasion: what daily use is like."""
-    STRANGER = "stranger"
-
-
 def kind_of(enrolled: Enrolled, test: Test) -> Kind:
     """What sort of trial it is."""
     if test.speaker != enrolled.speaker:
         return Kind.STRANGER
     return Kind.SAME_SESSION if test.session == enrolled.session else Kind.CROSS_SESSION
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Scored:
-    """Trials before calibration, and what sort each is."""
-
-    trials: Trials
-    kind: NDArray[np.str_]
-    """``(num_trials,)``."""
-    noise: NDArray[np.str_]
-    """``(num_trials,)``, ``clean`` or a noise's name."""
-
-    def of_noises(self, *noises: str) -> Scored:
-        """The trials in these noise conditions."""
-        rows = np.isin(self.noise, noises)
-        return Scored(trials=self.trials.select(rows), kind=self.kind[rows], noise=self.noise[rows])
 
 
 def groups(experiment: Experiment) -> Iterator[tuple[list[Enrolled], list[Test]]]:
@@ -71,62 +41,48 @@ def groups(experiment: Experiment) -> Iterator[tuple[list[Enrolled], list[Test]]
             )
 
 
-def score_trials(experiment: Experiment, cohort: Cohort | None) -> Scored:
+def score_trials(experiment: Experiment, cohort: Cohort | None) -> Trials:
     """Scores the final evidence of every segment by the daemon's scorer, uncalibrated.
 
     Segments without an embedding (too short) make no trial.
     """
-    rows: list[_Row] = []
+    scored: list[float] = []
+    who: list[tuple[Enrolled, Test]] = []
+    heard: list[tuple[float, float]] = []
     for enrolled, tests in groups(experiment):
         scorer = Scorer([each.voiceprint for each in enrolled], cohort, None)
         by_speaker = {each.speaker: each for each in enrolled}
         for test in tests:
             if test.heard is None or (embedding := test.heard.final.embedding) is None:
                 continue
-            heard = test.heard.final.evidence
-            rows += [
-                _Row(
-                    score.normalised,
-                    score.speaker,
-                    test.speaker,
-                    heard.net_speech_s,
-                    heard.snr_db,
-                    HALVES.index(test.half),
-                    test.condition,
-                    kind_of(by_speaker[score.speaker], test),
-                    test.noise,
-                )
-                for score in scorer.score(embedding, heard.net_speech_s, heard.snr_db)
-            ]
-    columns = _Row(*(np.array(column) for column in zip(*rows, strict=True)))
-    return Scored(
-        trials=Trials(
-            score=columns.score,
-            enrolled=columns.enrolled,
-            tested=columns.tested,
-            net_speech_s=columns.net_speech_s,
-            snr_db=columns.snr_db,
-            fold=columns.fold,
-            condition=columns.condition,
-            surroundings=columns.noise,
-        ),
-        kind=columns.kind,
-        noise=columns.noise,
+            evidence = test.heard.final.evidence
+            seen = (evidence.net_speech_s, evidence.snr_db)
+            for score in scorer.score(embedding, *seen):
+                scored.append(score.normalised)
+                who.append((by_speaker[score.speaker], test))
+                heard.append(seen)
+    return Trials(
+        score=np.array(scored),
+        enrolled=np.array([enrolled.speaker for enrolled, _ in who]),
+        tested=np.array([test.speaker for _, test in who]),
+        net_speech_s=np.array([net_speech_s for net_speech_s, _ in heard]),
+        snr_db=np.array([snr_db for _, snr_db in heard]),
+        fold=np.array([HALVES.index(test.half) for _, test in who]),
+        condition=np.array([test.condition for _, test in who]),
+        surroundings=np.array([test.noise for _, test in who]),
+        kind=np.array([str(kind_of(enrolled, test)) for enrolled, test in who]),
     )
 
 
-class _Row(NamedTuple):
-    """A trial; or, with an array in each place, a table of them."""
-
-    score: Any
-    enrolled: Any
-    tested: Any
-    net_speech_s: Any
-    snr_db: Any
-    fold: Any
-    condition: Any
-    kind: Any
-    noise: Any
+def crossed_llrs(trials: Trials, calibrations: Mapping[str, Calibration]) -> Trials:
+    """Each half's trials, calibrated by what was fitted to the other half."""
+    llr = np.empty(len(trials))
+    for fold, half in enumerate(HALVES):
+        rows = trials.fold == fold
+        llr[rows] = calibrations[half].llr(
+            trials.score[rows], trials.net_speech_s[rows], trials.snr_db[rows]
+        )
+    return trials.with_score(llr)
 
 
 def fitted_to_the_other_half(

@@ -10,14 +10,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from voiceguard.errors import UsageError
-from voiceguard.lab.corpora.conditions import CLEAN, make_conditions
+from voiceguard.lab.corpora.conditions import CLEAN, Noisy, Reverberant, make_conditions
 from voiceguard.lab.corpora.corpus import read_noise
-from voiceguard.lab.evaluation.daemon.evaluation import fit_conditions
+from voiceguard.lab.evaluation.plan import Plan
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from voiceguard.lab.corpora.conditions import Condition
+
+FIT_NOISE = "10 dB of other noises"
+FIT_ROOM = "reverberant in other rooms"
+FIT_SNR_DB = 10.0
+_USUAL_NOISE = "10 dB"
+"""Heard at every length by the daemon; other conditions at one length and in whole utterances."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +37,16 @@ class Material:
     """Beside clean."""
     facts: dict[str, str]
     """For the head of a report."""
+
+    def plan(self, *, num_enroll: int) -> Plan:
+        """Everything at every length, but most conditions at one of them for the daemon."""
+        tested = [each.name for each in self.conditions[1:] if each.name != _USUAL_NOISE]
+        return Plan(
+            num_enroll=num_enroll,
+            conditions=self.conditions,
+            fitting=self.fitting,
+            brief=(FIT_ROOM, *tested),
+        )
 
 
 class Files(NamedTuple):
@@ -63,6 +80,38 @@ def read_material(noise: Path | None, rir: Path | None, listed: str | None = Non
             if source is not None
         },
     )
+
+
+def fit_conditions(
+    noise_files: Sequence[Path],
+    room_files: Sequence[Path] = (),
+    *,
+    names: tuple[str, str] = (FIT_NOISE, FIT_ROOM),
+) -> tuple[Condition, ...]:
+    """What calibrations are fitted with, beside clean speech.
+
+    Args:
+        noise_files: Others than those to test with.
+        room_files: Likewise.
+        names: Of noise and rooms, in the calibration's tails.
+    """
+    of_noise, of_rooms = names
+    conditions: list[Condition] = []
+    if noise_files:
+        conditions.append(Noisy(FIT_SNR_DB, noise_files, name=of_noise))
+    if room_files:
+        conditions.append(Reverberant(room_files, name=of_rooms))
+    return tuple(conditions)
+
+
+def conditions_to_fit(noise: Path | None, rir: Path | None) -> tuple[Condition, ...]:
+    """What ``calibrate`` fits with beside clean speech: the files of the split train.
+
+    Raises:
+        UsageError: There are none.
+    """
+    files = [() if source is None else read_noise(source, split="train") for source in (noise, rir)]
+    return fit_conditions(*files, names=(f"{FIT_SNR_DB:g} dB", "reverberant"))
 
 
 def divided(source: Path | None) -> Files:
