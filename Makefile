@@ -9,8 +9,9 @@ BIN := $(VENV)/bin
 # What tests and the demo's recordings need from the system.
 SERVICES := pulseaudio pulseaudio-utils libportaudio2 libasound2-plugins mosquitto flite sox systemd
 
-# Strict: a dead link is an error. Without the theme's advertisement of its successor.
-SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --config-file .mkdocs.yml
+# Strict: a dead link is an error (not with --quiet, which counts no warnings). Without the theme's
+# advertisement of its successor.
+SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --config-file .mkdocs.yml
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-packages packages check docs docs-pictures services demo-audio clean
