@@ -62,13 +62,12 @@ def test_machines_get_one_json_object_per_line(
     wanted: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Without a terminal ``auto`` is JSON; on standard error, so that results stay clean."""
-    before = structlog.get_config()
     try:
         configure_logging(LogConfig(format=wanted))  # type: ignore[arg-type]
         structlog.get_logger().info("daemon_stopped", stream="kitchen")
         structlog.get_logger().debug("not_shown_at_this_level")
     finally:
-        structlog.configure(**before)
+        structlog.reset_defaults()
     captured = capsys.readouterr()
     assert captured.out == ""
     line = json.loads(captured.err)

@@ -1,6 +1,6 @@
 """voiceguard: who is speaking, decided while they speak.
 
-The importable API is small and loads torch only when it is used::
+The importable API is small and loads numpy and torch only when they are used::
 
     import voiceguard
 
@@ -17,15 +17,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from voiceguard.decisions.result import Decision
 from voiceguard.errors import VoiceguardError
-from voiceguard.types import VERSION, Outcome, Reason
 
 if TYPE_CHECKING:
     from voiceguard.api import Guard, listen, open_guard
+    from voiceguard.decisions.result import Decision
     from voiceguard.encoder import load_encoder
-
-__version__ = VERSION
+    from voiceguard.types import VERSION as __version__  # noqa: N811 - what everybody asks for
+    from voiceguard.types import Outcome, Reason
 
 __all__ = [
     "Decision",
@@ -40,15 +39,20 @@ __all__ = [
 ]
 
 _LAZY = {
-    "Guard": "voiceguard.api",
-    "listen": "voiceguard.api",
-    "load_encoder": "voiceguard.encoder",
-    "open_guard": "voiceguard.api",
+    "Decision": "voiceguard.decisions.result:Decision",
+    "Guard": "voiceguard.api:Guard",
+    "Outcome": "voiceguard.types:Outcome",
+    "Reason": "voiceguard.types:Reason",
+    "__version__": "voiceguard.types:VERSION",
+    "listen": "voiceguard.api:listen",
+    "load_encoder": "voiceguard.encoder:load_encoder",
+    "open_guard": "voiceguard.api:open_guard",
 }
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401  # whatever the module has under that name
-    """Imports what needs torch at its first use (PEP 562)."""
+    """Imports what needs numpy or torch at its first use (PEP 562)."""
     if name in _LAZY:
-        return getattr(import_module(_LAZY[name]), name)
+        module, _, attribute = _LAZY[name].partition(":")
+        return getattr(import_module(module), attribute)
     raise AttributeError(f"module 'voiceguard' has no attribute {name!r}")

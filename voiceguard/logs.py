@@ -81,7 +81,7 @@ def configure_logging(config: LogConfig) -> None:
         logger_factory=structlog.PrintLoggerFactory(file),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(file)
+    handler = LogHandler(file)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -89,8 +89,20 @@ def configure_logging(config: LogConfig) -> None:
         )
     )
     root = logging.getLogger()
+    for older in root.handlers:
+        if isinstance(older, LogHandler):
+            older.close()
     root.handlers = [handler]
     root.setLevel(max(level, logging.WARNING))
+
+
+class LogHandler(logging.StreamHandler[TextIO]):
+    """Where the libraries' loggers go; closed, it takes its descriptor along."""
+
+    def close(self) -> None:
+        super().close()
+        if self.stream not in {sys.stderr, sys.__stderr__}:
+            self.stream.close()
 
 
 def _standard_error() -> TextIO:

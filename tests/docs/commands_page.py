@@ -7,9 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from typer.main import get_command
-
-from voiceguard import cli
+from voiceguard.cli import EXIT_CODES, command_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +16,7 @@ HEAD = f"""\
 # Commands
 
 Most take `--json`: results go to standard output, logs and errors to standard error.
-{cli.EXIT_CODES.replace("Exit codes:", "**Exit codes**:")}
+{EXIT_CODES.replace("Exit codes:", "**Exit codes**:")}
 `voiceguard --install-completion` sets up the shell's completion.
 
 This page is made from the command line itself by `make docs`.
@@ -65,12 +63,10 @@ class Command:
 
 def commands() -> list[Command]:
     """All of them, groups before what is inside, in the order of ``--help``."""
-    made: Any = getattr(cli, "command_line", lambda: get_command(cli.app))
-    return list(_walk(made(), (), None))
+    return list(_walk(command_line(load=True), (), None))
 
 
 def _walk(click: Any, words: tuple[str, ...], parent: Any) -> Iterator[Command]:  # noqa: ANN401
-    click = click.load() if hasattr(click, "load") else click  # a deferred command
     names = getattr(click, "list_commands", None)
     yield Command(words, click, is_group=names is not None)
     if names is None:

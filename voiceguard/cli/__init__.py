@@ -1,4 +1,4 @@
-"""The command line: one file per command group; this one puts them together.
+"""The command line: one file per command; `commands.py` lists them, this one runs them.
 
 Results go to standard output (``--json`` for machines), everything else to standard error. Every
 error that a person can cause or mend ends here as two lines and an exit code, never a traceback.
@@ -6,21 +6,19 @@ error that a person can cause or mend ends here as two lines and an exit code, n
 
 from __future__ import annotations
 
-import inspect
 import os
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
-from voiceguard import __version__
-from voiceguard.cli import config, decide, demo, devices, doctor, history, run
-from voiceguard.cli.measuring import bench, calibrate, embed, evaluate, train
-from voiceguard.cli.models import commands as models
+import voiceguard
+from voiceguard.cli.commands import COMMANDS
+from voiceguard.cli.lazy import add_commands
 from voiceguard.cli.output import stderr
-from voiceguard.cli.people import enroll, voiceprints
 from voiceguard.errors import ExitCode, VoiceguardError
 
 LibraryUsageError: Any = typer.BadParameter.__base__
@@ -43,7 +41,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"voiceguard {__version__}")
+        typer.echo(f"voiceguard {voiceguard.__version__}")
         raise typer.Exit
 
 
@@ -56,43 +54,16 @@ def _root(
     """Holds what stands before any command."""
 
 
-COMMANDS: dict[str, Callable[..., int | None]] = {
-    "enroll": enroll.enroll,
-    "run": run.run,
-    "verify": decide.verify,
-    "identify": decide.identify,
-    "embed": embed.embed,
-    "history": history.history,
-    "devices": devices.devices,
-    "doctor": doctor.doctor,
-    "demo": demo.demo,
-    "evaluate": evaluate.evaluate,
-    "calibrate": calibrate.calibrate,
-    "cohort": calibrate.cohort,
-    "train": train.train,
-}
-for name, command in COMMANDS.items():
-    app.command(name, epilog=EXIT_CODES)(command)
-app.add_typer(voiceprints.app, name="voiceprints")
-app.add_typer(models.app, name="models")
-app.add_typer(bench.app, name="bench", epilog=EXIT_CODES)
-app.add_typer(config.app, name="config")
+def command_line(*, load: bool = False) -> TyperGroup:
+    """The command line as click has it; a command's module is imported when it is called.
 
-
-def _unwrap(group: typer.Typer) -> None:
-    """Makes every docstring's paragraph one line: its line breaks are the source's, not help's."""
-    infos: list[Any] = [*group.registered_commands]
-    if group.registered_callback is not None and not isinstance(group.info.help, str):
-        infos.append(group.registered_callback)
-    for info in infos:
-        paragraphs = inspect.cleandoc(info.callback.__doc__ or "").split("\n\n")
-        info.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
-    for inner in group.registered_groups:
-        if inner.typer_instance is not None:
-            _unwrap(inner.typer_instance)
-
-
-_unwrap(app)
+    Args:
+        load: Import all of them now, for who wants to see every option.
+    """
+    group = get_command(app)
+    assert isinstance(group, TyperGroup)
+    add_commands(group, COMMANDS, epilog=EXIT_CODES, load=load)
+    return group
 
 
 def main() -> NoReturn:
@@ -126,7 +97,7 @@ def main() -> NoReturn:
 def _run() -> int:
     """The command's exit code; what typer raises is dealt with."""
     try:
-        result = app(standalone_mode=False)
+        result = command_line()(standalone_mode=False)
     except LibraryUsageError as error:
         if message := error.format_message():  # else it was "no arguments", answered by the help
             command = error.ctx.command_path if error.ctx is not None else "voiceguard"

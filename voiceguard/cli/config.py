@@ -7,17 +7,14 @@ from typing import Annotated
 
 import typer
 
+from voiceguard.audio.sources import parse_sources
 from voiceguard.cli.options import ConfigOption, JsonOption
 from voiceguard.cli.output import print_json, stderr, stdout
+from voiceguard.settings import find_config_file, load_settings
 
-app = typer.Typer(help="Show or check the configuration.", no_args_is_help=True)
 
-
-@app.command()
 def show(config: ConfigOption = None, json_lines: JsonOption = False) -> None:
     """Every setting as it is in force: file, environment and defaults taken together."""
-    from voiceguard.settings import find_config_file, load_settings
-
     settings = load_settings(config)
     values = settings.model_dump(mode="json")
     if json_lines:
@@ -35,16 +32,12 @@ def show(config: ConfigOption = None, json_lines: JsonOption = False) -> None:
             stdout.print(line, markup=False, soft_wrap=True)
 
 
-@app.command()
 def check(
     file: Annotated[
         Path | None, typer.Argument(help="The file; default: the one in force.")
     ] = None,
 ) -> None:
     """Say whether a configuration is right, and what is wrong with it."""
-    from voiceguard.audio.sources import parse_sources
-    from voiceguard.settings import find_config_file, load_settings
-
     parse_sources(load_settings(file).audio.sources)
     stderr.print(f"{find_config_file(file) or 'built-in defaults'}: all settings are right")
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from voiceguard.api import Guard
 from voiceguard.cli.options import (
     ConfigOption,
     DeviceOption,
@@ -14,11 +15,14 @@ from voiceguard.cli.options import (
     ModelOption,
     StateDirOption,
     VadOption,
-    overrides,
 )
 from voiceguard.cli.output import format_llr, print_json, stdout, styled_outcome
+from voiceguard.cli.settings import configured
 from voiceguard.decisions.explain import explain
+from voiceguard.decisions.wire import judgement_payload
 from voiceguard.errors import ExitCode
+from voiceguard.service.kit import assemble
+from voiceguard.settings import Settings
 from voiceguard.types import Reason
 
 if TYPE_CHECKING:
@@ -46,8 +50,10 @@ def verify(
 
     Exits with 0 when accepted, 3 when rejected, 4 when inconclusive.
     """
-    shared = overrides(state_dir=state_dir, model=model, device=device, vad_backend=vad_backend)
-    return _decide(name, file, config, shared, json_lines=json_lines)
+    settings = configured(
+        config, state_dir=state_dir, model=model, device=device, vad_backend=vad_backend
+    )
+    return _decide(name, file, settings, json_lines=json_lines)
 
 
 def identify(
@@ -63,25 +69,13 @@ def identify(
 
     Exits with 0 when accepted, 3 when it is nobody enrolled, 4 when inconclusive.
     """
-    shared = overrides(state_dir=state_dir, model=model, device=device, vad_backend=vad_backend)
-    return _decide(None, file, config, shared, json_lines=json_lines)
+    settings = configured(
+        config, state_dir=state_dir, model=model, device=device, vad_backend=vad_backend
+    )
+    return _decide(None, file, settings, json_lines=json_lines)
 
 
-def _decide(
-    claim: str | None,
-    file: Path,
-    config: Path | None,
-    shared: dict[str, Any],
-    *,
-    json_lines: bool,
-) -> int:
-    from voiceguard.api import Guard
-    from voiceguard.logs import configure_logging
-    from voiceguard.service.kit import assemble
-    from voiceguard.settings import load_settings
-
-    settings = load_settings(config, **shared)
-    configure_logging(settings.log)
+def _decide(claim: str | None, file: Path, settings: Settings, *, json_lines: bool) -> int:
     guard = Guard(assemble(settings))
     judgement = guard.identify(file) if claim is None else guard.verify(claim, file)
     if json_lines:
@@ -93,8 +87,6 @@ def _decide(
 
 def _payload(judgement: Judgement) -> dict[str, Any]:
     """Field names as in the published decision; the threshold and its rate with every digit."""
-    from voiceguard.decisions.wire import judgement_payload
-
     return {
         **judgement_payload(judgement),
         "accept_llr": judgement.accept_llr,

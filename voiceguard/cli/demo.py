@@ -15,7 +15,11 @@ from rich.table import Table
 
 from voiceguard.cli.options import JsonOption
 from voiceguard.cli.output import print_json, stderr, stdout, styled_outcome
+from voiceguard.demo.household import match, run_demo, summarise
+from voiceguard.demo.scene import load_scene
 from voiceguard.errors import ExitCode, install_command
+from voiceguard.logs import LogConfig, configure_logging
+from voiceguard.mqtt import embedded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -36,10 +40,6 @@ def demo(
     scene in real time, and shows what was said and what an MQTT client was told. Leaves nothing
     behind. Exits with 1 if the enrolled voice was never accepted, or anybody else ever was.
     """
-    from voiceguard.demo.scene import load_scene
-    from voiceguard.logs import LogConfig, configure_logging
-    from voiceguard.mqtt import embedded
-
     configure_logging(LogConfig(level="error"))
     if not embedded.is_installed():
         stderr.print(
@@ -55,9 +55,6 @@ def demo(
 
 
 def _show_table(scene: Scene, *, is_paced: bool) -> Summary:
-    from voiceguard.demo.household import summarise
-    from voiceguard.mqtt import embedded
-
     stdout.print(
         f"Enrolling the synthetic voice [bold]{scene.display_name}[/] and starting the daemon; "
         f"then {scene.duration_s:.0f} s of scene{' in real time' if is_paced else ''}."
@@ -79,8 +76,6 @@ def _show_table(scene: Scene, *, is_paced: bool) -> Summary:
 
 def _show_json(scene: Scene, *, is_paced: bool) -> Summary:
     """One line per decision as it is received, and a last one that sums up."""
-    from voiceguard.demo.household import match, summarise
-
     heard: list[Heard] = []
 
     def show(decision: Heard) -> None:
@@ -111,8 +106,6 @@ def _show_json(scene: Scene, *, is_paced: bool) -> Summary:
 
 
 def _run(scene: Scene, on_heard: Callable[[Heard], None], *, is_paced: bool) -> None:
-    from voiceguard.demo.household import run_demo
-
     with tempfile.TemporaryDirectory(prefix="voiceguard-demo-") as folder:
         running = run_demo(scene, Path(folder), is_paced=is_paced, on_heard=on_heard)
         is_complete = asyncio.run(running)
@@ -122,8 +115,6 @@ def _run(scene: Scene, on_heard: Callable[[Heard], None], *, is_paced: bool) -> 
 
 def decision_table(scene: Scene, heard: Sequence[Heard], *, is_over: bool = False) -> Table:
     """What was said, beside what was decided about it; fits a terminal of 80 columns."""
-    from voiceguard.demo.household import match
-
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
     table.add_column("s", justify="right")
     for header in ("who", "said", "decided", "LLR", "latency"):

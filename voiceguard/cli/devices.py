@@ -7,6 +7,7 @@ from dataclasses import asdict
 from rich.markup import escape
 from rich.table import Table
 
+from voiceguard.audio.portaudio import list_devices
 from voiceguard.cli.options import JsonOption
 from voiceguard.cli.output import print_json, print_table, stdout
 from voiceguard.errors import DeviceError
@@ -18,8 +19,6 @@ def devices(json_lines: JsonOption = False) -> None:
     Any part of a name that fits one device only is enough: --source device:usb. Exits with 5 if
     there is none, or no PortAudio to find one with.
     """
-    from voiceguard.audio.portaudio import list_devices
-
     found = list_devices()
     if not found:
         raise DeviceError(

@@ -9,7 +9,9 @@ import typer
 
 from voiceguard.cli.options import ConfigOption, JsonOption, StateDirOption, overrides
 from voiceguard.cli.output import print_json, stdout
+from voiceguard.doctor import Status, examine
 from voiceguard.errors import ExitCode
+from voiceguard.logs import LogConfig, configure_logging
 
 _MARKS = {"ok": "[green]ok  [/]", "warn": "[yellow]warn[/]", "fail": "[bold red]fail[/]"}
 
@@ -26,9 +28,6 @@ def doctor(
 
     Changes nothing and may run beside the daemon. Exits with 1 if any check fails.
     """
-    from voiceguard.doctor import Status, examine
-    from voiceguard.logs import LogConfig, configure_logging
-
     configure_logging(LogConfig(level="error"))
     settings = {**overrides(state_dir=state_dir), "mqtt": {"broker": broker}}
     statuses = set()

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from voiceguard.cli.options import ConfigOption, JsonOption, StateDirOption, overrides
+from voiceguard.cli.options import ConfigOption, JsonOption, StateDirOption
 from voiceguard.cli.output import (
     format_llr,
     print_json,
@@ -17,9 +17,12 @@ from voiceguard.cli.output import (
     stdout,
     styled_outcome,
 )
+from voiceguard.cli.settings import configured
 from voiceguard.decisions.explain import explain
 from voiceguard.decisions.history import History
 from voiceguard.errors import UsageError
+from voiceguard.paths import history_file
+from voiceguard.paths import state_dir as find_state_dir
 from voiceguard.types import Outcome
 
 
@@ -44,13 +47,7 @@ def history(
 
     The history holds what was published: no audio and no embeddings.
     """
-    from voiceguard.logs import configure_logging
-    from voiceguard.paths import history_file
-    from voiceguard.paths import state_dir as find_state_dir
-    from voiceguard.settings import load_settings
-
-    settings = load_settings(config, **overrides(state_dir=state_dir))
-    configure_logging(settings.log)
+    settings = configured(config, state_dir=state_dir)
     store = History(history_file(find_state_dir(settings.state_dir)), settings.history)
     filters: dict[str, Any] = {"speaker": speaker, "outcome": outcome}
     try:

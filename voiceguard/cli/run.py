@@ -15,9 +15,11 @@ from voiceguard.cli.options import (
     ModelOption,
     StateDirOption,
     VadOption,
-    overrides,
 )
 from voiceguard.cli.output import format_llr, stderr, stdout, styled_outcome
+from voiceguard.cli.settings import configured
+from voiceguard.decisions.sinks import CallbackSink, LineSink
+from voiceguard.service.daemon import Daemon
 
 if TYPE_CHECKING:
     from voiceguard.decisions.result import Decision
@@ -59,19 +61,16 @@ def run(
     Runs until stopped; with nothing but files, until they have ended and their decisions are
     delivered.
     """
-    from voiceguard.decisions.sinks import CallbackSink, LineSink
-    from voiceguard.logs import configure_logging
-    from voiceguard.service.daemon import Daemon
-    from voiceguard.settings import load_settings
-
-    settings = load_settings(
+    settings = configured(
         config,
-        **overrides(state_dir=state_dir, model=model, device=device, vad_backend=vad_backend),
+        state_dir=state_dir,
+        model=model,
+        device=device,
+        vad_backend=vad_backend,
         audio={"sources": tuple(source) if source else None, "paced": False if fast else None},
         mqtt={"broker": broker},
         policy={"p_fa": p_fa},
     )
-    configure_logging(settings.log)
     sink = LineSink(sys.stdout) if json_lines else CallbackSink(print_decision)
 
     async def serve() -> None:

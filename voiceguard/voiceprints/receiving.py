@@ -1,7 +1,7 @@
 """Puts the voiceprints of an export into this machine's store: all of them, or none.
 
-In: parcels out of ``transfer.unseal``, the store, the id of the encoder in use. Out: what became
-of each. Everything that can be refused is refused before the first one is stored.
+In: the file, parcels out of ``transfer.unseal``, the store, the id of the encoder in use. Out: what
+became of each. Everything that can be refused is refused before the first one is stored.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from voiceguard.errors import UsageError, VoiceprintError
+from voiceguard.voiceprints.transfer import MAX_FILE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from voiceguard.types import Voiceprint
     from voiceguard.voiceprints.store import VoiceprintStore
@@ -27,6 +29,24 @@ class Received:
     has_audio: bool
     needs_migration: bool
     """It is of another encoder than the one in use, and its audio came along to make it anew."""
+
+
+def read_export(file: Path) -> bytes:
+    """The bytes of an export, not believed yet.
+
+    Raises:
+        VoiceprintError: It can't be read, or is larger than any export.
+    """
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise VoiceprintError(
+            f"cannot read {file}: {error.strerror}", hint="check its name and permissions"
+        ) from error
+    if len(content) > MAX_FILE_BYTES:
+        raise VoiceprintError(f"{file} is larger than any export of voiceprints")
+    return content
 
 
 def receive(

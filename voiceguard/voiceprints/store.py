@@ -298,6 +298,10 @@ class VoiceprintStore:
         has_audio = self.audio_bytes(voiceprint.speaker) is not None
         return self._encoders.of_another(voiceprint, encoder_id, has_audio=has_audio)
 
+    def encoder_name(self, encoder_id: str) -> str | None:
+        """What an encoder is called here; None: it is not here."""
+        return self._encoders.name_of(encoder_id)
+
     def describe_encoder(self, encoder_id: str) -> str:
         """The id, and the name that it has here: ``fb1d7a9bfaf3d568 (ecapa-c256)``."""
         return self._encoders.describe(encoder_id)

@@ -19,11 +19,11 @@ class EncoderNames:
 
     def __init__(self, name_of: Callable[[str], str | None]) -> None:
         """``name_of``: what an encoder of that id is called here; None: it is not here."""
-        self._name_of = name_of
+        self.name_of = name_of
 
     def describe(self, encoder_id: str) -> str:
         """The id, and the name that it has here: ``fb1d7a9bfaf3d568 (ecapa-c256)``."""
-        name = self._name_of(encoder_id)
+        name = self.name_of(encoder_id)
         return encoder_id if name is None else f"{encoder_id} ({name})"
 
     def of_another(
@@ -36,7 +36,7 @@ class EncoderNames:
             if has_audio
             else f"no audio was kept to make it anew from: `voiceguard enroll {speaker} --force`"
         )
-        older = self._name_of(voiceprint.encoder_id)
+        older = self.name_of(voiceprint.encoder_id)
         back = (
             f"`voiceguard models use {older}` goes back to the encoder that made it"
             if older is not None

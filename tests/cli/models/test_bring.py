@@ -17,9 +17,13 @@ from tests.cli.command import voiceguard
 from tests.encoder import hub as fake
 from tests.encoder.foreign.made import make_speechbrain, make_taoruijie
 from tests.encoder.made_programs import WaveformModule, describe, save_script
-from voiceguard.cli.models import commands as models
 from voiceguard.cli.models.bring import DOWNLOADS, import_model, pull_model
+from voiceguard.cli.models.info import info
+from voiceguard.cli.models.listing import list_models
 from voiceguard.cli.models.names import name_of
+from voiceguard.cli.models.remove import remove
+from voiceguard.cli.models.use import use_model
+from voiceguard.cli.models.verify import verify
 from voiceguard.encoder.card import native
 from voiceguard.encoder.foreign import catalogue
 from voiceguard.encoder.foreign.catalogue import HubFile, KnownEncoder
@@ -30,9 +34,6 @@ from voiceguard.paths import models_dir
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-
-pytestmark = pytest.mark.usefixtures("logs_go_back")
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,7 @@ def state(imported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 
 def _listed(state: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, dict[str, Any]]:
     capsys.readouterr()
-    models.list_models(state_dir=state, json_lines=True)
+    list_models(state_dir=state, json_lines=True)
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     return {row["name"]: row for row in rows}
 
@@ -166,7 +167,7 @@ def test_list_tells_shipped_installed_and_published_apart(
     assert (ecapa2["state"], ecapa2["commercial_use"]) == ("known", False)
     assert (ecapa2["encoder_id"], ecapa2["source"]) == (None, "Jenthe/ECAPA2")
     capsys.readouterr()
-    models.list_models(state_dir=state)
+    list_models(state_dir=state)
     shown = capsys.readouterr().out
     for words in ("tiny", "not installed", "titanet-large", "CC-BY-NC-4.0", "publisher says"):
         assert words in shown
@@ -175,12 +176,12 @@ def test_list_tells_shipped_installed_and_published_apart(
 def test_info_shows_an_imported_encoder_and_a_published_one(
     state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert models.info("tiny", state_dir=state) == 0
+    assert info("tiny", state_dir=state) == 0
     shown = capsys.readouterr().out
     assert "intact" in shown
     assert "no calibration: every decision is inconclusive" in shown
     assert "speechbrain" in shown
-    assert models.info("ecapa2", state_dir=state) == 0
+    assert info("ecapa2", state_dir=state) == 0
     shown = capsys.readouterr().out
     for words in ("not installed", "CC-BY-NC-4.0 (no commercial use)", "pull ecapa2 --trust"):
         assert words in shown
@@ -189,21 +190,21 @@ def test_info_shows_an_imported_encoder_and_a_published_one(
 def test_verify_recomputes_hashes_and_golden_embeddings(
     state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert models.verify(state_dir=state, json_lines=True) == 0
+    assert verify(state_dir=state, json_lines=True) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [row["name"] for row in rows] == [DEFAULT_MODEL, "tiny"]
     assert rows[1]["deviation"] < 1e-3
-    assert models.verify("tiny", state_dir=state) == 0
+    assert verify("tiny", state_dir=state) == 0
     assert "tiny: intact, and gives the very embedding" in capsys.readouterr().out
     with pytest.raises(UsageError, match="no encoder 'other' here"):
-        models.verify("other", state_dir=state)
+        verify("other", state_dir=state)
 
 
 def test_verify_says_what_is_missing_and_does_not_call_that_intact(
     state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (models_dir(state) / "tiny" / "model.safetensors").unlink()
-    assert models.verify("tiny", state_dir=state) == 1
+    assert verify("tiny", state_dir=state) == 1
     said = capsys.readouterr()
     assert said.out == "tiny: not verified\n"
     assert "fault:" in said.err
@@ -216,47 +217,47 @@ def test_verify_tells_a_changed_file_and_a_machine_that_computes_otherwise(
     card = json.loads((directory / "model.json").read_text())
     card["golden"][0] += 0.1
     (directory / "model.json").write_text(json.dumps(card))
-    assert models.verify("tiny", state_dir=state) == 1
+    assert verify("tiny", state_dir=state) == 1
     assert "computes something else" in capsys.readouterr().err
     weights = bytearray((directory / "model.safetensors").read_bytes())
     weights[-1] ^= 1
     (directory / "model.safetensors").write_bytes(weights)
-    assert models.verify("tiny", state_dir=state) == 1
+    assert verify("tiny", state_dir=state) == 1
     assert "is damaged or was replaced" in capsys.readouterr().err
 
 
 def test_use_and_remove(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     directory = models_dir(state)
-    models.use_model("tiny", state_dir=state, json_lines=True)
+    use_model("tiny", state_dir=state, json_lines=True)
     said = json.loads(capsys.readouterr().out)
     assert (said["name"], said["is_calibrated"], said["other_voiceprints"]) == ("tiny", False, [])
     assert find_model("default", directory).parent.name == "tiny"
     assert _listed(state, capsys)["tiny"]["is_in_use"]
     with pytest.raises(UsageError, match="'tiny' is in use"):
-        models.remove("tiny", state_dir=state)
+        remove("tiny", state_dir=state)
     with pytest.raises(UsageError, match="is shipped with voiceguard"):
-        models.remove(DEFAULT_MODEL, state_dir=state)
+        remove(DEFAULT_MODEL, state_dir=state)
     with pytest.raises(UsageError, match="default can't be removed"):
-        models.remove("default", state_dir=state)
+        remove("default", state_dir=state)
     with pytest.raises(UsageError, match=r"no encoder 'other' here; there are .*tiny") as raised:
-        models.use_model("other", state_dir=state)
+        use_model("other", state_dir=state)
     assert "`voiceguard models import` or `pull`" in raised.value.hint
     with pytest.raises(UsageError, match="titanet-large is published, and not") as raised:
-        models.use_model("titanet-large", state_dir=state)
+        use_model("titanet-large", state_dir=state)
     assert "`voiceguard models pull titanet-large`" in raised.value.hint
     with pytest.raises(UsageError, match="titanet-small is published, and not") as raised:
-        models.use_model("titanet-small", state_dir=state)
+        use_model("titanet-small", state_dir=state)
     assert "`voiceguard models import FILE --name titanet-small`" in raised.value.hint
-    models.use_model("default", state_dir=state)
+    use_model("default", state_dir=state)
     assert in_use(directory) is None
-    models.remove("tiny", state_dir=state)
+    remove("tiny", state_dir=state)
     assert installed_models(directory) == []
 
 
 def test_one_whose_card_is_damaged_is_not_chosen(state: Path) -> None:
     (models_dir(state) / "tiny" / "model.json").write_text("{}")
     with pytest.raises(EncoderError, match="the card of tiny is missing or damaged") as raised:
-        models.use_model("tiny", state_dir=state)
+        use_model("tiny", state_dir=state)
     assert "`voiceguard models verify tiny`" in raised.value.hint
     assert in_use(models_dir(state)) is None
 
@@ -265,12 +266,12 @@ def test_a_configuration_that_names_an_encoder_comes_first(
     state: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VOICEGUARD_ENCODER__MODEL", DEFAULT_MODEL)
-    models.use_model("tiny", state_dir=state)
+    use_model("tiny", state_dir=state)
     assert "not yet: the configuration names encoder.model" in capsys.readouterr().err
     monkeypatch.setenv("VOICEGUARD_ENCODER__MODEL", "tiny")
-    models.use_model("default", state_dir=state)
+    use_model("default", state_dir=state)
     with pytest.raises(UsageError, match="the configuration names it"):
-        models.remove("tiny", state_dir=state)
+        remove("tiny", state_dir=state)
 
 
 # --- pulling --------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli.command import voiceguard
 from voiceguard.cli.models.bring import import_model
-from voiceguard.cli.models.export import FeaturesPlace, export_command
+from voiceguard.cli.models.export import export_command
 from voiceguard.encoder.export.onnx_file import Placement
 from voiceguard.encoder.foreign import detecting
 from voiceguard.encoder.foreign.programs.sidecar import read_sidecar
@@ -32,7 +32,7 @@ def test_the_default_encoder_is_exported_and_readable(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "default.onnx"
-    export_command(out=out, features=FeaturesPlace.INSIDE, json_lines=True)
+    export_command(out=out, features=Placement.INSIDE, json_lines=True)
     told = json.loads(capsys.readouterr().out)
     assert told["path"] == str(out)
     assert told["encoder"] == stated_encoder_id("default")
@@ -80,4 +80,4 @@ def test_a_program_has_no_weights_to_export(tmp_path: Path) -> None:
 
 
 def test_the_option_and_the_function_know_the_same_places() -> None:
-    assert [each.value for each in FeaturesPlace] == [each.value for each in Placement]
+    assert [each.value for each in Placement] == [each.value for each in Placement]

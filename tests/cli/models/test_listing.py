@@ -9,10 +9,10 @@ import pytest
 
 from voiceguard.cli import output
 from voiceguard.cli.models import listing as models_list
-from voiceguard.cli.models.about import Row
 from voiceguard.cli.models.listing import list_models
 from voiceguard.encoder.foreign.catalogue import CATALOGUE
 from voiceguard.encoder.library import DEFAULT_MODEL, stated_encoder_id
+from voiceguard.service.encoders import Row
 
 if TYPE_CHECKING:
     from pathlib import Path

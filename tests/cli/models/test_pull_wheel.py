@@ -14,8 +14,11 @@ import pytest
 
 from tests.encoder.foreign.made_campplus import make_campplus
 from tests.encoder.foreign.made_wheels import PATH, make_wheel, member_of
-from voiceguard.cli.models import commands
 from voiceguard.cli.models.bring import DOWNLOADS, import_model, pull_model
+from voiceguard.cli.models.info import info
+from voiceguard.cli.models.remove import remove
+from voiceguard.cli.models.use import use_model
+from voiceguard.cli.models.verify import verify
 from voiceguard.encoder import library
 from voiceguard.encoder.card import native
 from voiceguard.encoder.foreign import catalogue
@@ -27,8 +30,6 @@ from voiceguard.paths import models_dir
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-pytestmark = pytest.mark.usefixtures("logs_go_back")
 
 
 @pytest.fixture
@@ -97,23 +98,23 @@ def test_the_alias_means_it_everywhere(tmp_path: Path, capsys: pytest.CaptureFix
         find_model("tiny", directory)
     assert raised.value.hint == "`voiceguard models pull tiny` fetches it."
     with pytest.raises(UsageError, match="tiny is published, and not installed") as raised_use:
-        commands.use_model("tiny", state_dir=tmp_path)
+        use_model("tiny", state_dir=tmp_path)
     assert "`voiceguard models pull tiny-zh-en`" in raised_use.value.hint
-    assert commands.info("tiny", state_dir=tmp_path) == 0
+    assert info("tiny", state_dir=tmp_path) == 0
     shown = capsys.readouterr().out
     for words in ("not installed", "not the other one", "made by a test", "models pull tiny-zh-en"):
         assert words in shown
 
     pull_model("tiny", state_dir=tmp_path)
-    commands.use_model("tiny", state_dir=tmp_path)
+    use_model("tiny", state_dir=tmp_path)
     assert in_use(directory) == "tiny-zh-en"
     assert find_model("tiny", directory) == find_model("default", directory)
     capsys.readouterr()
-    assert commands.info("tiny", state_dir=tmp_path) == 0
+    assert info("tiny", state_dir=tmp_path) == 0
     assert "intact" in capsys.readouterr().out
-    assert commands.verify("tiny", state_dir=tmp_path) == 0
-    commands.use_model("default", state_dir=tmp_path)
-    commands.remove("tiny", state_dir=tmp_path)
+    assert verify("tiny", state_dir=tmp_path) == 0
+    use_model("default", state_dir=tmp_path)
+    remove("tiny", state_dir=tmp_path)
     assert installed_models(directory) == []
 
 
@@ -152,7 +153,7 @@ def test_whether_it_decides_at_once_is_said(
 ) -> None:
     pull_model("tiny", state_dir=tmp_path)
     assert "no calibration for it: before `voiceguard calibrate`" in capsys.readouterr().out
-    commands.use_model("tiny", state_dir=tmp_path)
+    use_model("tiny", state_dir=tmp_path)
     assert "it has no calibration: every decision is inconclusive" in capsys.readouterr().err
 
     (known,) = catalogue.CATALOGUE
@@ -161,9 +162,9 @@ def test_whether_it_decides_at_once_is_said(
     monkeypatch.setattr(library, "SCORING_DIR", tmp_path / "scoring")
     (tmp_path / "scoring").mkdir()
     (tmp_path / "scoring" / f"{encoder_id}.calibration.json").touch()
-    commands.use_model("tiny", state_dir=tmp_path)
+    use_model("tiny", state_dir=tmp_path)
     assert "no calibration" not in capsys.readouterr().err
-    assert commands.info("tiny", state_dir=tmp_path / "elsewhere") == 0
+    assert info("tiny", state_dir=tmp_path / "elsewhere") == 0
     assert "brings a calibration for it: it decides at once" in capsys.readouterr().out
     pull_model("tiny", state_dir=tmp_path, json_lines=True)
     assert json.loads(capsys.readouterr().out)["is_calibrated"]

@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-pytestmark = pytest.mark.usefixtures("logs_go_back")
-
-
 def _enroll(state: Path) -> VoiceprintStore:
     """Robin agreed to keep the audio, Sam did not."""
     store = VoiceprintStore(state, environ={})

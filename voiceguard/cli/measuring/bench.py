@@ -6,17 +6,25 @@ import asyncio
 import os
 from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 import typer
+from rich.progress import Progress
+from rich.table import Table
 
+from voiceguard.audio.files import load_audio
 from voiceguard.cli.measuring.bench_encoders import bench_encoders
-from voiceguard.cli.options import ConfigOption, DeviceOption, JsonOption, ModelOption, overrides
+from voiceguard.cli.options import ConfigOption, DeviceOption, JsonOption, ModelOption
 from voiceguard.cli.output import print_json, print_table, stderr
+from voiceguard.cli.settings import configured
+from voiceguard.demo.scene import load_scene
+from voiceguard.lab.bench.daemon import as_dict, time_daemon, time_encoder
+from voiceguard.service.kit import assemble
 
 if TYPE_CHECKING:
     from voiceguard.lab.bench.daemon import DaemonTiming, EncoderTiming
 
 
-app = typer.Typer(invoke_without_command=True)
+app = typer.Typer(add_completion=False)
 
 
 @app.callback(invoke_without_command=True)
@@ -38,16 +46,8 @@ def bench(
     """
     if context.invoked_subcommand is not None:
         return
-    import numpy as np
-    from rich.progress import Progress
 
-    from voiceguard.audio.files import load_audio
-    from voiceguard.demo.scene import load_scene
-    from voiceguard.lab.bench.daemon import time_daemon, time_encoder
-    from voiceguard.service.kit import assemble
-    from voiceguard.settings import load_settings
-
-    settings = load_settings(config, **overrides(model=model, device=device))
+    settings = configured(config, model=model, device=device)
     kit = assemble(settings)
     speech = np.concatenate([load_audio(take) for take in load_scene().takes])
     with Progress(console=stderr, transient=True, disable=not stderr.is_terminal) as progress:
@@ -64,8 +64,6 @@ def bench(
             )
         )
     if json_lines:
-        from voiceguard.lab.bench.daemon import as_dict
-
         print_json(
             {
                 "encoder": kit.encoder.info.name,
@@ -82,8 +80,6 @@ app.command("encoders")(bench_encoders)
 
 
 def _print(name: str, windows: list[EncoderTiming], daemon: DaemonTiming) -> None:
-    from rich.table import Table
-
     table = Table(title=f"encoder {name}, one window", title_justify="left")
     table.add_column("window")
     table.add_column("median", justify="right")

@@ -10,9 +10,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from voiceguard.cli.models.names import check_here
-from voiceguard.cli.options import ConfigOption, JsonOption, StateDirOption, overrides
+from voiceguard.cli.options import ConfigOption, JsonOption, StateDirOption
 from voiceguard.cli.output import print_json, print_table, stderr, stdout
+from voiceguard.cli.settings import configured
+from voiceguard.encoder.installed import installed_models
+from voiceguard.encoder.library import shipped_models
 from voiceguard.errors import ExitCode
+from voiceguard.lab.bench.encoders import measure
+from voiceguard.service.kit import installed_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,13 +39,7 @@ def bench_encoders(
     On the CPU with one and two threads, and on CUDA where there is one; each in a process of its
     own, one after the other. Exits with 1 when one can't be measured.
     """
-    from voiceguard.encoder.installed import installed_models
-    from voiceguard.encoder.library import shipped_models
-    from voiceguard.lab.bench.encoders import measure
-    from voiceguard.service.kit import installed_in
-    from voiceguard.settings import load_settings
-
-    directory = installed_in(load_settings(config, **overrides(state_dir=state_dir)))
+    directory = installed_in(configured(config, state_dir=state_dir))
     known = [*shipped_models(), *installed_models(directory)]
     chosen = [check_here(name, directory) for name in names or known]
     found: list[Measured] = []

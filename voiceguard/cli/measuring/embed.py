@@ -7,16 +7,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from voiceguard.audio.files import load_audio
 from voiceguard.cli.options import (
     ConfigOption,
     DeviceOption,
     JsonOption,
     ModelOption,
     StateDirOption,
-    overrides,
 )
 from voiceguard.cli.output import print_json, stderr, stdout
+from voiceguard.cli.settings import configured
+from voiceguard.encoder.running.torchscript import Ecapa2Encoder, check_labels
 from voiceguard.errors import AudioError, EncoderError, ExitCode
+from voiceguard.service.kit import assemble
+from voiceguard.speech.gate import trim_to_speech
+from voiceguard.speech.vad import make_vad
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,13 +58,7 @@ def embed(
 
     With --features, what inner layers give comes instead, by label and not normalised.
     """
-    from voiceguard.audio.files import load_audio
-    from voiceguard.logs import configure_logging
-    from voiceguard.service.kit import assemble
-    from voiceguard.settings import load_settings
-
-    settings = load_settings(config, **overrides(state_dir=state_dir, model=model, device=device))
-    configure_logging(settings.log)
+    settings = configured(config, state_dir=state_dir, model=model, device=device)
     kit = assemble(settings)
     compute = _embedding_of(kit) if features is None else _features_of(kit, features)
     num_failed = 0
@@ -104,8 +103,6 @@ def _features_of(kit: Kit, joined: str) -> Callable[[Samples], dict[str, Embeddi
         EncoderError: The encoder has none.
         UsageError: A label is unknown, empty or there twice.
     """
-    from voiceguard.encoder.running.torchscript import Ecapa2Encoder, check_labels
-
     encoder = kit.encoder
     if not isinstance(encoder, Ecapa2Encoder):
         raise EncoderError(
@@ -118,9 +115,6 @@ def _features_of(kit: Kit, joined: str) -> Callable[[Samples], dict[str, Embeddi
 
 
 def _speech_of(kit: Kit, samples: Samples, file: Path) -> Samples:
-    from voiceguard.speech.gate import trim_to_speech
-    from voiceguard.speech.vad import make_vad
-
     speech = trim_to_speech(samples, make_vad(kit.settings.vad), kit.settings.gate).samples
     if not len(speech):
         raise AudioError(f"no speech in {file}", hint="without --vad all of it is embedded")

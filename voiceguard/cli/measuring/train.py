@@ -16,17 +16,20 @@ from voiceguard.cli.measuring.corpora import show_progress, tell_skips
 from voiceguard.cli.options import DeviceOption, JsonOption
 from voiceguard.cli.output import print_json, stderr, stdout
 from voiceguard.errors import InterruptedRunError
+from voiceguard.lab.corpora.corpus import read_corpus, together
+from voiceguard.lab.training.cards import make_card, save_model
+from voiceguard.lab.training.hardware import find_hardware
+from voiceguard.lab.training.plots import plot_progress
+from voiceguard.lab.training.recipe import recipe
+from voiceguard.lab.training.run import Inputs, Run, Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from voiceguard.lab.training.run import Run
     from voiceguard.lab.training.trainer import Progress
 
 
 def _print_recipe(is_wanted: bool) -> None:
-    from voiceguard.lab.training.recipe import recipe
-
     if is_wanted:
         print_json(recipe([]).to_json())
         raise typer.Exit
@@ -105,11 +108,6 @@ def train(
     json_lines: JsonOption = False,
 ) -> None:
     """Train an encoder on labelled speech; stopped, it goes on with the same command."""
-    from voiceguard.lab.corpora.corpus import read_corpus, together
-    from voiceguard.lab.training.hardware import find_hardware
-    from voiceguard.lab.training.recipe import recipe
-    from voiceguard.lab.training.run import Inputs, Run, Schedule
-
     config = recipe(set_ or [], num_steps=steps)
     hardware = find_hardware(
         device or "auto", precision, num_threads=threads, compile_network=compile_network
@@ -162,8 +160,6 @@ class _Report:
         self._json_lines = json_lines
 
     def __call__(self, progress: Progress) -> None:
-        from voiceguard.lab.training.plots import plot_progress
-
         if self._json_lines:
             print_json(
                 {
@@ -212,8 +208,6 @@ def _stop_by_signal() -> Iterator[Callable[[], bool]]:
 
 
 def _finish(run: Run, compute: str, *, licence: str, half: bool, json_lines: bool) -> None:
-    from voiceguard.lab.training.cards import make_card, save_model
-
     network, before, eers = run.finish()
     command = "voiceguard " + shlex.join(sys.argv[1:])
     card = make_card(

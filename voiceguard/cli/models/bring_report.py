@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.markup import escape
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from voiceguard.cli.models.show import calibration_told
 from voiceguard.cli.output import print_json, stderr, stdout
+from voiceguard.encoder.library import shipped_calibration
 from voiceguard.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,8 +51,6 @@ def show_licence(known: KnownEncoder, *, accepted: bool) -> None:
 @contextmanager
 def progress_bars() -> Iterator[Callable[[str, int, int | None], None]]:
     """A bar per file, on a terminal."""
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
-
     bars: dict[str, Any] = {}
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     with Progress(*columns, console=stderr, disable=not stderr.is_terminal) as progress:
@@ -72,8 +72,6 @@ def say_found(format_name: str, imported: Imported) -> None:
 
 def say_installed(card: ModelCard, *, json_lines: bool) -> None:
     """What it is called now, and whether it can decide."""
-    from voiceguard.encoder.library import shipped_calibration
-
     if json_lines:
         print_json(
             {

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from voiceguard.cli.options import ConfigOption, JsonOption, ModelOption, StateDirOption, overrides
+from voiceguard.cli.options import ConfigOption, JsonOption, ModelOption, StateDirOption
 from voiceguard.cli.output import print_json, stdout
-
-
-class FeaturesPlace(StrEnum):
-    """As ``encoder.export.Placement``, which would import torch."""
-
-    OUTSIDE = "outside"
-    INSIDE = "inside"
+from voiceguard.cli.settings import configured
+from voiceguard.encoder.card import native
+from voiceguard.encoder.export.onnx_file import Placement, export_onnx
+from voiceguard.encoder.library import find_model
+from voiceguard.errors import EncoderError, StateError
+from voiceguard.service.kit import installed_in
 
 
 def export_command(
@@ -27,13 +25,13 @@ def export_command(
         ),
     ] = None,
     features: Annotated[
-        FeaturesPlace,
+        Placement,
         typer.Option(
             "--features",
             help="outside: the file takes the features, which its sidecar describes; inside: it "
             "takes the 16 kHz waveform.",
         ),
-    ] = FeaturesPlace.OUTSIDE,
+    ] = Placement.OUTSIDE,
     model: ModelOption = None,
     config: ConfigOption = None,
     state_dir: StateDirOption = None,
@@ -44,14 +42,7 @@ def export_command(
     ONNX Runtime runs the file on several lengths, and nothing is written unless it gives what torch
     gives. `voiceguard models import FILE.onnx` brings it back. Needs the extra onnx.
     """
-    from voiceguard.encoder.card import native
-    from voiceguard.encoder.export.onnx_file import Placement, export_onnx
-    from voiceguard.encoder.library import find_model
-    from voiceguard.errors import EncoderError, StateError
-    from voiceguard.service.kit import installed_in
-    from voiceguard.settings import load_settings
-
-    settings = load_settings(config, **overrides(state_dir=state_dir, model=model))
+    settings = configured(config, state_dir=state_dir, model=model)
     path = find_model(settings.encoder.model, installed_in(settings))
     if path.suffix != ".safetensors":
         raise EncoderError(
@@ -62,7 +53,7 @@ def export_command(
     card, network = native.load(path)
     target = out or Path(f"{card.name}.onnx")
     try:
-        exported = export_onnx(card, network, target, features=Placement(features.value))
+        exported = export_onnx(card, network, target, features=features)
     except OSError as error:
         raise StateError(
             f"cannot write {target}: {error.strerror or error}",

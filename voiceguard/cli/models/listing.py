@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.padding import Padding
 
-from voiceguard.cli.models.about import rows
 from voiceguard.cli.models.show import megabytes, millions, origin
-from voiceguard.cli.options import ConfigOption, JsonOption, StateDirOption, overrides
+from voiceguard.cli.options import ConfigOption, JsonOption, StateDirOption
 from voiceguard.cli.output import print_json, stdout
+from voiceguard.cli.settings import configured
+from voiceguard.encoder.library import resolve_name
+from voiceguard.service.encoders import Row, rows
+from voiceguard.service.kit import installed_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from voiceguard.cli.models.about import Row
     from voiceguard.settings import Settings
 
 _COMMERCIAL = {None: "?", True: "yes", False: "no"}
@@ -36,9 +38,7 @@ def list_models(
     .safetensors file with its card works as well. Published figures are their publishers' own, on
     other trials than voiceguard's.
     """
-    from voiceguard.settings import load_settings
-
-    settings = load_settings(config, **overrides(state_dir=state_dir))
+    settings = configured(config, state_dir=state_dir)
     found = rows(settings)
     if json_lines:
         for row in found:
@@ -57,9 +57,6 @@ def list_models(
 
 def _say_elsewhere(settings: Settings) -> None:
     """None of the rows is in use: a file is, or one that was removed by hand."""
-    from voiceguard.encoder.library import resolve_name
-    from voiceguard.service.kit import installed_in
-
     model = settings.encoder.model
     if model != "default":
         told = f"in use: {model}, which the configuration names"

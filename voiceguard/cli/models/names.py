@@ -7,6 +7,10 @@ import re
 from typing import TYPE_CHECKING
 
 from voiceguard.cli.models.show import how_to_get
+from voiceguard.encoder.foreign import catalogue
+from voiceguard.encoder.foreign.catalogue import find_known
+from voiceguard.encoder.installed import installed_models
+from voiceguard.encoder.library import check_name, resolve_name, shipped_models
 from voiceguard.errors import UsageError
 from voiceguard.paths import is_there
 
@@ -24,10 +28,6 @@ def check_here(name: str, directory: Path) -> str:
     Raises:
         UsageError: There is none of that name here; says how to get it, where that is known.
     """
-    from voiceguard.encoder.foreign.catalogue import find_known
-    from voiceguard.encoder.installed import installed_models
-    from voiceguard.encoder.library import resolve_name, shipped_models
-
     here = (*shipped_models(), *installed_models(directory))
     chosen = resolve_name(name, directory)
     if chosen in here:
@@ -51,9 +51,6 @@ def free_name(name: str, directory: Path) -> str:
     Raises:
         UsageError: A model can't be called that, or one is already.
     """
-    from voiceguard.encoder.installed import installed_models
-    from voiceguard.encoder.library import check_name
-
     if check_name(name) in installed_models(directory):
         raise UsageError(
             f"a model {name!r} is installed already",
@@ -83,9 +80,7 @@ def check_path(path: Path) -> None:
 
 def known_name(path: Path) -> str | None:
     """What the catalogue calls the file of a wheel that this is, by its size and then its hash."""
-    from voiceguard.encoder.foreign.catalogue import CATALOGUE
-
-    for known in CATALOGUE:
+    for known in catalogue.CATALOGUE:
         wheel = known.wheel
         if wheel is None or not path.is_file() or path.stat().st_size != wheel.num_bytes:
             continue

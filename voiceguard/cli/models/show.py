@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from voiceguard.cli.output import print_table, stdout
+from voiceguard.encoder.library import shipped_calibration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -156,8 +157,6 @@ def print_known(known: KnownEncoder) -> None:
 
 def calibration_told(encoder_id: str | None) -> str:
     """Whether an encoder decides as soon as it is installed, for people."""
-    from voiceguard.encoder.library import shipped_calibration
-
     if encoder_id is not None and shipped_calibration(encoder_id) is not None:
         return "voiceguard brings a calibration for it: it decides at once"
     return "voiceguard has no calibration for it: before `voiceguard calibrate` it decides nothing"

@@ -16,10 +16,12 @@ from voiceguard.cli.options import (
     ModelOption,
     StateDirOption,
     VadOption,
-    overrides,
 )
 from voiceguard.cli.output import print_json, print_table, stderr, stdout
+from voiceguard.cli.settings import configured
+from voiceguard.enrollment.migration import Migrator
 from voiceguard.errors import ExitCode
+from voiceguard.service.kit import make_take_judge, open_encoder, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,14 +66,9 @@ def migrate(
     Each old voiceprint stays until its new one is on disk. Exits with 1 when somebody must enroll
     again.
     """
-    from voiceguard.enrollment.migration import Migrator
-    from voiceguard.logs import configure_logging
-    from voiceguard.service.kit import make_take_judge, open_encoder, open_store
-    from voiceguard.settings import load_settings
-
-    shared = overrides(state_dir=state_dir, model=model, device=device, vad_backend=vad_backend)
-    settings = load_settings(config, **shared)
-    configure_logging(settings.log)
+    settings = configured(
+        config, state_dir=state_dir, model=model, device=device, vad_backend=vad_backend
+    )
     store = open_store(settings)
     speakers = list(dict.fromkeys(names or store.names()))
     if not speakers:

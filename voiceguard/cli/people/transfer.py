@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from getpass import getpass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.markup import escape
 
-from voiceguard.cli.options import ConfigOption, JsonOption, StateDirOption, overrides
+from voiceguard.cli.options import ConfigOption, JsonOption, StateDirOption
 from voiceguard.cli.output import print_json, stderr, stdout
-from voiceguard.errors import ExitCode, StateError, UsageError, VoiceprintError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from voiceguard.settings import Settings
-    from voiceguard.voiceprints.receiving import Received
-    from voiceguard.voiceprints.store import VoiceprintStore
-    from voiceguard.voiceprints.transfer import Parcel
+from voiceguard.cli.settings import configured
+from voiceguard.encoder.library import stated_encoder_id
+from voiceguard.errors import ExitCode, StateError, UsageError
+from voiceguard.service.kit import installed_in, open_store
+from voiceguard.voiceprints.receiving import Received, read_export, receive, wanted
+from voiceguard.voiceprints.sending import pack, write_export
+from voiceguard.voiceprints.transfer import Parcel, check_passphrase, unseal
 
 PassphraseFileOption = Annotated[
     Path | None,
@@ -52,16 +51,12 @@ def export_voiceprints(
 
     Audio goes along only with --with-audio, and only of speakers who agreed to its being kept.
     """
-    from voiceguard.service.kit import open_store
-    from voiceguard.voiceprints.transfer import seal
-
-    store = open_store(_settings(config, state_dir))
+    store = open_store(configured(config, state_dir=state_dir))
     if out.exists():
         raise UsageError(f"{out} is there already", hint="choose another name, or remove it first")
-    parcels = [_parcel(store, name, with_audio=with_audio) for name in dict.fromkeys(names)]
+    parcels = pack(store, names, with_audio=with_audio)
     _ask_consent(parcels, agreed=agreed)
-    content = seal(parcels, _passphrase(passphrase_file, confirm=True))
-    _write(out, content)
+    write_export(out, parcels, _passphrase(passphrase_file, confirm=True))
     for parcel in parcels:
         speaker, seconds = parcel.voiceprint.speaker, parcel.audio and parcel.audio.seconds
         if json_lines:
@@ -100,18 +95,13 @@ def import_voiceprints(
     json_lines: JsonOption = False,
 ) -> int:
     """Take voiceprints from a file that `voiceguard voiceprints export` wrote elsewhere."""
-    from voiceguard.encoder.library import stated_encoder_id
-    from voiceguard.service.kit import installed_in, open_store
-    from voiceguard.voiceprints.receiving import receive, wanted
-    from voiceguard.voiceprints.transfer import unseal
-
-    settings = _settings(config, state_dir)
-    content = _read(file)
+    settings = configured(config, state_dir=state_dir)
+    content = read_export(file)
     passphrase = _passphrase(passphrase_file, confirm=False)
-    parcels = wanted(unseal(content, passphrase, source=str(file)), names or [], new_name)
+    parcels = unseal(content, passphrase, source=str(file))
     received = receive(
         open_store(settings),
-        parcels,
+        wanted(parcels, names or [], new_name),
         encoder_id=stated_encoder_id(settings.encoder.model, installed_in(settings)),
         replace=replace,
     )
@@ -145,13 +135,6 @@ def _tell(received: Received, *, json_lines: bool) -> None:
         )
 
 
-def _parcel(store: VoiceprintStore, name: str, *, with_audio: bool) -> Parcel:
-    from voiceguard.voiceprints.transfer import Parcel
-
-    voiceprint = store.load(name)
-    return Parcel(voiceprint=voiceprint, audio=store.load_audio(voiceprint) if with_audio else None)
-
-
 def _ask_consent(parcels: Sequence[Parcel], *, agreed: bool) -> None:
     """They agreed to being enrolled on this machine, of which nothing was to leave.
 
@@ -181,8 +164,6 @@ def _passphrase(file: Path | None, *, confirm: bool) -> str:
         UsageError: Nobody is there to ask, or it is too short to seal with.
         StateError: The file can't be read.
     """
-    from voiceguard.voiceprints.transfer import check_passphrase
-
     if file is not None:
         try:
             lines = file.read_text(encoding="utf-8").splitlines()
@@ -217,39 +198,3 @@ def _typed(prompt: str) -> str:
         return getpass(prompt)
     except EOFError as error:
         raise typer.Abort from error
-
-
-def _read(file: Path) -> bytes:
-    from voiceguard.voiceprints.transfer import MAX_FILE_BYTES
-
-    try:
-        with file.open("rb") as opened:
-            content = opened.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise VoiceprintError(
-            f"cannot read {file}: {error.strerror}", hint="check its name and permissions"
-        ) from error
-    if len(content) > MAX_FILE_BYTES:
-        raise VoiceprintError(f"{file} is larger than any export of voiceprints")
-    return content
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Whole or not at all, for its owner only."""
-    from voiceguard.voiceprints.durable import replace_durably
-
-    try:
-        replace_durably((path, content))
-    except OSError as error:
-        raise StateError(
-            f"cannot write {path}: {error.strerror}", hint="choose another place with --out"
-        ) from error
-
-
-def _settings(config: Path | None, state_dir: Path | None) -> Settings:
-    from voiceguard.logs import configure_logging
-    from voiceguard.settings import load_settings
-
-    settings = load_settings(config, **overrides(state_dir=state_dir))
-    configure_logging(settings.log)
-    return settings

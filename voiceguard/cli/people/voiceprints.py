@@ -1,52 +1,39 @@
-"""``voiceguard voiceprints``: who is enrolled; look at, move and forget one, change encoders."""
+"""``voiceguard voiceprints list``, ``show`` and ``remove``: who is enrolled."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import numpy as np
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from voiceguard.cli.options import ConfigOption, JsonOption, StateDirOption, overrides
+from voiceguard.cli.options import ConfigOption, JsonOption, StateDirOption
 from voiceguard.cli.output import print_json, print_table, stderr, stdout
-from voiceguard.cli.people.migrate import migrate
-from voiceguard.cli.people.transfer import export_voiceprints, import_voiceprints
+from voiceguard.cli.settings import configured
 from voiceguard.decisions.wire import iso_utc, rounded
-from voiceguard.errors import StateError, UsageError, VoiceguardError
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from voiceguard.settings import Settings
-    from voiceguard.types import Voiceprint
-    from voiceguard.voiceprints import VoiceprintStore
-
-app = typer.Typer(help="Who is enrolled: list, show, migrate, move, remove.", no_args_is_help=True)
+from voiceguard.encoder.library import stated_encoder_id
+from voiceguard.errors import UsageError, VoiceguardError
+from voiceguard.service.forgetting import forget
+from voiceguard.service.kit import installed_in, open_store
+from voiceguard.types import Voiceprint
+from voiceguard.voiceprints import VoiceprintStore
 
 
-@app.command("list")
 def list_voiceprints(
     config: ConfigOption = None,
     state_dir: StateDirOption = None,
     json_lines: JsonOption = False,
 ) -> None:
     """List everybody who is enrolled, and the files that can't be used, with the reason."""
-    from voiceguard.encoder.library import stated_encoder_id
-    from voiceguard.service.kit import encoder_name, installed_in, open_store
-
-    settings = _settings(config, state_dir)
+    settings = configured(config, state_dir=state_dir)
     store = open_store(settings)
     loaded = store.load_all()
     encoder_id = stated_encoder_id(settings.encoder.model, installed_in(settings))
-    others = [
-        voiceprint
-        for voiceprint in loaded.voiceprints
-        if encoder_id is not None and voiceprint.encoder_id != encoder_id
-    ]
     if json_lines:
         for voiceprint in loaded.voiceprints:
             print_json(
@@ -63,26 +50,30 @@ def list_voiceprints(
     if not store.names():
         stderr.print("Nobody is enrolled: `voiceguard enroll NAME`.")
         return
-    table = Table("speaker", "name", "takes", "speech", "audio", "encoder", "enrolled", box=None)
+    _print_all(loaded.voiceprints, store)
     for voiceprint in loaded.voiceprints:
+        if encoder_id not in {None, voiceprint.encoder_id}:
+            error = store.of_another_encoder(voiceprint, str(encoder_id))
+            _print_unusable(str(error), error.hint)
+    for refusal in loaded.refusals:
+        _print_unusable(refusal.reason, refusal.hint)
+
+
+def _print_all(voiceprints: Sequence[Voiceprint], store: VoiceprintStore) -> None:
+    table = Table("speaker", "name", "takes", "speech", "audio", "encoder", "enrolled", box=None)
+    for voiceprint in voiceprints:
         table.add_row(
             voiceprint.speaker,
             escape(voiceprint.display_name),
             str(len(voiceprint.templates)),
             f"{_speech_s(voiceprint):.1f} s",
             "-" if store.audio_bytes(voiceprint.speaker) is None else "kept",
-            encoder_name(settings, voiceprint.encoder_id) or voiceprint.encoder_id,
+            store.encoder_name(voiceprint.encoder_id) or voiceprint.encoder_id,
             _local(voiceprint.updated_at),
         )
     print_table(table)
-    for voiceprint in others:
-        error = store.of_another_encoder(voiceprint, str(encoder_id))
-        _print_unusable(str(error), error.hint)
-    for refusal in loaded.refusals:
-        _print_unusable(refusal.reason, refusal.hint)
 
 
-@app.command()
 def show(
     name: Annotated[str, typer.Argument(help="The speaker.")],
     config: ConfigOption = None,
@@ -90,9 +81,7 @@ def show(
     json_lines: JsonOption = False,
 ) -> None:
     """Show one voiceprint: its takes, the encoder, when the person agreed. Never its numbers."""
-    from voiceguard.service.kit import open_store
-
-    store = open_store(_settings(config, state_dir))
+    store = open_store(configured(config, state_dir=state_dir))
     voiceprint = store.load(name)
     audio = _audio_payload(store, voiceprint)
     if json_lines:
@@ -120,7 +109,6 @@ def show(
     print_table(table)
 
 
-@app.command()
 def remove(
     name: Annotated[str, typer.Argument(help="The speaker.")],
     agreed: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
@@ -129,44 +117,19 @@ def remove(
     json_lines: JsonOption = False,
 ) -> None:
     """Forget a person: the voiceprint, audio kept with it, and what the history knows of them."""
-    from voiceguard.decisions.history import History
-    from voiceguard.paths import history_file
-    from voiceguard.paths import state_dir as find_state_dir
-    from voiceguard.service.kit import open_store
-
-    settings = _settings(config, state_dir)
-    store = open_store(settings)
-    is_enrolled = store.holds(name)
-    if is_enrolled and not agreed:
+    settings = configured(config, state_dir=state_dir)
+    if open_store(settings).holds(name) and not agreed:
         if not sys.stdin.isatty():
             raise UsageError(
                 f"removing {name!r} can't be undone, and standard input is no terminal to ask on",
                 hint="say so with --yes",
             )
         typer.confirm(f"Forget {name}? This can't be undone.", abort=True, err=True)
-    if is_enrolled:
-        store.remove(name)
-    history = History(history_file(find_state_dir(settings.state_dir)), settings.history)
-    try:
-        num_decisions = history.forget(name)
-    except StateError as error:
-        raise StateError(
-            f"the history still names {name!r}, whose voiceprint is gone: {error}",
-            hint="free some space or mend its permissions, then give this command again",
-        ) from error
-    finally:
-        history.close()
-    if not is_enrolled and not num_decisions:
-        store.remove(name)  # says that there is nobody of that name
+    num_decisions = forget(settings, name)
     if json_lines:
         print_json({"speaker": name, "removed": True, "num_decisions": num_decisions})
     else:
         stdout.print(f"removed {name}; {num_decisions} decision(s) in the history forgot them")
-
-
-app.command("migrate")(migrate)
-app.command("export")(export_voiceprints)
-app.command("import")(import_voiceprints)
 
 
 def payload(voiceprint: Voiceprint) -> dict[str, Any]:
@@ -238,15 +201,6 @@ def _describe_audio(audio: dict[str, Any] | None) -> str:
 def _print_unusable(reason: str, hint: str) -> None:
     told = f"{escape(reason)}: {escape(hint)}" if hint else escape(reason)
     stdout.print(f"[bold red]unusable:[/] {told}", soft_wrap=True)
-
-
-def _settings(config: Path | None, state_dir: Path | None) -> Settings:
-    from voiceguard.logs import configure_logging
-    from voiceguard.settings import load_settings
-
-    settings = load_settings(config, **overrides(state_dir=state_dir))
-    configure_logging(settings.log)
-    return settings
 
 
 def _speech_s(voiceprint: Voiceprint) -> float:

@@ -11,10 +11,11 @@ import pytest
 from tests.cli.command import voiceguard
 from tests.older_encoder import put_by
 from voiceguard.cli import output
-from voiceguard.cli.models import commands as models
+from voiceguard.cli.models.info import info
 from voiceguard.encoder.card import native
 from voiceguard.encoder.library import DEFAULT_MODEL, calibration_path, cohort_path, find_model
 from voiceguard.errors import EncoderError
+from voiceguard.service.encoder_check import examine
 from voiceguard.settings import load_settings
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def test_info_shows_everything_on_the_card(
     model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(output.stdout, "width", 200)
-    assert models.info(str(model)) == 0
+    assert info(str(model)) == 0
     shown = capsys.readouterr().out
     for words in (
         native.read_card(native.card_path(model)).encoder_id,
@@ -88,32 +89,32 @@ def test_without_a_name_it_is_the_encoder_in_use(
     model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VOICEGUARD_ENCODER__MODEL", str(model))
-    assert models.info(json_lines=True) == 0
+    assert info(json_lines=True) == 0
     assert json.loads(capsys.readouterr().out)["name"] == "old"
 
 
 def test_damaged_weights_are_a_fault_and_the_card_is_still_shown(model: Path) -> None:
     model.write_bytes(model.read_bytes()[:-1] + b"\x00\x01")
-    known = models.examine(load_settings(None, encoder={"model": str(model)}))
+    known = examine(load_settings(None, encoder={"model": str(model)}))
     assert not known["weights_are_intact"]
     assert "is damaged or was replaced" in known["faults"][0]
     assert known["trained_on"]
-    assert models.info(str(model), json_lines=True) == 1
+    assert info(str(model), json_lines=True) == 1
 
 
 def test_somebody_elses_files_are_faults(model: Path) -> None:
     cohort_path(str(model)).write_bytes(cohort_path("default").read_bytes())
     assert (
         "belongs to encoder"
-        in models.examine(load_settings(None, encoder={"model": str(model)}))["faults"][0]
+        in examine(load_settings(None, encoder={"model": str(model)}))["faults"][0]
     )
     cohort_path(str(model)).unlink()
     assert (
         "was fitted to cohort"
-        in models.examine(load_settings(None, encoder={"model": str(model)}))["faults"][0]
+        in examine(load_settings(None, encoder={"model": str(model)}))["faults"][0]
     )
     calibration_path(str(model)).unlink()
-    known = models.examine(load_settings(None, encoder={"model": str(model)}))
+    known = examine(load_settings(None, encoder={"model": str(model)}))
     assert (known["faults"], known["cohort"], known["calibration"]) == ([], None, None)
 
 
@@ -130,4 +131,4 @@ def test_list_names_what_is_shipped_and_which_is_the_default(tmp_path: Path) -> 
 
 def test_an_unknown_model_is_told_the_known_ones() -> None:
     with pytest.raises(EncoderError, match=DEFAULT_MODEL):
-        models.info("titanet")
+        info("titanet")
