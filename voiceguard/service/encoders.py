@@ -5,9 +5,8 @@ By cards and headers alone: nobody waits for torch. ``encoder_check`` looks at t
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from voiceguard.encoder.foreign import catalogue
 from voiceguard.encoder.installed import installed_models
@@ -24,6 +23,7 @@ from voiceguard.encoder.library import (
 from voiceguard.errors import EncoderError, VoiceguardError
 from voiceguard.paths import own_calibration_file, state_dir
 from voiceguard.service.kit import installed_in, open_store
+from voiceguard.validation.parsing import read_json_object
 
 if TYPE_CHECKING:
     from voiceguard.encoder.foreign.catalogue import KnownEncoder
@@ -70,7 +70,7 @@ def _row(settings: Settings, name: str, state: str, in_use: str) -> Row:
     directory = installed_in(settings)
     path = find_model(name, directory)
     try:
-        card: dict[str, Any] = json.loads(path.with_suffix(".json").read_bytes())
+        card = read_json_object(path.with_suffix(".json"))
     except (OSError, ValueError):
         card = {}
     encoder_id = stated_encoder_id(name, directory)
