@@ -12,9 +12,11 @@ from voiceguard.validation.boundary import refusing
     "error", [RecursionError("deep"), OverflowError("1e400"), MemoryError(), KeyError("name")]
 )
 def test_what_nobody_expected_is_a_refusal_that_names_the_thing(error: Exception) -> None:
-    with pytest.raises(VoiceprintError, match="the voiceprint of 'anna' can't be used") as caught:
-        with refusing("the voiceprint of 'anna'", VoiceprintError, hint="remove it"):
-            raise error
+    with (
+        pytest.raises(VoiceprintError, match="the voiceprint of 'anna' can't be used") as caught,
+        refusing("the voiceprint of 'anna'", VoiceprintError, hint="remove it"),
+    ):
+        raise error
     assert type(error).__name__ in str(caught.value)
     assert caught.value.hint == "remove it"
 
