@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,7 +25,19 @@ from voiceguard.cli.options import (
     StateDirOption,
 )
 from voiceguard.cli.output import print_json, print_table, stdout
+from voiceguard.encoder.library import calibration_path, own_cohort_path
 from voiceguard.errors import UsageError
+from voiceguard.lab.corpora.conditions import Clean
+from voiceguard.lab.corpora.corpus import read_corpus
+from voiceguard.lab.evaluation.daemon import calibration as calibrating
+from voiceguard.lab.evaluation.daemon.cohort import TOP_K, make_cohort
+from voiceguard.lab.evaluation.material import conditions_to_fit
+from voiceguard.lab.evaluation.plan import Plan
+from voiceguard.lab.evaluation.report.tables import plain, score_table
+from voiceguard.paths import make_private_dir, own_calibration_file, state_dir
+from voiceguard.scoring.calibration import load_calibration, save_calibration
+from voiceguard.scoring.snorm import save_cohort
+from voiceguard.service.kit import installed_in
 
 if TYPE_CHECKING:
     from voiceguard.lab.evaluation.daemon.calibration import CalibrationRun
@@ -52,12 +65,6 @@ def cohort(
     json_lines: JsonOption = False,
 ) -> None:
     """Make the cohort that scores are normalised with: strangers, one embedding each, unnamed."""
-    from voiceguard.encoder.library import own_cohort_path
-    from voiceguard.lab.corpora.corpus import read_corpus
-    from voiceguard.lab.evaluation.daemon.cohort import TOP_K, make_cohort
-    from voiceguard.scoring.snorm import save_cohort
-    from voiceguard.service.kit import installed_in
-
     corpus = read_corpus(directory, split=split)
     with measuring_kit(
         config, model, device, state_dir=state_dir, with_cohort=False, with_calibration=False
@@ -126,15 +133,6 @@ def calibrate(
     The shipped calibration is corrected, not replaced, so ten speakers of your own room do. The
     figures printed are cross-fitted on two halves of the speakers.
     """
-    from datetime import UTC, datetime
-
-    from voiceguard.lab.corpora.conditions import Clean
-    from voiceguard.lab.corpora.corpus import read_corpus
-    from voiceguard.lab.evaluation.daemon import calibration as calibrating
-    from voiceguard.lab.evaluation.material import conditions_to_fit
-    from voiceguard.lab.evaluation.plan import Plan
-    from voiceguard.scoring.calibration import save_calibration
-
     corpus = read_corpus(directory, split=split, min_speakers=calibrating.MIN_SPEAKERS)
     plan = Plan(num_enroll=num_enroll, conditions=(Clean(), *conditions_to_fit(noise, rir)))
     with measuring_kit(config, model, device, state_dir=state_dir, with_calibration=False) as kit:
@@ -161,10 +159,6 @@ def calibrate(
 
 def _shipped(kit: Kit) -> Calibration | None:
     """The one beside the weights, if there is one."""
-    from voiceguard.encoder.library import calibration_path
-    from voiceguard.scoring.calibration import load_calibration
-    from voiceguard.service.kit import installed_in
-
     path = calibration_path(kit.settings.encoder.model, installed_in(kit.settings))
     if not path.exists():
         return None
@@ -191,8 +185,6 @@ def _writable(path: Path) -> Path:
 
 def _own_file(kit: Kit) -> Path:
     """Where the daemon on this machine looks first; its directory is made."""
-    from voiceguard.paths import make_private_dir, own_calibration_file, state_dir
-
     path = own_calibration_file(state_dir(kit.settings.state_dir), kit.encoder.info.encoder_id)
     make_private_dir(path.parent)
     return path
@@ -205,8 +197,6 @@ def _caught(run: CalibrationRun) -> float | None:
 
 
 def _tell(run: CalibrationRun, num_speakers: int) -> None:
-    from voiceguard.lab.evaluation.report.tables import score_table
-
     made = run.calibration
     kept = made.provenance.prior_speakers
     print_table(score_table(run.figures))
@@ -222,8 +212,6 @@ def _tell(run: CalibrationRun, num_speakers: int) -> None:
 
 
 def _payload(run: CalibrationRun, path: Path) -> dict[str, Any]:
-    from voiceguard.lab.evaluation.report.tables import plain
-
     made = run.calibration
     return {
         "path": str(path),

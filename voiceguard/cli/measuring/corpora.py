@@ -9,16 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
+from rich.progress import track
 
-from voiceguard.cli.options import overrides
 from voiceguard.cli.output import stderr
+from voiceguard.cli.settings import configured
+from voiceguard.encoder.library import DEFAULT_MODEL, cohort_path, resolve_name
 from voiceguard.errors import UsageError
+from voiceguard.lab.corpora.embedding_cache import RememberingEncoder, cache_dir
+from voiceguard.scoring.snorm import load_cohort
+from voiceguard.service.kit import Kit, assemble, installed_in, open_encoder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from voiceguard.lab.corpora.corpus import Skip
-    from voiceguard.service.kit import Kit
 
 DirArgument = Annotated[
     Path,
@@ -48,14 +52,7 @@ def load_kit(
     with_calibration: bool = True,
 ) -> Kit:
     """The parts, without the data that is to be made anew."""
-    from voiceguard.encoder.library import cohort_path
-    from voiceguard.logs import configure_logging
-    from voiceguard.scoring.snorm import load_cohort
-    from voiceguard.service.kit import Kit, assemble, installed_in, open_encoder
-    from voiceguard.settings import load_settings
-
-    settings = load_settings(config, **overrides(state_dir=state_dir, model=model, device=device))
-    configure_logging(settings.log)
+    settings = configured(config, state_dir=state_dir, model=model, device=device)
     with stderr.status("loading the encoder"):
         if with_calibration:
             return assemble(settings)
@@ -78,8 +75,6 @@ def measuring_kit(
     with_calibration: bool = True,
 ) -> Iterator[Kit]:
     """The same with an encoder that remembers."""
-    from voiceguard.lab.corpora.embedding_cache import RememberingEncoder, cache_dir
-
     kit = load_kit(
         config,
         model,
@@ -94,9 +89,6 @@ def measuring_kit(
 
 def check_distinct(models: Sequence[str | None], kit: Kit) -> None:
     """Refuses one encoder under two names: "default" is the one in use, not the shipped one."""
-    from voiceguard.encoder.library import DEFAULT_MODEL, resolve_name
-    from voiceguard.service.kit import installed_in
-
     directory = installed_in(kit.settings)
     meant = [resolve_name(each, directory) for each in models if each is not None]
     if twice := {each for each in meant if meant.count(each) > 1}:
@@ -108,8 +100,6 @@ def check_distinct(models: Sequence[str | None], kit: Kit) -> None:
 
 def show_progress(items: Sequence[_T], description: str) -> Iterable[_T]:
     """A ``Track`` on standard error, where somebody looks at it."""
-    from rich.progress import track
-
     if not stderr.is_terminal:
         return items
     return track(items, description, console=stderr, transient=True)

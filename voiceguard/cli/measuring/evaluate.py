@@ -26,16 +26,24 @@ from voiceguard.cli.measuring.corpora import (
 from voiceguard.cli.options import ConfigOption, DeviceOption, JsonOption, StateDirOption
 from voiceguard.cli.output import print_json, print_table, stderr, stdout
 from voiceguard.errors import UsageError
+from voiceguard.lab.corpora.corpus import Corpus, read_corpus
+from voiceguard.lab.corpora.embedding_cache import cache_dir
+from voiceguard.lab.evaluation.daemon.evaluation import Judged
+from voiceguard.lab.evaluation.encoders.trial_list import read_trial_list
+from voiceguard.lab.evaluation.material import read_material
+from voiceguard.lab.evaluation.report.encoder_tables import encoder_tables, plain_evaluation
+from voiceguard.lab.evaluation.report.page import About, check_report, write_report
+from voiceguard.lab.evaluation.report.tables import daemon_tables, eer_table, plain_daemon
+from voiceguard.lab.evaluation.run import Request, run
+from voiceguard.lab.evaluation.subject import Subject
+from voiceguard.service.kit import assemble
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from voiceguard.lab.corpora.corpus import Corpus
-    from voiceguard.lab.evaluation.daemon.evaluation import Judged
     from voiceguard.lab.evaluation.encoders.trial_list import TrialList
     from voiceguard.lab.evaluation.material import Material
-    from voiceguard.lab.evaluation.run import Findings, Request
-    from voiceguard.lab.evaluation.subject import Subject
+    from voiceguard.lab.evaluation.run import Findings
     from voiceguard.service.kit import Kit
 
 
@@ -107,11 +115,6 @@ def evaluate(
 
     Every speaker is enrolled in turn. Embeddings are remembered, so that a second run is quick.
     """
-    from voiceguard.lab.corpora.embedding_cache import cache_dir
-    from voiceguard.lab.evaluation.material import read_material
-    from voiceguard.lab.evaluation.report.page import check_report
-    from voiceguard.lab.evaluation.run import Request, run
-
     judged = _judged(calibration)
     if report is not None:
         check_report(report)
@@ -139,8 +142,6 @@ def evaluate(
 
 
 def _judged(calibration: str | None) -> Judged | None:
-    from voiceguard.lab.evaluation.daemon.evaluation import Judged
-
     if calibration is None:
         return None
     try:
@@ -153,9 +154,6 @@ def _judged(calibration: str | None) -> Judged | None:
 
 
 def _speech(directory: Path, trials: Path | None, split: str | None) -> Corpus | TrialList:
-    from voiceguard.lab.corpora.corpus import read_corpus
-    from voiceguard.lab.evaluation.encoders.trial_list import read_trial_list
-
     if trials is not None:
         return read_trial_list(trials, directory)
     return read_corpus(directory, split=split)
@@ -163,9 +161,6 @@ def _speech(directory: Path, trials: Path | None, split: str | None) -> Corpus |
 
 def _subjects(kit: Kit, others: Sequence[str]) -> list[Subject]:
     """The one that is judged first; each with the data that lies beside its weights."""
-    from voiceguard.lab.evaluation.subject import Subject
-    from voiceguard.service.kit import assemble
-
     kits = [kit]
     for name in others:
         encoder = replace(kit.settings.encoder, model=name)
@@ -175,9 +170,6 @@ def _subjects(kit: Kit, others: Sequence[str]) -> list[Subject]:
 
 
 def _tell(kit: Kit, found: Findings, *, json_lines: bool) -> None:
-    from voiceguard.lab.evaluation.report.encoder_tables import encoder_tables, plain_evaluation
-    from voiceguard.lab.evaluation.report.tables import daemon_tables, eer_table, plain_daemon
-
     encoders, daemon = found.encoders, found.daemon
     if json_lines:
         print_json(
@@ -205,9 +197,6 @@ def _tell(kit: Kit, found: Findings, *, json_lines: bool) -> None:
 def _write_report(
     path: Path, directory: Path, request: Request, found: Findings, material: Material
 ) -> None:
-    from voiceguard.lab.corpora.corpus import Corpus
-    from voiceguard.lab.evaluation.report.page import About, write_report
-
     encoders = found.encoders
     speech = f"{directory}: {encoders.num_speakers} speakers"
     if isinstance(request.speech, Corpus):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
+from rich.progress import track
 
+from voiceguard.audio.files import load_audio
 from voiceguard.cli.options import (
     ConfigOption,
     DeviceOption,
@@ -20,13 +23,20 @@ from voiceguard.cli.options import (
 )
 from voiceguard.cli.output import print_json, stderr, stdout
 from voiceguard.cli.people.consent import ask_consent, ask_to_keep_audio
+from voiceguard.cli.people.microphone import Studio, choose_microphone
+from voiceguard.cli.people.prediction import prediction_plain, show_prediction
 from voiceguard.decisions.wire import iso_utc, rounded
+from voiceguard.enrollment import ENOUGH_SPEECH_S, EnrollmentSession, Mode, describe, latest_takes
 from voiceguard.errors import UsageError, install_command
+from voiceguard.logs import configure_logging
+from voiceguard.service.kit import assemble, open_store
+from voiceguard.settings import load_settings
+from voiceguard.speech.vad import is_music_heard_as_speech, make_vad
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from voiceguard.enrollment import Enrolled, EnrollmentSession, Mode, TakeReport, Takes
+    from voiceguard.enrollment import Enrolled, TakeReport, Takes
     from voiceguard.scoring.policy import PolicyConfig
     from voiceguard.service.kit import Kit
     from voiceguard.settings import Settings
@@ -78,10 +88,6 @@ def enroll(
     Nothing is stored before the end: Ctrl-C leaves everything as it was. Audio is kept
     only where the person agrees to that as well.
     """
-    from voiceguard.cli.people.prediction import show_prediction
-    from voiceguard.enrollment import EnrollmentSession, latest_takes
-    from voiceguard.service.kit import open_store
-
     mode = _mode(add=add, force=force)
     paths = _paths(first_files, files, source=source)
     settings = _settings(config, **overrides(state_dir=state_dir, model=model, device=device))
@@ -114,8 +120,6 @@ def enroll(
 
 
 def _mode(*, add: bool, force: bool) -> Mode:
-    from voiceguard.enrollment import Mode
-
     if add and force:
         raise UsageError(
             "--add and --force exclude each other",
@@ -137,9 +141,6 @@ def _paths(first: list[Path] | None, more: list[Path] | None, *, source: str | N
 
 
 def _settings(config: Path | None, **given: Any) -> Settings:  # noqa: ANN401
-    from voiceguard.logs import configure_logging
-    from voiceguard.settings import load_settings
-
     settings = load_settings(config, **given)
     # between prompts and meter only what is wrong has a place
     level = "warning" if settings.log.level == "info" else settings.log.level
@@ -151,9 +152,6 @@ def _settings(config: Path | None, **given: Any) -> Settings:  # noqa: ANN401
 
 
 def _begin(session: EnrollmentSession, settings: Settings) -> tuple[Kit, Takes]:
-    from voiceguard.service.kit import assemble
-    from voiceguard.speech.vad import is_music_heard_as_speech
-
     with stderr.status("loading the encoder"):
         kit = assemble(settings)
     takes = session.begin(kit)
@@ -171,9 +169,6 @@ def _begin(session: EnrollmentSession, settings: Settings) -> tuple[Kit, Takes]:
 def _read_files(
     session: EnrollmentSession, settings: Settings, paths: Sequence[Path], label: str
 ) -> tuple[Kit, Takes]:
-    from rich.progress import track
-
-    from voiceguard.audio.files import load_audio
 
     recordings = [load_audio(path, settings.audio.channel) for path in paths]
     kit, takes = _begin(session, settings)
@@ -188,10 +183,6 @@ def _read_files(
 def _record_takes(
     session: EnrollmentSession, settings: Settings, source: str | None, label: str
 ) -> tuple[Kit, Takes]:
-    from concurrent.futures import ThreadPoolExecutor
-
-    from voiceguard.cli.people.microphone import Studio, choose_microphone
-    from voiceguard.speech.vad import make_vad
 
     executor = ThreadPoolExecutor(2, thread_name_prefix="io")
     try:
@@ -211,15 +202,11 @@ def _record_takes(
 
 
 def _tell(what: str, report: TakeReport) -> None:
-    from voiceguard.enrollment import describe
-
     mark = "[bold green]ok[/]" if report.is_usable else "[bold red]no[/]"
     stderr.print(f"{mark} {escape(what)}: {escape(describe(report))}", soft_wrap=True)
 
 
 def _payload(enrolled: Enrolled, paths: Sequence[Path], policy: PolicyConfig) -> dict[str, Any]:
-    from voiceguard.cli.people.prediction import prediction_plain
-
     voiceprint = enrolled.voiceprint
     names: list[str | None] = [str(path) for path in paths]
     names = names or [None] * len(enrolled.reports)
@@ -248,8 +235,6 @@ def _payload(enrolled: Enrolled, paths: Sequence[Path], policy: PolicyConfig) ->
 
 
 def _congratulate(enrolled: Enrolled, usable_s: float) -> None:
-    from voiceguard.enrollment import ENOUGH_SPEECH_S
-
     speaker, templates = enrolled.voiceprint.speaker, enrolled.voiceprint.templates
     usable = [report for report in enrolled.reports if report.is_usable]
     agreements = [report.agreement for report in usable if report.agreement is not None]
