@@ -14,14 +14,15 @@ SERVICES := pulseaudio pulseaudio-utils libportaudio2 libasound2-plugins mosquit
 SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --config-file .mkdocs.yml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-packages packages check docs docs-pictures services demo-audio clean
+.PHONY: help demo test coverage test-packages packages check docs docs-pictures services demo-audio clean
 
 help:
 	@echo 'make demo          enroll a synthetic voice, listen to a scene, see the decisions (1 minute)'
 	@echo 'make test          the test suite but for the next one'
 	@echo 'make test-packages builds wheel and sdist, and runs the wheel alone'
 	@echo 'make packages      wheel and source distribution, into dist/'
-	@echo 'make check         ruff, mypy, import-linter, the site without a dead link'
+	@echo 'make check         ruff, mypy, import-linter, the structure, the site without a dead link'
+	@echo 'make coverage      as make test, slower: which lines of voiceguard no test reaches'
 	@echo 'make docs          settings and commands written anew, the site built in build/site'
 	@echo 'make docs-pictures draws the pictures of README and docs anew, from a run of the demo'
 	@echo 'make services      as root: installs by apt-get what the tests need of the system'
@@ -36,7 +37,10 @@ demo: $(VENV)/.installed-demo
 test: $(VENV)/.installed-test
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    $(MAKE) --no-print-directory services; fi
-	$(BIN)/pytest $(PYTEST_ARGS) --ignore=tests/packages
+	$(BIN)/pytest $(PYTEST_ARGS) --ignore=tests/packages $(COVERAGE)
+
+coverage:
+	@$(MAKE) --no-print-directory test COVERAGE='--cov --cov-report=term:skip-covered'
 
 test-packages: $(VENV)/.installed-test
 	$(BIN)/pytest tests/packages
@@ -49,6 +53,7 @@ check: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.checks
 	$(SITE)
 
 docs: $(VENV)/.installed-test
@@ -77,7 +82,7 @@ demo-audio: $(VENV)/.installed-demo
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis \
-	    .import_linter_cache
+	    .import_linter_cache .coverage*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- the virtual environment: installed again when pyproject.toml or the constraints change ---

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,8 +14,7 @@ from tests.checks.lengths import MAX_CODE_LINES, long_functions
 from tests.checks.shapes import unsaid_shapes
 from tests.checks.sources import read_package
 
-if TYPE_CHECKING:
-    from pathlib import Path
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def package(folder: Path, **modules: str) -> Path:
@@ -130,3 +131,15 @@ def test_a_crowded_top_is_found(tmp_path: Path) -> None:
     assert crowded_folders(read_package(root)) == [
         f"made: {MAX_AT_TOP + 1} modules, at most {MAX_AT_TOP}"
     ]
+
+
+def test_make_check_runs_them_and_they_pass_here() -> None:
+    assert "python -m tests.checks" in (REPOSITORY / "Makefile").read_text("utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.checks"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout

@@ -136,6 +136,10 @@ def encoder_drawings(encoders: EncoderEvaluation) -> Iterator[Drawing]:
         "All corpora together. Dotted where fewer than 30 errors of either kind were seen: there "
         "the curve may as well run elsewhere.",
     )
+    yield _cosines(encoders, length)
+
+
+def _cosines(encoders: EncoderEvaluation, length: str) -> Drawing:
     histograms = []
     for label in encoders.labels:
         trials = encoders.trials(label, CLEAN, length)
@@ -147,7 +151,7 @@ def encoder_drawings(encoders: EncoderEvaluation) -> Iterator[Drawing]:
                 marks={},
             )
         )
-    yield Drawing(
+    return Drawing(
         title=f"Cosines, {length}, {CLEAN}",
         svg=plots.histogram_panels(histograms, xlabel="cosine"),
         caption="Where the humps overlap, nobody can tell speakers apart. Each hump has the same "
