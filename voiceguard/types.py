@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
 VERSION = "0.1.0"
@@ -78,6 +79,19 @@ class AudioChunk:
     """Monotonic clock when the last sample of the chunk reached this process."""
     after_gap: bool = False
     """Samples between the previous chunk and this one were lost: nothing may span the joint."""
+
+
+class MonoBlock(NamedTuple):
+    """The next part of a recording."""
+
+    samples: Samples
+    """``(num_samples,)`` mono 16 kHz."""
+    after_gap: bool = False
+    """Audio is missing just before it: nothing may span the joint."""
+
+
+Recorded: TypeAlias = "Samples | Iterable[MonoBlock]"
+"""A recording: all of it, mono 16 kHz; or what gives it block by block, as often as asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voiceguard.errors import AudioError
-from voiceguard.speech.resampling import StreamResampler, position_at_16_khz, to_mono
+from voiceguard.speech.mixing import to_mono
+from voiceguard.speech.resampling import StreamResampler, position_at_16_khz
 
 RATES_HZ = (8_000, 11_025, 16_000, 22_050, 44_100, 48_000, 96_000)
 

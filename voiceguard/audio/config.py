@@ -10,6 +10,7 @@ from voiceguard.validation.ranges import Between, SettingsTable, check_range, ch
 
 MIN_RATE_HZ = 4_000
 MAX_RATE_HZ = 768_000
+MAX_CHANNELS = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +24,7 @@ class AudioConfig(SettingsTable):
     rate_hz: Annotated[int, Between(MIN_RATE_HZ, MAX_RATE_HZ, or_zero=True)] = 0
     """The rate to ask a device for; 0 takes the device's own (16 kHz from a sound server, which
     has none of its own and converts anyway)."""
-    num_channels: Annotated[int, Between(0, 128)] = 0
+    num_channels: Annotated[int, Between(0, MAX_CHANNELS)] = 0
     """Channels to open on a device; 0 opens what ``channel`` needs."""
     block_ms: Annotated[int, Between(10, 200)] = 100
     """How often a device hands over audio. Halving it makes decisions 25 ms earlier on average, and
@@ -44,7 +45,7 @@ class AudioConfig(SettingsTable):
     """What comes on standard input: PCM in this form."""
     stdin_rate_hz: Annotated[int, Between(MIN_RATE_HZ, MAX_RATE_HZ)] = 16_000
     """Its rate."""
-    stdin_channels: Annotated[int, Between(1, 128)] = 1
+    stdin_channels: Annotated[int, Between(1, MAX_CHANNELS)] = 1
     """Its channels, interleaved."""
 
     def __post_init__(self) -> None:
@@ -52,7 +53,7 @@ class AudioConfig(SettingsTable):
         if not self.sources:
             raise ValueError('sources must name at least one source, for example "device"')
         if isinstance(self.channel, int):
-            check_range("channel", self.channel, Between(0, 127))
+            check_range("channel", self.channel, Between(0, MAX_CHANNELS - 1))
             if 0 < self.num_channels <= self.channel:
                 raise ValueError(
                     f"channel {self.channel} (counted from 0) is not among num_channels "

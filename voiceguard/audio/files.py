@@ -1,8 +1,10 @@
-"""Hop 1 of 6: a file as a stream, or as a whole.
+"""Hop 1 of 6: a file as a stream, as a recording, or as a whole.
 
 Comes in: a path; decoding runs on the I/O executor, half a second of audio at a time. Goes out,
 on the event loop: chunks at the file's own rate and channels, as fast as they are consumed or
-paced in real time. The file waits for its reader, so nothing is ever lost.
+paced in real time. The file waits for its reader, so nothing is ever lost but what is damaged.
+
+``SoundFile`` is the same without an event loop: mono 16 kHz blocks, for whoever asks.
 """
 
 from __future__ import annotations
@@ -10,22 +12,33 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from voiceguard.audio.decode import AudioDecoder
-from voiceguard.speech.resampling import StreamResampler, to_mono
-from voiceguard.types import AudioChunk, SourceState, SourceStatistics, SourceStatus
+from voiceguard.speech.levels import sanitise
+from voiceguard.speech.mixing import MonoMixer
+from voiceguard.speech.recorded import joined
+from voiceguard.speech.resampling import StreamResampler
+from voiceguard.types import (
+    SAMPLE_RATE_HZ,
+    AudioChunk,
+    MonoBlock,
+    SourceState,
+    SourceStatistics,
+    SourceStatus,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from concurrent.futures import Executor
     from pathlib import Path
 
+    from voiceguard.audio.decode import DecodeReport
     from voiceguard.clock import Clock
     from voiceguard.types import Channel, Samples
 
 BLOCK_S = 0.5
 """What one trip to the executor decodes, and a chunk when the file is not paced."""
+MAX_BLOCK_VALUES = 2_000_000
+"""Of all channels together, however many a file has."""
 PACED_CHUNK_S = 0.04
 
 
@@ -53,6 +66,7 @@ class AudioFile:
         self._closed = asyncio.Event()
         self._num_decoded = 0
         self._num_delivered = 0
+        self._num_missed = 0
 
     async def events(self) -> AsyncIterator[AudioChunk | SourceStatus]:
         """Yields LISTENING, the chunks, and ENDED.
@@ -66,17 +80,19 @@ class AudioFile:
             decoder = await loop.run_in_executor(self._io_executor, AudioDecoder, self._path)
             yield SourceStatus(state=SourceState.LISTENING)
             started_s = self._clock.monotonic_s()
-            block_samples = round(BLOCK_S * decoder.rate_hz)
-            chunk_samples = round(PACED_CHUNK_S * decoder.rate_hz) if self._paced else block_samples
+            at_once = block_samples(decoder)
+            chunk_samples = round(PACED_CHUNK_S * decoder.rate_hz) if self._paced else at_once
             while not self._closed.is_set():
-                block = await loop.run_in_executor(self._io_executor, decoder.read, block_samples)
+                block = await loop.run_in_executor(self._io_executor, decoder.read, at_once)
                 if block is None:
-                    detail = "the file broke off early" if decoder.truncated else ""
+                    detail = "" if decoder.report is None else decoder.report.shortfall
                     yield SourceStatus(state=SourceState.ENDED, detail=detail)
                     return
-                self._num_decoded += len(block)
-                for first in range(0, len(block), chunk_samples):
-                    samples = block[first : first + chunk_samples]
+                self._num_decoded += len(block.samples)
+                self._num_missed += block.num_missing or 0
+                after_gap = block.num_missing is not None
+                for first in range(0, len(block.samples), chunk_samples):
+                    samples = block.samples[first : first + chunk_samples]
                     if self._paced:
                         end_s = (self._num_delivered + len(samples)) / decoder.rate_hz
                         await self._sleep_until(started_s + end_s)
@@ -85,8 +101,9 @@ class AudioFile:
                     chunk = AudioChunk(
                         samples=samples,
                         rate_hz=decoder.rate_hz,
-                        first_sample=self._num_delivered,
+                        first_sample=self._num_delivered + self._num_missed,
                         delivered_at_s=self._clock.monotonic_s(),
+                        after_gap=after_gap and first == 0,
                     )
                     self._num_delivered += len(samples)
                     yield chunk
@@ -102,6 +119,7 @@ class AudioFile:
             samples_captured=self._num_decoded,
             samples_delivered=self._num_delivered,
             samples_buffered=self._num_decoded - self._num_delivered,
+            samples_missed=self._num_missed,
         )
 
     async def _sleep_until(self, at_s: float) -> None:
@@ -111,8 +129,66 @@ class AudioFile:
             await asyncio.sleep(delay_s)
 
 
-def load_audio(path: Path, channel: Channel = "downmix") -> Samples:
-    """A whole file as mono 16 kHz, resampled exactly as a stream of it would be. Blocking.
+def block_samples(decoder: AudioDecoder) -> int:
+    """How much of a file is decoded at once."""
+    return max(1, min(round(BLOCK_S * decoder.rate_hz), MAX_BLOCK_VALUES // decoder.num_channels))
+
+
+class SoundFile:
+    """A file as a recording: blocks of it, from its start whenever it is iterated. Blocking.
+
+    Args:
+        path: Of any container and codec that is read.
+        channel: Which to listen to, or their mean.
+    """
+
+    def __init__(self, path: Path, channel: Channel = "downmix") -> None:
+        self.path = path
+        self.report: DecodeReport | None = None
+        """What was missing in it, since it was last read to its end."""
+        self.channels_cancel = False
+        """Whether the mean of its channels is next to nothing (``MonoMixer``)."""
+        self._channel = channel
+
+    def check(self) -> None:
+        """Opens it and decodes its beginning.
+
+        Raises:
+            AudioError: Not readable as audio, or without that channel.
+        """
+        next(iter(self))
+
+    def __iter__(self) -> Iterator[MonoBlock]:
+        """Yields mono 16 kHz, resampled exactly as a stream of the file would be.
+
+        Raises:
+            AudioError: Not readable as audio, or without that channel.
+        """
+        mixer = MonoMixer(self._channel, str(self.path))
+        after_gap = False
+        with AudioDecoder(self.path) as decoder:
+            resampler = StreamResampler(decoder.rate_hz)
+            while (block := decoder.read(block_samples(decoder))) is not None:
+                if block.num_missing is not None:
+                    yield MonoBlock(resampler.flush(), after_gap)
+                    after_gap = True
+                # Floats may be so large that their sums are no numbers.
+                mono, _ = sanitise(mixer.push(block.samples))
+                samples = resampler.push(mono)
+                if len(samples):
+                    yield MonoBlock(samples, after_gap)
+                    after_gap = False
+            yield MonoBlock(resampler.flush(), after_gap)
+            self.report, self.channels_cancel = decoder.report, mixer.channels_cancel
+
+
+def load_audio(path: Path, channel: Channel = "downmix", max_s: float | None = None) -> Samples:
+    """A file as mono 16 kHz, resampled exactly as a stream of it would be. Blocking.
+
+    Args:
+        path: Of any container and codec that is read.
+        channel: Which to listen to, or their mean.
+        max_s: No more than its beginning is wanted; None: all of it.
 
     Returns:
         ``(num_samples,)`` float32.
@@ -120,10 +196,5 @@ def load_audio(path: Path, channel: Channel = "downmix") -> Samples:
     Raises:
         AudioError: Not readable as audio, or without that channel.
     """
-    with AudioDecoder(path) as decoder:
-        resampler = StreamResampler(decoder.rate_hz)
-        parts: list[Samples] = []
-        while (block := decoder.read(round(BLOCK_S * decoder.rate_hz))) is not None:
-            parts.append(resampler.push(to_mono(block, channel)))
-        parts.append(resampler.flush())
-    return np.concatenate(parts)
+    max_samples = None if max_s is None else round(max_s * SAMPLE_RATE_HZ)
+    return joined(SoundFile(path, channel), max_samples)

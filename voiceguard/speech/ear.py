@@ -11,7 +11,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from voiceguard.speech.levels import sanitise
-from voiceguard.speech.resampling import StreamResampler, position_at_16_khz, to_mono
+from voiceguard.speech.mixing import MonoMixer
+from voiceguard.speech.recorded import blocks_of
+from voiceguard.speech.resampling import StreamResampler, position_at_16_khz
 from voiceguard.types import SAMPLE_RATE_HZ, SegmentEnd, Window
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
     from voiceguard.speech.gate import SpeechGate
     from voiceguard.speech.windows import WindowCutter
-    from voiceguard.types import AudioChunk, Channel, GateEvent, Samples
+    from voiceguard.types import AudioChunk, Channel, GateEvent, Recorded, Samples
 
 Heard: TypeAlias = Window | SegmentEnd
 
@@ -43,7 +45,7 @@ class Ear:
         """Samples that were NaN or infinite, and taken for silence."""
         self._gate = gate
         self._cutter = cutter
-        self._channel = channel
+        self._mixer = MonoMixer(channel)
         self._resampler: StreamResampler | None = None
 
     @property
@@ -69,7 +71,7 @@ class Ear:
         if self._resampler is None:
             self._resampler = StreamResampler(rate_hz)
         assert self._resampler.in_rate_hz == rate_hz, "another rate begins with a gap"
-        mono = samples if samples.ndim == 1 else to_mono(samples, self._channel)
+        mono = samples if samples.ndim == 1 else self._mixer.push(samples)
         mono, num_not_finite = sanitise(mono)
         self.num_not_finite += num_not_finite
         yield from self._cut(self._gate.push(self._resampler.push(mono)))
@@ -98,13 +100,12 @@ class Ear:
         yield from self._flush_resampler()
         yield from self._cut(self._gate.flush())
 
-    def hear(self, samples: Samples) -> Iterator[Heard]:
-        """A whole recording.
-
-        Args:
-            samples: ``(num_samples,)`` mono 16 kHz float32.
-        """
-        yield from self.push(samples)
+    def hear(self, recording: Recorded) -> Iterator[Heard]:
+        """A whole recording, a block of it at a time: memory doesn't grow with its length."""
+        for block in blocks_of(recording):
+            if block.after_gap:
+                yield from self.gap()
+            yield from self.push(block.samples)
         yield from self.finish()
 
     def split(self, segment: int, at_sample: int) -> list[Heard]:

@@ -1,4 +1,4 @@
-"""Hop 2 of 6, second part: lets speech through and nothing else.
+"""Hop 2 of 6, third part: lets speech through and nothing else.
 
 On the caller's thread; pure numpy, no clock. In: mono 16 kHz blocks of any size. Out: events, which
 together say what the stretches of speech ("segments") are and hand over their audio. However the

@@ -1,6 +1,6 @@
-"""Hop 2 of 6, first part: any rate and any channels become mono 16 kHz; on the caller's thread.
+"""Hop 2 of 6, second part: any rate becomes 16 kHz; on the caller's thread.
 
-Comes in: float32 ``(num_samples, channels)`` at the device's rate. Goes out: ``(num_samples,)``
+Comes in: float32 ``(num_samples,)`` at the device's rate. Goes out: ``(num_samples,)``
 at 16 kHz. Output sample ``n`` is the input at ``n / 16000`` s after the stretch began, whatever
 the chunking: soxr compensates its filter's delay, so nothing is shifted, it only comes later
 (about 20 ms on average from 44.1 or 48 kHz, 64 ms from 8 kHz, nothing from 16 kHz).
@@ -13,35 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import soxr
 
-from voiceguard.errors import AudioError
 from voiceguard.types import SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
-    from voiceguard.types import Channel, Samples
-
-
-def to_mono(samples: Samples, channel: Channel) -> Samples:
-    """Picks one channel or averages all.
-
-    Args:
-        samples: ``(num_samples, channels)`` float32.
-        channel: ``"downmix"`` or a channel number from 0.
-
-    Returns:
-        ``(num_samples,)`` float32, contiguous.
-
-    Raises:
-        AudioError: There is no such channel.
-    """
-    num_channels = samples.shape[1]
-    if channel == "downmix":
-        return samples.mean(axis=1, dtype=np.float32) if num_channels > 1 else samples.ravel()
-    if channel >= num_channels:
-        raise AudioError(
-            f"channel {channel} was asked for, counted from 0, but the audio has {num_channels}",
-            hint=f'set audio.channel to "downmix" or to 0..{num_channels - 1}',
-        )
-    return np.ascontiguousarray(samples[:, channel])
+    from voiceguard.types import Samples
 
 
 def position_at_16_khz(first_sample: int, rate_hz: int) -> int:

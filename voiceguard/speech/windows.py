@@ -1,4 +1,4 @@
-"""Hop 2 of 6, third part: cuts each segment of speech into windows to embed.
+"""Hop 2 of 6, fourth part: cuts each segment of speech into windows to embed.
 
 On the caller's thread; pure numpy, no clock. In: the gate's events. Out: windows that grow with the
 segment and then slide, probes for a change of speaker, and one SegmentEnd per segment. However

@@ -14,7 +14,8 @@ from rich.live import Live
 from rich.text import Text
 
 from voiceguard.errors import DeviceError
-from voiceguard.speech.resampling import StreamResampler, to_mono
+from voiceguard.speech.mixing import to_mono
+from voiceguard.speech.resampling import StreamResampler
 from voiceguard.types import (
     FRAME_S,
     SAMPLE_RATE_HZ,

@@ -1,0 +1,119 @@
+"""Opens audio containers, and nothing that they point to; blocking, for the I/O executor.
+
+In: a path, or bytes as they come. Out: an open PyAV container. FFmpeg gets a file object and a
+made-up name, never the path: ``concat:a.wav`` and ``http:/a`` are names like any other. Of its
+demuxers it may use those below, which hold audio themselves; playlists, scripts and manifests,
+which open other files, are not among them, and no protocol is allowed to those either.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import ExitStack
+from io import FileIO
+from typing import TYPE_CHECKING, Protocol, cast
+
+import av
+
+from voiceguard.errors import AudioError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from av.container import InputContainer
+
+DEMUXERS = (
+    *("wav", "w64", "aiff", "au", "caf", "voc", "ircam", "nistsphere", "sox", "qcp"),
+    *("flac", "ogg", "mp3", "aac", "loas", "mov", "matroska", "asf", "avi", "mpegts", "flv"),
+    *("amr", "amrnb", "amrwb", "ac3", "eac3", "dts", "ape", "wv", "tta", "tak", "shn"),
+    *("mpc", "mpc8", "dsf", "gsm", "sbc"),
+)
+"""FFmpeg's names of what may be read."""
+
+_OPTIONS = {
+    "format_whitelist": ",".join(DEMUXERS),
+    "protocol_whitelist": "none",  # no protocol has that name
+    "enable_drefs": "0",  # QuickTime's references to other files
+}
+
+_KINDS = (
+    (stat.S_ISDIR, "a directory", "name the files in it"),
+    (stat.S_ISFIFO, "a pipe", "give it to standard input: `voiceguard run --source stdin < PIPE`"),
+    (stat.S_ISSOCK, "a socket", "give a recording"),
+    (stat.S_ISCHR, "a device", "microphones are named by --source device:NAME"),
+    (stat.S_ISBLK, "a device", "give a recording"),
+)
+
+
+class Readable(Protocol):
+    """What PyAV needs of a file object; with ``seek`` and ``tell`` it can do more."""
+
+    def read(self, num_bytes: int, /) -> bytes | None: ...
+
+
+def open_file(path: Path) -> FileIO:
+    """Opens a regular file for reading; waits for nobody.
+
+    Raises:
+        AudioError: Missing, unreadable, empty, or no regular file.
+    """
+    hint = "check the file's name, its directory and their permissions"
+    try:
+        # Non-blocking: opening a pipe would wait for its writer.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise AudioError(f"{path} does not exist", hint=hint) from error
+    except ValueError as error:  # a NUL in the name
+        raise AudioError(f"{str(path)!r} is no file name", hint=hint) from error
+    except OSError as error:  # no permission, a name far too long, a socket
+        _refuse_unless_regular(path)
+        raise AudioError(f"{path} cannot be read: {error.strerror}", hint=hint) from error
+    with ExitStack() as exits:
+        exits.callback(os.close, descriptor)
+        status = os.fstat(descriptor)
+        _refuse(path, status.st_mode)
+        if status.st_size == 0:
+            raise AudioError(f"{path} is empty (0 bytes)", hint="record or copy it again")
+        exits.pop_all()
+    return FileIO(descriptor)
+
+
+def _refuse_unless_regular(path: Path) -> None:
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return
+    _refuse(path, mode)
+
+
+def _refuse(path: Path, mode: int) -> None:
+    for is_kind, kind, hint in _KINDS:
+        if is_kind(mode):
+            raise AudioError(f"{path} is {kind}, not an audio file", hint=hint)
+
+
+def open_container(file: Readable, suffix: str = "") -> InputContainer:
+    """Opens what a file object holds.
+
+    Args:
+        file: Stays open for as long as the container.
+        suffix: Of the file's name; helps FFmpeg where the content is ambiguous.
+
+    Raises:
+        av.error.FFmpegError: It is no container of DEMUXERS.
+    """
+    known = suffix if suffix[1:].isalnum() and len(suffix) < 8 else ""
+    named = _Named(file, f"audio{known}")
+    return cast("InputContainer", av.open(named, options=_OPTIONS, metadata_errors="replace"))
+
+
+class _Named:
+    """A file object under a name that means nothing; seekable if that is."""
+
+    def __init__(self, file: Readable, name: str) -> None:
+        self.name = name
+        self.read = file.read
+        if getattr(file, "seekable", bool)():
+            self.seek = file.seek  # type: ignore[attr-defined]
+            self.tell = file.tell  # type: ignore[attr-defined]
