@@ -279,7 +279,7 @@ def test_channels_that_cancel_each_other_are_named(tmp_path: Path) -> None:
 
 
 def test_mutated_files_are_decoded_or_refused_within_bounds() -> None:
-    """The campaign's first seeds; ``python -m tests.campaign.audio_files`` goes on from there."""
+    """The campaign's first seeds; ``make campaign`` goes on from there."""
     figures = campaign(seconds=120, first_seed=0, num_files=1_200)
     assert figures["faults"] == []
     assert figures["files"] == 1_200

@@ -1,8 +1,7 @@
 """Mutated audio files: whatever a file holds, it is decoded or refused by name, within bounds.
 
-``python -m tests.campaign.audio_files --seconds 600 --seed 1`` prints figures as JSON. Files are
-made on the spot, in every container, then damaged by a seeded generator. A process of its own
-reads them, so that a crash is seen as one.
+Files are made on the spot, in every container, then damaged by a seeded generator. A process of its
+own reads them, so that a crash is seen as one.
 """
 
 from __future__ import annotations
@@ -16,19 +15,22 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 import structlog
 
 from tests.audio.sound_files import tone, write_audio
+from tests.campaign.protocol import ViolationError
 from voiceguard.audio.files import SoundFile
 from voiceguard.errors import AudioError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
+
+    from tests.campaign.protocol import Campaign, Figure
 
 MAX_FILE_S = 5.0
 """Files last half a second; reading one takes milliseconds."""
@@ -202,7 +204,6 @@ def campaign(seconds: float, first_seed: int, num_files: int) -> dict[str, Any]:
         sys.executable,
         "-m",
         "tests.campaign.audio_files",
-        "--inside",
         "--seconds",
         str(seconds),
     )
@@ -221,23 +222,38 @@ def campaign(seconds: float, first_seed: int, num_files: int) -> dict[str, Any]:
     return figures
 
 
+def decode_mutated(seconds: float, seed: int) -> dict[str, Figure]:
+    """As ``CAMPAIGNS`` has it.
+
+    Raises:
+        ViolationError: A file was neither decoded nor refused by name, or not within bounds.
+    """
+    figures = campaign(seconds, seed * 1_000_000, 1_000_000)
+    if figures["faults"]:
+        raise ViolationError("; ".join(figures["faults"]))
+    return {
+        "files": figures["files"],
+        **figures["outcomes"],
+        "slowest_s": figures["slowest_s"],
+        "grown_mb": figures["grown_mb"],
+    }
+
+
+CAMPAIGNS: Final[Mapping[str, Campaign]] = {"audio files: mutated": decode_mutated}
+
+
 def main() -> int:
-    """Prints the figures; 1 where there is a fault."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--files", type=int, default=10**9)
-    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    """Reads in this process, for ``campaign``."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seconds", type=float, required=True)
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--files", type=int, required=True)
     asked = parser.parse_args()
-    if asked.inside:
-        with tempfile.TemporaryDirectory() as folder:
-            seeds = iter(range(asked.seed, asked.seed + asked.files))
-            figures = read_many(Path(folder), seeds, time.monotonic() + asked.seconds)
-        print(json.dumps(figures))
-        return 0
-    figures = campaign(asked.seconds, asked.seed, asked.files)
-    print(json.dumps(figures, indent=1))
-    return int(bool(figures["faults"]))
+    with tempfile.TemporaryDirectory() as folder:
+        seeds = iter(range(asked.seed, asked.seed + asked.files))
+        figures = read_many(Path(folder), seeds, time.monotonic() + asked.seconds)
+    print(json.dumps(figures))
+    return 0
 
 
 if __name__ == "__main__":

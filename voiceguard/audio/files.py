@@ -74,10 +74,10 @@ class AudioFile:
         Raises:
             AudioError: Not readable as audio.
         """
-        loop = asyncio.get_running_loop()
+        loop, path = asyncio.get_running_loop(), self._path
         decoder: AudioDecoder | None = None
         try:
-            decoder = await loop.run_in_executor(self._io_executor, AudioDecoder, self._path)
+            decoder = await _opened(loop.run_in_executor(self._io_executor, AudioDecoder, path))
             yield SourceStatus(state=SourceState.LISTENING)
             started_s = self._clock.monotonic_s()
             at_once = block_samples(decoder)
@@ -127,6 +127,17 @@ class AudioFile:
         delay_s = at_s - self._clock.monotonic_s()
         if delay_s > 0:
             await asyncio.sleep(delay_s)
+
+
+async def _opened(opening: asyncio.Future[AudioDecoder]) -> AudioDecoder:
+    """The decoder; one that nobody waits for any more is closed when it is open."""
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        opening.add_done_callback(
+            lambda done: None if done.cancelled() or done.exception() else done.result().close()
+        )
+        raise
 
 
 def block_samples(decoder: AudioDecoder) -> int:
