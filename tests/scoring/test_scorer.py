@@ -103,15 +103,6 @@ def test_an_embedding_without_direction_scores_nan(value: float) -> None:
         assert np.isnan([score.cosine, score.normalised, score.llr]).all()
 
 
-def test_the_claimed_speaker_alone_can_be_scored() -> None:
-    scorer = Scorer(VOICEPRINTS, COHORT, CALIBRATION)
-    score = scorer.verify("cyd", CENTRES[2], 3.0, 20.0)
-    assert score in scorer.score(CENTRES[2], 3.0, 20.0)
-    assert score.speaker == "cyd"
-    with pytest.raises(KeyError):
-        scorer.verify("eve", CENTRES[2], 3.0, 20.0)
-
-
 def test_another_encoders_voiceprint_cohort_or_calibration_is_refused() -> None:
     foreign = make_voiceprint("eve", directions(1, 2), encoder_id="other")
     for voiceprints, cohort, calibration in (

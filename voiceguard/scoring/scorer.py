@@ -109,20 +109,6 @@ class Scorer:
         ]
         return tuple(sorted(scores, key=_best_first))
 
-    def verify(
-        self, speaker: str, embedding: Embedding, net_speech_s: float, snr_db: float
-    ) -> SpeakerScore:
-        """Scores against the voiceprint of one claimed speaker.
-
-        Raises:
-            KeyError: The speaker has no voiceprint here.
-            ValueError: As ``score``.
-        """
-        if speaker not in self._index:
-            raise KeyError(speaker)
-        scores = self.score(embedding, net_speech_s, snr_db)
-        return next(score for score in scores if score.speaker == speaker)
-
 
 def leave_one_out(
     templates: Sequence[Template], cohort: Cohort | None, calibration: Calibration | None
