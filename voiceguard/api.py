@@ -119,7 +119,8 @@ class Guard:
             StoreKeyError: The voiceprints' key is missing or wrong.
         """
         encoder_id = self._kit.encoder.info.encoder_id
-        judge = self._kit.make_judge(self._store.load_all(encoder_id=encoder_id).voiceprints)
+        loaded = self._kit.comparable(self._store.load_all(encoder_id=encoder_id))
+        judge = self._kit.make_judge(loaded.voiceprints)
         return judge_recording(self._kit, judge, self._load(recording))
 
     def _load(self, recording: Recording) -> Samples:

@@ -18,6 +18,7 @@ from voiceguard.encoder.library import (
     stated_encoder_id,
 )
 from voiceguard.enrollment import TakeJudge, predict_acceptance
+from voiceguard.errors import VoiceprintError
 from voiceguard.paths import is_there, models_dir, own_calibration_file, state_dir
 from voiceguard.pipeline.judge import Judge
 from voiceguard.scoring.calibration import load_calibration
@@ -28,7 +29,8 @@ from voiceguard.speech.ear import Ear
 from voiceguard.speech.gate import SpeechGate
 from voiceguard.speech.vad import make_confirming_vad, make_vad
 from voiceguard.speech.windows import WindowCutter
-from voiceguard.voiceprints.store import VoiceprintStore
+from voiceguard.validation.boundary import refusing
+from voiceguard.voiceprints.store import LoadedVoiceprints, Refusal, VoiceprintStore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,8 +79,46 @@ class Kit:
             num_voiceprints=num_voiceprints,
         )
 
+    def comparable(self, loaded: LoadedVoiceprints) -> LoadedVoiceprints:
+        """Refuses what is intact, of this encoder by its name, and fits nothing of it all the same.
+
+        Somebody with the key, or the passphrase of an export, can write such voiceprints.
+        """
+        voiceprints, refusals = [], list(loaded.refusals)
+        for voiceprint in loaded.voiceprints:
+            try:
+                self._check(voiceprint)
+                voiceprints.append(voiceprint)
+            except VoiceprintError as error:
+                refusals.append(
+                    Refusal(speaker=voiceprint.speaker, reason=str(error), hint=error.hint)
+                )
+        return LoadedVoiceprints(
+            voiceprints=tuple(voiceprints),
+            refusals=tuple(sorted(refusals, key=lambda each: each.speaker)),
+        )
+
+    def _check(self, voiceprint: Voiceprint) -> None:
+        what, dim = f"the voiceprint of {voiceprint.speaker!r}", self.encoder.info.embedding_dim
+        hint = "remove it and enroll again"
+        for template in voiceprint.templates:
+            if template.embedding.shape != (dim,):
+                raise VoiceprintError(
+                    f"{what} has embeddings of {template.embedding.size} numbers, the encoder's "
+                    f"have {dim}",
+                    hint=hint,
+                )
+        with refusing(what, VoiceprintError, hint=hint):
+            Scorer([voiceprint], self.cohort, self.calibration)
+
     def make_judge(self, voiceprints: Sequence[Voiceprint], claim: str | None = None) -> Judge:
-        """A judge over these voiceprints; with a claim, over that one speaker."""
+        """A judge over these voiceprints; with a claim, over that one speaker.
+
+        Raises:
+            VoiceprintError: One of them can't be compared with anything; says which.
+        """
+        for voiceprint in voiceprints:
+            self._check(voiceprint)
         return Judge(
             encoder_id=self.encoder.info.encoder_id,
             scorer=Scorer(voiceprints, self.cohort, self.calibration),

@@ -1,26 +1,40 @@
 """The voiceprints in force: read from the store, kept up to date, turned into a Judge.
 
-Event loop; files are read on the I/O executor. A store that cannot be read (a missing key, say)
-leaves nobody to accept, and says why in ``fault``.
+Event loop; files are read on the I/O executor, one look at a time. A store that cannot be read (a
+missing key, say) or does not answer (a network mount that is gone) leaves nobody to accept, and
+says why in ``fault``: what was read before may no longer be true.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import structlog
 
 from voiceguard.errors import VoiceguardError
+from voiceguard.validation.boundary import in_words
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from voiceguard.pipeline.judge import Judge
     from voiceguard.service.kit import Kit
-    from voiceguard.voiceprints.store import Generation, Refusal, VoiceprintStore
+    from voiceguard.voiceprints.store import (
+        Generation,
+        LoadedVoiceprints,
+        Refusal,
+        VoiceprintStore,
+    )
 
 log = structlog.get_logger(__name__)
+
+LOOK_TIMEOUT_S = 5.0
+"""What one look at store and key may take. A healthy one takes milliseconds, a disk that sleeps
+some seconds."""
+
+_Look: TypeAlias = "tuple[Generation, LoadedVoiceprints | None]"
+"""What the store was like; what it holds, None: that has not changed."""
 
 
 class Roster:
@@ -30,9 +44,17 @@ class Roster:
         kit: Makes the judge, and names the encoder that voiceprints must be of.
         store: Where they are.
         executor: For reading files.
+        timeout_s: After how long a look under way is a fault.
     """
 
-    def __init__(self, kit: Kit, store: VoiceprintStore, executor: Executor) -> None:
+    def __init__(
+        self,
+        kit: Kit,
+        store: VoiceprintStore,
+        executor: Executor,
+        *,
+        timeout_s: float = LOOK_TIMEOUT_S,
+    ) -> None:
         self.judge: Judge = kit.make_judge(())
         self.speakers: tuple[tuple[str, str], ...] = ()
         """Name and display name of each, in order."""
@@ -42,7 +64,9 @@ class Roster:
         self._kit = kit
         self._store = store
         self._executor = executor
+        self._timeout_s = timeout_s
         self._generation: Generation | None = None
+        self._look: asyncio.Future[_Look] | None = None
 
     async def refresh(self, *, force: bool = False) -> bool:
         """Looks at the store, and reads it where it has changed since the last look.
@@ -50,24 +74,50 @@ class Roster:
         Returns:
             Whether who is enrolled, or the fault, may have changed.
         """
-        loop = asyncio.get_running_loop()
+        if force:
+            self._generation = None
         try:
-            generation = await loop.run_in_executor(self._executor, self._store.generation)
-            if generation == self._generation and not force:
+            generation, loaded = await self._finish_look()
+            if loaded is None and generation != self._generation:
+                # It began before we lost sight of the store: "as before" is not good enough.
+                generation, loaded = await self._finish_look()
+            if loaded is None:
                 return False
-            await self._read()
-            self._generation = generation
+            self._take(loaded)
+        except TimeoutError:
+            return self._lose(
+                f"the voiceprints in {self._store.directory} or their key can't be looked at: no "
+                f"answer for {self._timeout_s:g} s"
+            )
         except VoiceguardError as error:
-            self._generation = None  # what stands in the way (the key, say) may go without a trace
             return self._lose(str(error))
+        except Exception as error:
+            log.exception("voiceprints_unreadable", error=in_words(error))
+            return self._lose(f"the voiceprints can't be used: {in_words(error)}")
+        self._generation = generation
         return True
 
-    async def _read(self) -> None:
-        loop = asyncio.get_running_loop()
+    async def _finish_look(self) -> _Look:
+        """The one that is still under way, or a new one: those that hang must not pile up."""
+        if self._look is None:
+            loop = asyncio.get_running_loop()
+            known = self._generation
+            self._look = loop.run_in_executor(self._executor, self._see, known)
+        done, _ = await asyncio.wait({self._look}, timeout=self._timeout_s)
+        if not done:
+            raise TimeoutError
+        look, self._look = self._look, None
+        return look.result()
+
+    def _see(self, known: Generation | None) -> _Look:
+        """Blocking."""
+        generation = self._store.generation()
+        if generation == known:
+            return generation, None
         encoder_id = self._kit.encoder.info.encoder_id
-        loaded = await loop.run_in_executor(
-            self._executor, lambda: self._store.load_all(encoder_id=encoder_id)
-        )
+        return generation, self._kit.comparable(self._store.load_all(encoder_id=encoder_id))
+
+    def _take(self, loaded: LoadedVoiceprints) -> None:
         self.judge = self._kit.make_judge(loaded.voiceprints)
         self.speakers = tuple((each.speaker, each.display_name) for each in loaded.voiceprints)
         self.refusals = loaded.refusals
@@ -83,6 +133,7 @@ class Roster:
 
     def _lose(self, fault: str) -> bool:
         """Recognises nobody any more; returns whether that is news."""
+        self._generation = None  # what stands in the way (the key, say) may go without a trace
         is_news = fault != self.fault
         if is_news:
             log.error("voiceprints_unreadable", error=fault)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from voiceguard.errors import StateError, VoiceprintError
 from voiceguard.paths import PRIVATE_FILE_MODE
+from voiceguard.validation.files import open_own, read_regular
 from voiceguard.voiceprints.durable import TEMPORARY_SUFFIX
 
 if TYPE_CHECKING:
@@ -36,20 +37,20 @@ def list_files(directory: Path, suffix: str) -> list[Path]:
 
 
 def read_file(path: Path, max_bytes: int, what: str) -> bytes:
-    """At most so many bytes of a file.
+    """At most so many bytes of a regular file.
 
     Raises:
         FileNotFoundError: It is not there.
         VoiceprintError: It can't be read; says what it would have been.
     """
     try:
-        with path.open("rb") as file:
-            return file.read(max_bytes)
+        return read_regular(path, max_bytes)
     except FileNotFoundError:
         raise
     except OSError as error:
         raise VoiceprintError(
-            f"cannot read {what}, {path}: {error.strerror}", hint="run as its owner"
+            f"cannot read {what}, {path}: {error.strerror}",
+            hint="run as its owner; what is no file of a voiceprint can be removed",
         ) from error
 
 
@@ -61,7 +62,7 @@ def writing(directory: Path) -> Iterator[None]:
         StateError: The directory can't be written to.
     """
     try:
-        descriptor = os.open(directory / ".lock", os.O_RDWR | os.O_CREAT, PRIVATE_FILE_MODE)
+        descriptor = open_own(directory / ".lock", PRIVATE_FILE_MODE)
     except OSError as error:
         raise cannot_write(directory, error) from error
     try:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from voiceguard.errors import StoreKeyError
 from voiceguard.paths import default_key_file, make_private_dir, voiceprints_dir
+from voiceguard.validation.files import open_regular
 from voiceguard.voiceprints.durable import sync_directory, temporary_beside, write_durably
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def load_key(path: Path, environ: Mapping[str, str] = os.environ) -> StoreKey:
         StoreKeyError: Missing, readable by others, or not 64 hexadecimal digits.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             content = file.read(4 * KEY_BYTES)
     except FileNotFoundError as error:

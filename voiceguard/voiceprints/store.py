@@ -18,6 +18,7 @@ import structlog
 
 from voiceguard.errors import VoiceguardError, VoiceprintError
 from voiceguard.paths import is_there, make_private_dir, voiceprints_dir
+from voiceguard.validation.boundary import refusing
 from voiceguard.voiceprints import directory as files
 from voiceguard.voiceprints import format as file_format
 from voiceguard.voiceprints import kept_audio, wording
@@ -36,7 +37,8 @@ SUFFIX = ".voiceprint"
 AUDIO_SUFFIX = ".audio"
 
 Generation: TypeAlias = tuple[tuple[str, int, int, int], ...]
-"""Name, inode, size and modification time (ns) of every file: equal means nothing has changed."""
+"""Name, inode, size and modification time (ns) of every file and of the key: equal means nothing
+has changed."""
 
 _log = structlog.get_logger()
 
@@ -84,15 +86,23 @@ class VoiceprintStore:
 
     def names(self) -> tuple[str, ...]:
         """Who has a file here, readable or not; needs no key."""
-        return tuple(path.name.removesuffix(SUFFIX) for path in self._files())
+        return tuple(_printable(path.name.removesuffix(SUFFIX)) for path in self._files())
 
     def generation(self) -> Generation:
-        """Changes whenever a voiceprint is saved, removed or meddled with. Cheap: only ``stat``."""
+        """Changes whenever a voiceprint or the key comes, goes or is meddled with: only ``stat``.
+
+        Raises:
+            StoreKeyError: The setting says no place that the key can have.
+            StateError: The directory can't be read.
+        """
         entries = []
-        for path in self._files():
-            with contextlib.suppress(FileNotFoundError):
+        paths = self._files()
+        for path in (*paths, self.key_path) if paths else ():
+            try:
                 status = path.stat()
                 entries.append((path.name, status.st_ino, status.st_size, status.st_mtime_ns))
+            except OSError as error:  # gone since we looked, or it will be refused when it is read
+                entries.append((path.name, -(error.errno or 1), 0, 0))
         return tuple(entries)
 
     def load(self, speaker: str, *, encoder_id: str | None = None) -> Voiceprint:
@@ -206,7 +216,9 @@ class VoiceprintStore:
             content = self._read_audio(speaker)
         except FileNotFoundError:
             return None
-        audio = kept_audio.unseal(content, speaker, self._existing_key())
+        key, what = self._existing_key(), f"the kept audio of {speaker!r}"
+        with refusing(what, VoiceprintError, hint="enroll again with --keep-audio"):
+            audio = kept_audio.unseal(content, speaker, key)
         audio.check(voiceprint)
         return audio
 
@@ -288,7 +300,9 @@ class VoiceprintStore:
         return files.list_files(self.directory, SUFFIX)
 
     def _open(self, path: Path, speaker: str, key: StoreKey, encoder_id: str | None) -> Voiceprint:
-        voiceprint = file_format.unseal(_read(path, speaker), speaker, key)
+        what = f"the voiceprint of {speaker!r}"
+        with refusing(what, VoiceprintError, hint="remove it and enroll again"):
+            voiceprint = file_format.unseal(_read(path, speaker), speaker, key)
         if encoder_id is not None and voiceprint.encoder_id != encoder_id:
             raise self.of_another_encoder(voiceprint, encoder_id)
         return voiceprint
@@ -329,11 +343,19 @@ class VoiceprintStore:
         """
         key_ids = set()
         for name in self.names():
-            with contextlib.suppress(VoiceguardError, FileNotFoundError):
+            with (
+                contextlib.suppress(VoiceguardError, FileNotFoundError),
+                refusing(name, VoiceprintError),
+            ):
                 content = _read(self.directory / (name + SUFFIX), name)
                 key_ids.add(file_format.read_header(content, name).key_id)
         if key_ids and key.key_id not in key_ids:
             raise wording.key_does_not_fit(key, self.directory)
+
+
+def _printable(name: str) -> str:
+    """A file's name as it may go into a message; bytes that are no UTF-8 are written out."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _read(path: Path, speaker: str) -> bytes:
