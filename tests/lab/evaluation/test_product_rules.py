@@ -15,7 +15,6 @@ from voiceguard.lab.corpora.corpus import read_corpus
 from voiceguard.lab.evaluation.daemon.evaluation import Judged
 from voiceguard.lab.evaluation.plan import Plan
 from voiceguard.lab.evaluation.run import Request, run
-from voiceguard.lab.evaluation.subject import Subject
 from voiceguard.lab.fitting.trials import Kind
 from voiceguard.pipeline.judge import Judge
 from voiceguard.types import Reason
@@ -85,7 +84,7 @@ def evaluated(corpus: Corpus, kind: type[Kit]) -> Evaluation:
         calibration=plain_calibration(),
     )
     plan = Plan(lengths_s=(1.0, 2.0), max_places=1, num_draws=10)
-    request = Request(subjects=[Subject(kit)], speech=corpus, plan=plan, judged=Judged.SHIPPED)
+    request = Request(kits={"tones": kit}, speech=corpus, plan=plan, judged=Judged.SHIPPED)
     found = run(request, today=date(2026, 11, 21))
     assert found.daemon is not None
     return found.daemon

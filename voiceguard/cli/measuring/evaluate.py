@@ -34,8 +34,7 @@ from voiceguard.lab.evaluation.material import read_material
 from voiceguard.lab.evaluation.report.encoder_tables import encoder_tables, plain_evaluation
 from voiceguard.lab.evaluation.report.page import About, check_report, write_report
 from voiceguard.lab.evaluation.report.tables import daemon_tables, eer_table, plain_daemon
-from voiceguard.lab.evaluation.run import Request, run
-from voiceguard.lab.evaluation.subject import Subject
+from voiceguard.lab.evaluation.run import Request, labelled, run
 from voiceguard.service.kit import assemble
 
 if TYPE_CHECKING:
@@ -124,7 +123,7 @@ def evaluate(
     kit = load_kit(config, models[0], device, state_dir=state_dir)
     check_distinct(models, kit)
     request = Request(
-        subjects=_subjects(kit, [name for name in models[1:] if name is not None]),
+        kits=labelled(_kits(kit, [name for name in models[1:] if name is not None])),
         speech=speech,
         plan=material.plan(num_enroll=num_enroll),
         with_decisions=decisions,
@@ -159,14 +158,14 @@ def _speech(directory: Path, trials: Path | None, split: str | None) -> Corpus |
     return read_corpus(directory, split=split)
 
 
-def _subjects(kit: Kit, others: Sequence[str]) -> list[Subject]:
+def _kits(kit: Kit, others: Sequence[str]) -> list[Kit]:
     """The one that is judged first; each with the data that lies beside its weights."""
     kits = [kit]
     for name in others:
         encoder = replace(kit.settings.encoder, model=name)
         with stderr.status(f"loading {name}"):
             kits.append(assemble(kit.settings.model_copy(update={"encoder": encoder})))
-    return [Subject(each) for each in kits]
+    return kits
 
 
 def _tell(kit: Kit, found: Findings, *, json_lines: bool) -> None:
@@ -204,7 +203,7 @@ def _write_report(
         speech += f", {len(request.speech.recordings)} recordings of {corpora}"
     if found.skips:
         speech += f"; {len(found.skips)} left out"
-    device = request.subjects[0].kit.settings.encoder.device
+    device = next(iter(request.kits.values())).settings.encoder.device
     facts = {
         "encoder" if len(encoders.costs) == 1 else "encoders": ", ".join(
             f"{cost.label} ({cost.encoder_id})" for cost in encoders.costs

@@ -26,7 +26,6 @@ from voiceguard.lab.evaluation.encoders.embeddings import Embedder
 from voiceguard.lab.evaluation.encoders.results import conclude
 from voiceguard.lab.evaluation.encoders.trial_list import embed_trial_list
 from voiceguard.lab.evaluation.encoders.trials import all_pairs
-from voiceguard.lab.evaluation.subject import by_name
 from voiceguard.lab.evaluation.utterances import each_speaker
 from voiceguard.lab.progress import untracked
 
@@ -42,17 +41,18 @@ if TYPE_CHECKING:
     from voiceguard.lab.evaluation.encoders.results import EncoderEvaluation
     from voiceguard.lab.evaluation.encoders.trial_list import TrialList
     from voiceguard.lab.evaluation.plan import Plan
-    from voiceguard.lab.evaluation.subject import Subject
     from voiceguard.lab.progress import Track
     from voiceguard.protocols import Encoder
+    from voiceguard.service.kit import Kit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """What shall be evaluated on what."""
 
-    subjects: Sequence[Subject]
-    """The first is compared with each of the others, and its decisions are looked at."""
+    kits: Mapping[str, Kit]
+    """By label, with encoders as loaded: one that remembers would answer too fast when it is timed.
+    The first is compared with each of the others, and its decisions are looked at."""
     speech: Corpus | TrialList
     """Speakers that no encoder has learnt from; or listed trials, which give scores only."""
     plan: Plan
@@ -88,20 +88,20 @@ def run(
         track: Shows progress.
 
     Raises:
-        UsageError: Fewer than two speakers could be enrolled, two subjects have one name, a length
-            is too short for an encoder, or there is no calibration to judge by.
+        UsageError: Fewer than two speakers could be enrolled, a length is too short for an encoder,
+            or there is no calibration to judge by.
         AudioError: A file of listed trials is no audio.
     """
-    subjects, speech, plan = by_name(request.subjects), request.speech, request.plan
-    choice = _choice(request, subjects)
+    kits, speech, plan = request.kits, request.speech, request.plan
+    choice = _choice(request)
     if choice is not None and choice.judged is Judged.SHIPPED:
         plan = replace(plan, fitting=())
-    costs = measure_costs({label: each.encoder for label, each in subjects.items()})
+    costs = measure_costs({label: each.encoder for label, each in kits.items()})
     with ExitStack() as stack:
-        encoders = _remembering(subjects, cache, stack)
-        first = request.subjects[0]
-        kit = replace(first.kit, encoder=encoders[first.name])
-        with_snr = any(each.calibration is not None for each in request.subjects)
+        encoders = _remembering(kits, cache, stack)
+        first = next(iter(kits))
+        kit = replace(kits[first], encoder=encoders[first])
+        with_snr = any(each.calibration is not None for each in kits.values())
         embedder = Embedder(kit=kit, encoders=encoders, plan=plan, with_snr=with_snr)
         experiment = None
         if isinstance(speech, Corpus):
@@ -112,7 +112,7 @@ def run(
             embedded, listed = embed_trial_list(embedder, speech, track=track)
             pairs = dict.fromkeys(embedded.tests, listed)
         of_encoders = conclude(
-            subjects,
+            kits,
             embedded,
             pairs,
             plan,
@@ -134,13 +134,29 @@ def run(
     return Findings(encoders=of_encoders, daemon=of_daemon)
 
 
-def _choice(request: Request, subjects: Mapping[str, Subject]) -> Choice | None:
+def labelled(kits: Sequence[Kit]) -> dict[str, Kit]:
+    """Kits by the names of their encoders.
+
+    Raises:
+        UsageError: Two have one name.
+    """
+    by_name = {kit.encoder.info.name: kit for kit in kits}
+    if len(by_name) != len(kits):
+        names = ", ".join(kit.encoder.info.name for kit in kits)
+        raise UsageError(
+            f"every encoder to compare needs a name of its own, not {names}",
+            hint="give another encoder, or one of them another label",
+        )
+    return by_name
+
+
+def _choice(request: Request) -> Choice | None:
     """What decides, known before hours of work; None: there will be no decisions."""
     if not isinstance(request.speech, Corpus):
         return None
     shortest_s = min(request.plan.lengths_s)
-    for label, subject in subjects.items():
-        least_s = subject.encoder.info.min_window_s
+    for label, kit in request.kits.items():
+        least_s = kit.encoder.info.min_window_s
         if least_s > shortest_s:
             raise UsageError(
                 f"crops of {shortest_s:g} s are too short: encoder {label} needs at least "
@@ -149,18 +165,18 @@ def _choice(request: Request, subjects: Mapping[str, Subject]) -> Choice | None:
             )
     if not request.with_decisions:
         return None
-    return choose(request.subjects[0].kit, request.speech, request.judged)
+    return choose(next(iter(request.kits.values())), request.speech, request.judged)
 
 
 def _remembering(
-    subjects: Mapping[str, Subject], cache: Path | None, stack: ExitStack
+    kits: Mapping[str, Kit], cache: Path | None, stack: ExitStack
 ) -> dict[str, Encoder]:
     """Encoders that embed nothing twice, where there is a directory to remember in."""
     if cache is None:
-        return {label: subject.encoder for label, subject in subjects.items()}
+        return {label: kit.encoder for label, kit in kits.items()}
     return {
-        label: stack.enter_context(RememberingEncoder(subject.encoder, cache))
-        for label, subject in subjects.items()
+        label: stack.enter_context(RememberingEncoder(kit.encoder, cache))
+        for label, kit in kits.items()
     }
 
 

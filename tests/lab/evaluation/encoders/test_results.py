@@ -21,18 +21,18 @@ from voiceguard.lab.evaluation.encoders.costs import measure_costs
 from voiceguard.lab.evaluation.encoders.embeddings import Cell
 from voiceguard.lab.evaluation.plan import Plan
 from voiceguard.lab.evaluation.report.encoder_tables import encoder_tables, plain_evaluation
-from voiceguard.lab.evaluation.run import Request, run
-from voiceguard.lab.evaluation.subject import Subject
+from voiceguard.lab.evaluation.run import Request, labelled, run
 from voiceguard.lab.fitting.metrics import eer
 from voiceguard.lab.fitting.trials import Kind
 from voiceguard.scoring.snorm import Cohort
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from voiceguard.lab.corpora.corpus import Corpus
     from voiceguard.lab.evaluation.encoders.results import EncoderEvaluation
+    from voiceguard.service.kit import Kit
     from voiceguard.types import Embedding, Samples
 
 DEAF_ID = "d" * 16
@@ -74,10 +74,10 @@ def few(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 
 
 def evaluated(
-    subjects: Sequence[Subject], corpus: Corpus, plan: Plan, cache: Path | None = None
+    kits: Mapping[str, Kit], corpus: Corpus, plan: Plan, cache: Path | None = None
 ) -> EncoderEvaluation:
     """Scores only."""
-    request = Request(subjects=subjects, speech=corpus, plan=plan, with_decisions=False)
+    request = Request(kits=kits, speech=corpus, plan=plan, with_decisions=False)
     found = run(request, today=date(2026, 11, 21), cache=cache)
     assert found.daemon is None
     return found.encoders
@@ -91,11 +91,11 @@ def evaluation(folder: Path) -> EncoderEvaluation:
         conditions=(Clean(), Noisy(5.0, [folder / "noise" / "fan.wav"])),
         num_draws=60,
     )
-    subjects = [
-        Subject(replace(make_kit(), calibration=plain_calibration())),
-        Subject(replace(make_kit(), encoder=DeafEncoder()), label="deaf"),
-    ]
-    return evaluated(subjects, read_corpus(folder / "manifest.csv"), plan)
+    kits = {
+        "pitch": replace(make_kit(), calibration=plain_calibration()),
+        "deaf": replace(make_kit(), encoder=DeafEncoder()),
+    }
+    return evaluated(kits, read_corpus(folder / "manifest.csv"), plan)
 
 
 def test_everybody_meets_every_test_of_the_corpus(evaluation: EncoderEvaluation) -> None:
@@ -189,9 +189,8 @@ def test_the_better_encoder_is_better_with_certainty(evaluation: EncoderEvaluati
 
 def test_an_encoder_does_not_differ_from_itself(few: Corpus) -> None:
     deaf = replace(make_kit(), encoder=DeafEncoder(0.2))
-    subjects = [Subject(deaf, label) for label in ("one", "same")]
     plan = Plan(lengths_s=(1.0,), with_whole=False, max_places=1, num_draws=40)
-    result = evaluated(subjects, few, plan)
+    result = evaluated({"one": deaf, "same": deaf}, few, plan)
     assert result.lengths == ("1 s",)
     for row in result.comparisons:
         assert row.relative_difference == 0.0
@@ -211,8 +210,7 @@ def test_a_cohort_adds_rows_and_leaves_the_cosines_alone(few: Corpus) -> None:
     normalised = replace(
         make_kit(), encoder=encoder, cohort=cohort, calibration=plain_calibration()
     )
-    subjects = [Subject(normalised, label="with"), Subject(make_kit(), label="without")]
-    result = evaluated(subjects, few, plan)
+    result = evaluated({"with": normalised, "without": make_kit()}, few, plan)
     assert {(row.label, row.scoring) for row in result.figures} == {
         ("with", "cosine"), ("with", "s-norm"), ("without", "cosine"),
     }  # fmt: skip
@@ -225,26 +223,21 @@ def test_a_cohort_adds_rows_and_leaves_the_cosines_alone(few: Corpus) -> None:
     assert calibrated == {"cosine"}
 
 
-def test_what_does_not_belong_together_is_refused() -> None:
-    with pytest.raises(ValueError, match="calibration belongs to encoder"):
-        Subject(replace(make_kit(), encoder=DeafEncoder(), calibration=plain_calibration()))
-
-
-def test_two_encoders_need_two_names(few: Corpus) -> None:
+def test_two_encoders_need_two_names() -> None:
     with pytest.raises(UsageError, match="a name of its own, not pitch, pitch"):
-        evaluated([Subject(make_kit()), Subject(make_kit())], few, Plan())
+        labelled([make_kit(), make_kit()])
 
 
 def test_crops_too_short_for_an_encoder_are_refused(few: Corpus) -> None:
     plan = Plan(lengths_s=(0.05, 1.0))
     with pytest.raises(UsageError, match=r"0\.05 s are too short: encoder pitch needs"):
-        evaluated([Subject(make_kit())], few, plan)
+        evaluated({"pitch": make_kit()}, few, plan)
 
 
 def test_nobody_to_enroll_is_an_error(tmp_path: Path) -> None:
     corpus = read_corpus(write_corpus(tmp_path, people(3, utterances=2, second_session=1)))
     with pytest.raises(UsageError, match="0 speakers could be enrolled"):
-        evaluated([Subject(make_kit())], corpus, Plan())
+        evaluated({"pitch": make_kit()}, corpus, Plan())
 
 
 def test_unreadable_and_silent_files_are_named_and_the_rest_goes_on(tmp_path: Path) -> None:
@@ -252,17 +245,18 @@ def test_unreadable_and_silent_files_are_named_and_the_rest_goes_on(tmp_path: Pa
     (tmp_path / "tones" / "s00" / "0.wav").write_bytes(b"not audio at all")
     write_wav(tmp_path / "tones" / "s00" / "1.wav", quiet(2))
     plan = Plan(lengths_s=(1.0,), num_draws=10)
-    result = evaluated([Subject(make_kit())], read_corpus(manifest), plan)
+    result = evaluated({"pitch": make_kit()}, read_corpus(manifest), plan)
     assert [skip.path.name for skip in result.skips] == ["0.wav", "1.wav"]
     assert result.num_enrolled == 2
 
 
 def test_nothing_is_embedded_twice_where_it_can_be_remembered(few: Corpus, tmp_path: Path) -> None:
     plan = Plan(lengths_s=(1.0,), max_places=1, num_draws=10)
-    first = evaluated([Subject(make_kit())], few, plan, cache=tmp_path / "cache")
+    first = evaluated({"pitch": make_kit()}, few, plan, cache=tmp_path / "cache")
     encoder = PitchEncoder()
-    second = Subject(replace(make_kit(), encoder=encoder))
-    again = evaluated([second], few, plan, cache=tmp_path / "cache")
+    again = evaluated(
+        {"pitch": replace(make_kit(), encoder=encoder)}, few, plan, cache=tmp_path / "cache"
+    )
     assert encoder.num_calls == 26  # for its timing alone
     assert again.figures == first.figures
 

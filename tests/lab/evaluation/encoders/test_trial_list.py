@@ -14,7 +14,6 @@ from voiceguard.errors import AudioError, UsageError
 from voiceguard.lab.evaluation.encoders.trial_list import read_trial_list
 from voiceguard.lab.evaluation.plan import Plan
 from voiceguard.lab.evaluation.run import Request, run
-from voiceguard.lab.evaluation.subject import Subject
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +49,7 @@ def write_list(root: Path, text: str = LINES) -> Path:
 
 def evaluate(root: Path, path: Path) -> EncoderEvaluation:
     request = Request(
-        subjects=[Subject(make_kit())],
+        kits={"pitch": make_kit()},
         speech=read_trial_list(path, root),
         plan=Plan(num_draws=20),
     )

@@ -1,6 +1,6 @@
 """From embeddings to everything measured: figures, comparisons, and the trials behind them.
 
-In: ``Embedded``, the subjects, and which voiceprint meets which test. Out: ``EncoderEvaluation``.
+In: ``Embedded``, the kits, and which voiceprint meets which test. Out: ``EncoderEvaluation``.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from voiceguard.lab.evaluation.encoders.figures import EncoderFigures, Measured
     from voiceguard.lab.evaluation.encoders.trials import Pairs, Scored
     from voiceguard.lab.evaluation.plan import Plan
-    from voiceguard.lab.evaluation.subject import Subject
     from voiceguard.lab.fitting.resampling import SpeakerDraws
     from voiceguard.lab.fitting.trials import Trials
     from voiceguard.lab.progress import Track
+    from voiceguard.service.kit import Kit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -78,7 +78,7 @@ class EncoderEvaluation:
 
 
 def conclude(
-    subjects: Mapping[str, Subject],
+    kits: Mapping[str, Kit],
     embedded: Embedded,
     pairs: Mapping[Cell, Pairs],
     plan: Plan,
@@ -90,7 +90,7 @@ def conclude(
     """Scores everything and computes every figure.
 
     Args:
-        subjects: By the names under which their embeddings are kept.
+        kits: By the labels under which their embeddings are kept.
         embedded: Voiceprints and tests.
         pairs: The trials of each condition and length.
         plan: Its draws and seed; the order of conditions and lengths.
@@ -98,10 +98,10 @@ def conclude(
         knows_speakers: Whether speakers can be drawn, for intervals.
         track: Shows progress.
     """
-    labels = tuple(subjects)
+    labels = tuple(kits)
 
     def scored(label: str, cell: Cell) -> Scored:
-        return score_pairs(subjects[label], embedded, cell, pairs[cell])
+        return score_pairs(label, kits[label], embedded, cell, pairs[cell])
 
     conditions = tuple(condition.name for condition in plan.conditions)
     names = [*(length_name(length_s) for length_s in plan.lengths_s), FULL]
@@ -115,7 +115,7 @@ def conclude(
     means: dict[tuple[str, Cell], Measured] = {}
     todo = [(label, cell) for label in labels for cell in cells]
     for label, cell in track(todo, "computing figures"):
-        for scoring, rows in _measured(subjects[label], scored(label, cell), cell, draws):
+        for scoring, rows in _measured(label, kits[label], scored(label, cell), cell, draws):
             figures += [row.figures for row in rows]
             if scoring == COSINE:
                 means[label, cell] = rows[0]
@@ -135,10 +135,10 @@ def conclude(
 
 
 def _measured(
-    subject: Subject, scored: Scored, cell: Cell, draws: Mapping[str, SpeakerDraws | None]
+    label: str, kit: Kit, scored: Scored, cell: Cell, draws: Mapping[str, SpeakerDraws | None]
 ) -> Iterator[tuple[str, list[Measured]]]:
     """Per scoring the mean over corpora, and where there are several each of them."""
-    calibration = subject.calibration
+    calibration = kit.calibration
     expected = COSINE if calibration is None or calibration.cohort_id is None else S_NORM
     for scoring, trials in ((COSINE, scored.cosine), (S_NORM, scored.normalised)):
         if trials is None:
@@ -150,7 +150,7 @@ def _measured(
             if (
                 row := measure(
                     trials.of_corpus(corpus),
-                    Line(subject.name, scoring, corpus, cell.condition, cell.length),
+                    Line(label, scoring, corpus, cell.condition, cell.length),
                     llrs=None if llrs is None else llrs.of_corpus(corpus),
                     draws=draws[corpus],
                 )

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from voiceguard.lab.evaluation.encoders.embeddings import Cell, Embedded, Enrollee, Tested
-    from voiceguard.lab.evaluation.subject import Subject
     from voiceguard.scoring.snorm import Cohort
+    from voiceguard.service.kit import Kit
 
 
 class Scored(NamedTuple):
-    """The same trials, scored in every way that a subject can."""
+    """The same trials, scored in every way that a kit can."""
 
     cosine: Trials
     normalised: Trials | None
@@ -48,27 +48,28 @@ def all_pairs(enrollees: Sequence[Enrollee], tests: Sequence[Tested]) -> Pairs:
     return Pairs(enrollee, test, is_target)
 
 
-def score_pairs(subject: Subject, embedded: Embedded, cell: Cell, pairs: Pairs) -> Scored:
+def score_pairs(label: str, kit: Kit, embedded: Embedded, cell: Cell, pairs: Pairs) -> Scored:
     """Scores trials of one condition and length.
 
     Args:
-        subject: Whose embeddings are judged.
+        label: Of the encoder whose embeddings they are.
+        kit: Its cohort and calibration.
         embedded: For its voiceprints and tests.
         cell: The condition and length.
         pairs: Which to score.
     """
-    voiceprints = embedded.voiceprints[subject.name]
-    embeddings = embedded.embeddings[subject.name][cell]
+    voiceprints = embedded.voiceprints[label]
+    embeddings = embedded.embeddings[label][cell]
     matrix = np.clip(np.asarray(voiceprints @ embeddings.T, np.float64), -1.0, 1.0)
     cosine = _trials(embedded, cell, pairs, matrix[pairs.enrollee, pairs.test])
     normalised = None
-    if subject.cohort is not None:
-        score = _s_normed(subject.cohort, cosine.score, voiceprints, embeddings, pairs)
+    if kit.cohort is not None:
+        score = _s_normed(kit.cohort, cosine.score, voiceprints, embeddings, pairs)
         normalised = cosine.with_score(score)
     llrs = None
-    if (calibration := subject.calibration) is not None:
+    if (calibration := kit.calibration) is not None:
         raw = cosine if calibration.cohort_id is None else normalised
-        assert raw is not None  # a subject has the cohort that its calibration expects
+        assert raw is not None  # a calibration is loaded with its cohort only
         llrs = raw.with_score(calibration.llr(raw.score, raw.net_speech_s, raw.snr_db))
     return Scored(cosine, normalised, llrs)
 
