@@ -94,8 +94,8 @@ def scored(
 def _part(experiment: Experiment, group: Group) -> Experiment:
     return replace(
         experiment,
-        enrolled=tuple(e for e in experiment.enrolled if (e.corpus, e.half) == group),
-        tests=tuple(t for t in experiment.tests if (t.corpus, t.half) == group),
+        enrolled=tuple(e for e in experiment.enrolled if (e.about.corpus, e.about.half) == group),
+        tests=tuple(t for t in experiment.tests if (t.about.corpus, t.about.half) == group),
     )
 
 

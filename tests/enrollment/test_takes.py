@@ -4,19 +4,30 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from tests.enrollment.speaking import ANNA_HZ, BOB_HZ, NOW, no_takes, take_judge, voice
+from tests.enrollment.speaking import ANNA_HZ, BOB_HZ, NOW, no_takes, voice
 from tests.fakes import ENCODER_ID
 from tests.recordings import STRANGERS, TAKES
 from voiceguard.audio.files import load_audio
-from voiceguard.enrollment import MIN_TOTAL_SPEECH_S, Problem, Takes, enroll_recordings
+from voiceguard.enrollment import MIN_TOTAL_SPEECH_S, Problem, Takes
 from voiceguard.errors import EnrollmentError, VoiceprintError
 from voiceguard.scoring.limits import NO_LIMITS
 from voiceguard.service.kit import assemble
 from voiceguard.settings import Settings
+
+if TYPE_CHECKING:
+    from voiceguard.types import Samples, Voiceprint
+
+
+def anna_of(*recordings: Samples) -> Voiceprint:
+    takes = no_takes(NO_LIMITS)
+    for samples in recordings:
+        takes.add(samples, recorded_at=NOW)
+    return takes.voiceprint("anna", consent_at=NOW, now=NOW)
 
 
 def test_the_voiceprint_has_one_template_per_usable_take() -> None:
@@ -38,7 +49,7 @@ def test_the_voiceprint_has_one_template_per_usable_take() -> None:
 def test_too_little_speech_is_refused_with_what_was_wrong_with_every_take() -> None:
     takes = [voice(1.5), np.zeros(32_000, dtype=np.float32)]
     with pytest.raises(EnrollmentError, match=f"at least {MIN_TOTAL_SPEECH_S:g} s") as caught:
-        enroll_recordings(takes, take_judge(NO_LIMITS), speaker="anna", consent_at=NOW, now=NOW)
+        anna_of(*takes)
     assert "take 2: No speech" in str(caught.value)
     assert "take 1" not in str(caught.value)
 
@@ -49,13 +60,7 @@ def test_no_take_at_all_is_refused() -> None:
 
 
 def test_added_takes_join_the_earlier_ones() -> None:
-    first = enroll_recordings(
-        [voice(8.0, pitch_hz=ANNA_HZ)],
-        take_judge(NO_LIMITS),
-        speaker="anna",
-        consent_at=NOW,
-        now=NOW,
-    )
+    first = anna_of(voice(8.0, pitch_hz=ANNA_HZ))
     takes = no_takes()
     takes.add(voice(3.0, pitch_hz=ANNA_HZ, seed=5), recorded_at=NOW, label="car")
     later = NOW + timedelta(days=1)
@@ -66,13 +71,7 @@ def test_added_takes_join_the_earlier_ones() -> None:
 
 
 def test_another_persons_takes_cannot_be_added() -> None:
-    anna = enroll_recordings(
-        [voice(8.0, pitch_hz=ANNA_HZ)],
-        take_judge(NO_LIMITS),
-        speaker="anna",
-        consent_at=NOW,
-        now=NOW,
-    )
+    anna = anna_of(voice(8.0, pitch_hz=ANNA_HZ))
     takes = no_takes()
     takes.add(voice(4.0, pitch_hz=BOB_HZ), recorded_at=NOW)
     with pytest.raises(EnrollmentError, match="don't sound like 'anna'"):

@@ -19,7 +19,6 @@ from voiceguard.enrollment.takes import (
     ENOUGH_SPEECH_S,
     MIN_TOTAL_SPEECH_S,
     Takes,
-    enroll_recordings,
 )
 from voiceguard.enrollment.wording import describe
 
@@ -35,7 +34,6 @@ __all__ = [
     "TakeReport",
     "Takes",
     "describe",
-    "enroll_recordings",
     "latest_takes",
     "predict_acceptance",
 ]

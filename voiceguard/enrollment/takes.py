@@ -22,7 +22,6 @@ from voiceguard.scoring.cosine import renormalised_mean
 from voiceguard.types import Template, Voiceprint
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime
 
     from voiceguard.enrollment.assessment import TakeJudge, TakeReport
@@ -154,23 +153,3 @@ class Takes:
             for take, report in zip(self._takes, reports, strict=True)
             if report.is_usable and report.embedding is not None
         )
-
-
-def enroll_recordings(
-    recordings: Sequence[Samples],
-    judge: TakeJudge,
-    *,
-    speaker: str,
-    display_name: str = "",
-    consent_at: datetime,
-    now: datetime,
-) -> Voiceprint:
-    """A voiceprint from recordings that nobody keeps, in one call; unusable ones are left out.
-
-    Raises:
-        EnrollmentError: Too little usable speech; the message has every take's problem.
-    """
-    takes = Takes(judge)
-    for samples in recordings:
-        takes.add(samples, recorded_at=now)
-    return takes.voiceprint(speaker, display_name=display_name, consent_at=consent_at, now=now)

@@ -106,8 +106,7 @@ def run(
         experiment = None
         if isinstance(speech, Corpus):
             embedded, experiment = _listen(embedder, speech, track, with_daemon=choice is not None)
-            tests = embedded.tests.items()
-            pairs = {cell: all_pairs(embedded.enrollees, tested) for cell, tested in tests}
+            pairs = {cell: all_pairs(embedded, cell) for cell in embedded.tests}
         else:
             embedded, listed = embed_trial_list(embedder, speech, track=track)
             pairs = dict.fromkeys(embedded.tests, listed)

@@ -69,14 +69,15 @@ def each_speaker(
     for speaker in track(sorted(speakers), description):
         skips: list[Skip] = []
         sessions: dict[str, list[Utterance]] = {}
-        for each in _utterances(kit, speakers[speaker], seed, skips):
+        for each in utterances(kit, speakers[speaker], seed, skips):
             sessions.setdefault(each.recording.session, []).append(each)
         yield SpokenSessions(about=speakers[speaker][0], sessions=sessions, skips=tuple(skips))
 
 
-def _utterances(
+def utterances(
     kit: Kit, recordings: Iterable[Recording], seed: int, skips: list[Skip]
 ) -> Iterator[Utterance]:
+    """Decodes and gates recordings one by one; the unreadable and silent go to ``skips``."""
     for recording in recordings:
         try:
             samples = load_audio(recording.path, kit.settings.audio.channel)

@@ -36,15 +36,15 @@ def heard(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
 
 
 def test_everybody_is_enrolled_once_from_the_larger_session(heard: Experiment) -> None:
-    assert [each.speaker for each in heard.enrolled] == [f"tones/s{n:02}" for n in range(8)]
-    assert {each.session for each in heard.enrolled} == {"first"}
+    assert [each.about.speaker for each in heard.enrolled] == [f"tones/s{n:02}" for n in range(8)]
+    assert {each.about.session for each in heard.enrolled} == {"first"}
     assert {len(each.voiceprint.templates) for each in heard.enrolled} <= {2, 3}
 
 
 def test_utterances_of_the_enrollment_are_not_tested(heard: Experiment) -> None:
-    for speaker in (each.speaker for each in heard.enrolled):
-        full = [t for t in heard.tests if t.speaker == speaker and t.length == FULL]
-        sessions = sorted(test.session for test in full)
+    for speaker in (each.about.speaker for each in heard.enrolled):
+        full = [t for t in heard.tests if t.about.speaker == speaker and t.length == FULL]
+        sessions = sorted(test.about.session for test in full)
         assert sessions == ["first", "second"]
 
 
@@ -59,7 +59,7 @@ def test_the_same_places_are_tested_at_every_length(heard: Experiment) -> None:
 
 def test_trials_are_within_a_half_and_marked_by_session(heard: Experiment) -> None:
     trials = score_trials(heard, None)
-    half_of = {each.speaker: each.half for each in heard.enrolled}
+    half_of = {each.about.speaker: each.about.half for each in heard.enrolled}
     for enrolled, tested in zip(trials.enrolled, trials.tested, strict=True):
         assert half_of[str(enrolled)] == half_of[str(tested)]
     # per voiceprint: 4 speakers x 2 sessions x (2 crops and an utterance), its own among them
@@ -123,8 +123,8 @@ def test_speakers_who_cannot_be_enrolled_are_strangers_still(tmp_path: Path) -> 
     experiment = run_experiment(
         make_kit(), read_corpus(write_corpus(tmp_path, rows)), PLAN, change_cosine=None
     )
-    assert "tones/short" not in {each.speaker for each in experiment.enrolled}
-    assert "tones/short" in {test.speaker for test in experiment.tests}
+    assert "tones/short" not in {each.about.speaker for each in experiment.enrolled}
+    assert "tones/short" in {test.about.speaker for test in experiment.tests}
 
 
 def test_nobody_to_enroll_is_an_error(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_nobody_to_enroll_is_an_error(tmp_path: Path) -> None:
 def test_a_voiceprint_is_of_the_speakers_own_voice(heard: Experiment) -> None:
     for each in heard.enrolled:
         mean = renormalised_mean(np.stack([t.embedding for t in each.voiceprint.templates]))
-        hz = 300.0 + 240.0 * int(each.speaker[-2:])
+        hz = 300.0 + 240.0 * int(each.about.speaker[-2:])
         near = [make_kit().encoder.embed(tone(hz + off, 2.0)) for off in (-60, 0, 60)]
         far = make_kit().encoder.embed(tone(hz + 1000, 2.0))
         assert max(float(mean @ one) for one in near) > 0.6

@@ -20,10 +20,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from voiceguard.audio.files import load_audio
-from voiceguard.errors import AudioError, UsageError
-from voiceguard.lab.corpora.clips import join, seeded, speech_of
-from voiceguard.lab.corpora.corpus import Skip
+from voiceguard.errors import UsageError
+from voiceguard.lab.corpora.clips import join, seeded
+from voiceguard.lab.evaluation.utterances import utterances
 from voiceguard.lab.progress import untracked
 from voiceguard.scoring.cosine import renormalised_mean
 from voiceguard.scoring.snorm import MIN_COHORT_SPEAKERS, Cohort, CohortSource
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from voiceguard.lab.corpora.clips import Speech
-    from voiceguard.lab.corpora.corpus import Corpus, Recording
+    from voiceguard.lab.corpora.corpus import Corpus, Recording, Skip
     from voiceguard.lab.progress import Track
     from voiceguard.service.kit import Kit
     from voiceguard.types import Embedding
@@ -103,16 +102,10 @@ def _speech_of(
 ) -> Speech | None:
     """Of one speaker, up to ENOUGH_SPEECH_S; None where there is none."""
     speeches: list[Speech] = []
-    for recording in recordings:
+    for each in utterances(kit, recordings, seed, skips):
+        speeches.append(each.speech)
         if sum(speech.net_s for speech in speeches) >= ENOUGH_SPEECH_S:
             break
-        try:
-            samples = load_audio(recording.path, kit.settings.audio.channel)
-        except AudioError as error:
-            skips.append(Skip(recording.path, str(error)))
-            continue
-        rng = seeded(seed, recording.speaker, recording.path.name)
-        speeches.append(speech_of(samples, kit.make_gate(), rng))
     return join(speeches) if speeches else None
 
 

@@ -20,20 +20,13 @@ _KEPT_S = MAX_TAKES * 2 * TURN_S
 class Continuous:
     """The beginning of a speaker's longest session."""
 
-    corpus: str
-    half: str
-    speaker: str
+    about: Recording
     speech: Speech
 
     @classmethod
     def of(cls, about: Recording, speech: Speech) -> Self:
         """Keeps no more of it than is compared."""
-        return cls(
-            corpus=about.corpus,
-            half=about.half,
-            speaker=about.speaker,
-            speech=speech.between(0, min(speech.net_s, _KEPT_S)),
-        )
+        return cls(about=about, speech=speech.between(0, min(speech.net_s, _KEPT_S)))
 
     @property
     def has_turn(self) -> bool:

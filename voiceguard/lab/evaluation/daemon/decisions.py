@@ -129,9 +129,9 @@ def decide_all(
     panels: dict[str, _Panel] = {}
     decided: list[Decided] = []
     for enrolled, test in track(duties, "deciding"):
-        key = f"{test.corpus}/{test.half}"
+        key = f"{test.about.corpus}/{test.about.half}"
         if key not in panels:
-            panels[key] = _Panel(kit, calibrations[test.half], enrolled, p_fas)
+            panels[key] = _Panel(kit, calibrations[test.about.half], enrolled, p_fas)
         decided += panels[key].decided(test)
     return decided
 
@@ -161,15 +161,15 @@ class _Panel:
         start_s = heard.start_s + self._pre_roll_s if heard else 0.0
         for each in self._enrolled:
             for number, judge in enumerate(self._judges):
-                said = [judgement[each.speaker][number] for judgement in judgements]
+                said = [judgement[each.about.speaker][number] for judgement in judgements]
                 accepts = [
                     note
                     for note, judgement in zip(notes, said, strict=True)
                     if judgement.outcome is Outcome.ACCEPTED
                 ]
                 yield Decided(
-                    enrolled=each.speaker,
-                    tested=test.speaker,
+                    enrolled=each.about.speaker,
+                    tested=test.about.speaker,
                     length=test.length,
                     noise=test.noise,
                     kind=kind_of(each, test),
@@ -188,8 +188,9 @@ class _Panel:
         scores = self._judges[0].score(note.embedding, note.evidence)
         own = {score.speaker: (score,) for score in scores}
         return {
-            each.speaker: [
-                judge.decide(own.get(each.speaker, ()), note.evidence) for judge in self._judges
+            each.about.speaker: [
+                judge.decide(own.get(each.about.speaker, ()), note.evidence)
+                for judge in self._judges
             ]
             for each in self._enrolled
         }

@@ -122,16 +122,18 @@ def measure_takes(
     )
 
 
+def _group(of: Continuous) -> tuple[str, str]:
+    return of.about.corpus, of.about.half
+
+
 def _others(of: Continuous, longest: Sequence[Continuous], seed: int) -> list[Continuous]:
     """A few of the same corpus and half who have said enough."""
     if not of.has_turn:
         return []
     fitting = [
-        each
-        for each in longest
-        if each is not of and (each.corpus, each.half) == (of.corpus, of.half) and each.has_turn
+        each for each in longest if each is not of and _group(each) == _group(of) and each.has_turn
     ]
-    order = seeded(seed, "two voices", of.speaker).permutation(len(fitting))
+    order = seeded(seed, "two voices", of.about.speaker).permutation(len(fitting))
     return [fitting[i] for i in order[:_NUM_OTHERS]]
 
 
@@ -146,10 +148,10 @@ def _agreements(experiment: Experiment) -> NDArray[np.float64]:
 
 
 def _agreements_added(experiment: Experiment) -> NDArray[np.float64]:
-    enrolled_by = {each.speaker: each for each in experiment.enrolled}
+    enrolled_by = {each.about.speaker: each for each in experiment.enrolled}
     found = []
     for test in experiment.tests:
-        enrolled = enrolled_by.get(test.speaker)
+        enrolled = enrolled_by.get(test.about.speaker)
         if enrolled is None or test.heard is None or test.noise != CLEAN:
             continue
         final = test.heard.final

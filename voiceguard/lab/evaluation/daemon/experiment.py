@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from voiceguard.enrollment import enroll_recordings
+from voiceguard.enrollment import Takes
 from voiceguard.errors import EnrollmentError, UsageError
 from voiceguard.lab.corpora.corpus import HALVES
 from voiceguard.lab.evaluation.daemon.playback import hear
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from voiceguard.lab.corpora.clips import Clip
-    from voiceguard.lab.corpora.corpus import Corpus, Skip
+    from voiceguard.lab.corpora.corpus import Corpus, Recording, Skip
     from voiceguard.lab.evaluation.daemon.playback import HeardSegment
     from voiceguard.lab.evaluation.plan import Plan
     from voiceguard.lab.evaluation.utterances import SpokenSessions, Utterance
@@ -44,10 +44,8 @@ _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 class Enrolled:
     """A voiceprint, and who it is."""
 
-    corpus: str
-    speaker: str
-    half: str
-    session: str
+    about: Recording
+    """One of those that it was made from."""
     voiceprint: Voiceprint
 
 
@@ -57,10 +55,8 @@ class Test:
 
     __test__ = False  # pytest: not a test of ours
 
-    corpus: str
-    speaker: str
-    half: str
-    session: str
+    about: Recording
+    """One of its session."""
     length: str
     """``1 s`` to ``5 s`` of net speech, or ``full``: an utterance as spoken."""
     noise: str
@@ -86,9 +82,13 @@ class Experiment:
         """For a calibration that has seen nobody here: everybody meets everybody."""
         return replace(
             self,
-            enrolled=tuple(replace(each, half=HALVES[0]) for each in self.enrolled),
-            tests=tuple(replace(each, half=HALVES[0]) for each in self.tests),
+            enrolled=tuple(replace(e, about=_in_first_half(e.about)) for e in self.enrolled),
+            tests=tuple(replace(t, about=_in_first_half(t.about)) for t in self.tests),
         )
+
+
+def _in_first_half(about: Recording) -> Recording:
+    return replace(about, half=HALVES[0])
 
 
 @dataclass(slots=True, kw_only=True)
@@ -130,29 +130,18 @@ class Listener:
             enrolled=tuple(self._enrolled), tests=tuple(self._tests), skips=tuple(self.skips)
         )
 
-    def _enroll(self, takes: Sequence[Utterance]) -> Enrolled | None:
+    def _enroll(self, utterances: Sequence[Utterance]) -> Enrolled | None:
         """As ``voiceguard enroll --from`` does; None where that refuses."""
-        about = takes[0].recording
+        about, takes = utterances[0].recording, Takes(self.kit.take_judge)
+        for each in utterances:
+            takes.add(each.samples, recorded_at=_LONG_AGO)
         try:
-            voiceprint = enroll_recordings(
-                [take.samples for take in takes],
-                self.kit.take_judge,
-                speaker=about.speaker,
-                consent_at=_LONG_AGO,
-                now=_LONG_AGO,
-            )
+            voiceprint = takes.voiceprint(about.speaker, consent_at=_LONG_AGO, now=_LONG_AGO)
         except EnrollmentError:
             return None
-        return Enrolled(
-            corpus=about.corpus,
-            speaker=about.speaker,
-            half=about.half,
-            session=about.session,
-            voiceprint=voiceprint,
-        )
+        return Enrolled(about=about, voiceprint=voiceprint)
 
     def _played(self, session: Sequence[Utterance]) -> Iterator[Test]:
-        about = session[0].recording
         for piece in pieces_of(session, self.plan, as_recorded=True):
             for condition in self.plan.heard_by_daemon:
                 if self.plan.is_left_out(piece.length, condition.name):
@@ -162,10 +151,7 @@ class Listener:
                 heard = in_the_clip(segments, clip, whole=piece.length == FULL)
                 for segment in heard or (None,):
                     yield Test(
-                        corpus=about.corpus,
-                        speaker=about.speaker,
-                        half=about.half,
-                        session=about.session,
+                        about=session[0].recording,
                         length=piece.length,
                         noise=condition.name,
                         heard=segment,

@@ -94,19 +94,19 @@ def observe(experiment: Experiment, cohort: Cohort | None) -> dict[str, tuple[En
     tests = defaultdict(list)
     for test in experiment.tests:
         if test.noise == CLEAN and test.length in _LENGTH_OF:
-            tests[test.speaker].append(test)
+            tests[test.about.speaker].append(test)
     found = {}
     for enrolled in experiment.enrolled:
         scorer = Scorer([enrolled.voiceprint], cohort, None)
         scores = defaultdict(list)
-        for test in tests[enrolled.speaker]:
+        for test in tests[enrolled.about.speaker]:
             if test.heard is None or test.heard.final.embedding is None:
                 continue
             (score,) = scorer.score(test.heard.final.embedding, np.nan, np.nan)
             cell = (str(kind_of(enrolled, test)), _LENGTH_OF[test.length])
             scores[cell].append(score.normalised)
         templates = enrolled.voiceprint.templates
-        found[enrolled.speaker] = (
+        found[enrolled.about.speaker] = (
             enrolled,
             Observed(
                 take_scores=take_scores(enrolled, cohort),
@@ -154,8 +154,8 @@ def check_predictions(
     observed = observe(experiment, kit.cohort)
     checked: list[CheckedSpeaker] = []
     for half in HALVES:
-        model = fit_prediction(o for e, o in observed.values() if e.half != half)
-        here = [(e, o) for e, o in observed.values() if e.half == half]
+        model = fit_prediction(o for e, o in observed.values() if e.about.half != half)
+        here = [(e, o) for e, o in observed.values() if e.about.half == half]
         if model is not None:
             for enrolled, each in here:
                 checked += _check(enrolled, each, model, calibrations[half], kit.settings.policy)
@@ -198,7 +198,7 @@ def _check(
         num_accepted = sum(score > threshold for score in scores)
         checked.append(
             CheckedSpeaker(
-                speaker=enrolled.speaker,
+                speaker=enrolled.about.speaker,
                 occasion=rate.occasion,
                 speech_s=rate.speech_s,
                 low=rate.low,

@@ -82,7 +82,7 @@ def measure_changes(
     turns: dict[str, list[Speech]] = {}
     for each in longest:
         if each.has_turn:
-            turns.setdefault(each.corpus, []).append(each.turn)
+            turns.setdefault(each.about.corpus, []).append(each.turn)
     lowest = [
         min(cosines)
         for name in track(sorted(turns), "two voices")

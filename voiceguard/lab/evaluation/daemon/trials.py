@@ -18,6 +18,7 @@ from voiceguard.scoring.scorer import Scorer
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from voiceguard.lab.corpora.corpus import Recording
     from voiceguard.lab.evaluation.daemon.experiment import Enrolled, Experiment, Test
     from voiceguard.lab.fitting.calibration import Prior
     from voiceguard.scoring.calibration import Calibration
@@ -26,18 +27,23 @@ if TYPE_CHECKING:
 
 def kind_of(enrolled: Enrolled, test: Test) -> Kind:
     """What sort of trial it is."""
-    if test.speaker != enrolled.speaker:
+    here, there = enrolled.about, test.about
+    if there.speaker != here.speaker:
         return Kind.STRANGER
-    return Kind.SAME_SESSION if test.session == enrolled.session else Kind.CROSS_SESSION
+    return Kind.SAME_SESSION if there.session == here.session else Kind.CROSS_SESSION
 
 
 def groups(experiment: Experiment) -> Iterator[tuple[list[Enrolled], list[Test]]]:
     """Voiceprints and the tests that meet them."""
-    for corpus in sorted({each.corpus for each in experiment.enrolled}):
+
+    def is_of(about: Recording, corpus: str, half: str) -> bool:
+        return (about.corpus, about.half) == (corpus, half)
+
+    for corpus in sorted({each.about.corpus for each in experiment.enrolled}):
         for half in HALVES:
             yield (
-                [e for e in experiment.enrolled if (e.corpus, e.half) == (corpus, half)],
-                [t for t in experiment.tests if (t.corpus, t.half) == (corpus, half)],
+                [e for e in experiment.enrolled if is_of(e.about, corpus, half)],
+                [t for t in experiment.tests if is_of(t.about, corpus, half)],
             )
 
 
@@ -51,7 +57,7 @@ def score_trials(experiment: Experiment, cohort: Cohort | None) -> Trials:
     heard: list[tuple[float, float]] = []
     for enrolled, tests in groups(experiment):
         scorer = Scorer([each.voiceprint for each in enrolled], cohort, None)
-        by_speaker = {each.speaker: each for each in enrolled}
+        by_speaker = {each.about.speaker: each for each in enrolled}
         for test in tests:
             if test.heard is None or (embedding := test.heard.final.embedding) is None:
                 continue
@@ -63,11 +69,11 @@ def score_trials(experiment: Experiment, cohort: Cohort | None) -> Trials:
                 heard.append(seen)
     return Trials(
         score=np.array(scored),
-        enrolled=np.array([enrolled.speaker for enrolled, _ in who]),
-        tested=np.array([test.speaker for _, test in who]),
+        enrolled=np.array([enrolled.about.speaker for enrolled, _ in who]),
+        tested=np.array([test.about.speaker for _, test in who]),
         net_speech_s=np.array([net_speech_s for net_speech_s, _ in heard]),
         snr_db=np.array([snr_db for _, snr_db in heard]),
-        fold=np.array([HALVES.index(test.half) for _, test in who]),
+        fold=np.array([HALVES.index(test.about.half) for _, test in who]),
         condition=np.array([test.condition for _, test in who]),
         surroundings=np.array([test.noise for _, test in who]),
         kind=np.array([str(kind_of(enrolled, test)) for enrolled, test in who]),

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from voiceguard.lab.corpora.corpus import Recording
     from voiceguard.lab.evaluation.pieces import Piece
     from voiceguard.lab.evaluation.plan import Plan
     from voiceguard.lab.evaluation.utterances import SpokenSessions, Utterance
@@ -40,22 +41,11 @@ class Cell(NamedTuple):
     length: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Enrollee:
-    """Whose voiceprint it is, and of which occasion."""
-
-    corpus: str
-    speaker: str
-    session: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tested:
+class Tested(NamedTuple):
     """What one test embedding was made from."""
 
-    corpus: str
-    speaker: str
-    session: str
+    about: Recording
+    """One of its session."""
     net_speech_s: float
     snr_db: float
     """As the gate estimates it; NaN where nobody asked."""
@@ -65,7 +55,8 @@ class Tested:
 class Embedded:
     """What encoders made of a corpus; the rows mean the same for each of them."""
 
-    enrollees: tuple[Enrollee, ...]
+    enrollees: tuple[Recording, ...]
+    """One recording of each that a voiceprint was made from."""
     tests: Mapping[Cell, tuple[Tested, ...]]
     voiceprints: Mapping[str, NDArray[np.float32]]
     """By encoder's label: ``(num_enrollees, embedding_dim)``, norm 1."""
@@ -86,7 +77,7 @@ class Embedder:
     with_snr: bool
     """Whether to estimate SNRs as the daemon would; takes time."""
     skips: list[Skip] = field(default_factory=list)
-    _enrollees: list[Enrollee] = field(default_factory=list)
+    _enrollees: list[Recording] = field(default_factory=list)
     _tests: dict[Cell, list[Tested]] = field(default_factory=lambda: defaultdict(list))
     _voiceprints: dict[str, list[Embedding]] = field(default_factory=lambda: defaultdict(list))
     _embeddings: dict[tuple[str, Cell], list[Embedding]] = field(
@@ -104,20 +95,20 @@ class Embedder:
         sessions = self._long_enough(spoken)
         takes = takes_of(sessions, self.plan.num_enroll)
         if takes:
-            self.enroll(_whose(takes[0]), [take.speech.samples for take in takes])
+            self.enroll(takes[0].recording, [take.speech.samples for take in takes])
         for session in left_to_test(sessions, takes):
-            self.test(_whose(session[0]), pieces_of(session, self.plan))
+            self.test(session[0].recording, pieces_of(session, self.plan))
 
-    def enroll(self, enrollee: Enrollee, takes: list[Samples]) -> None:
+    def enroll(self, about: Recording, takes: list[Samples]) -> None:
         """Makes a voiceprint: the renormalised mean of the takes' embeddings."""
-        self._enrollees.append(enrollee)
+        self._enrollees.append(about)
         for label, encoder in self.encoders.items():
             mean = renormalised_mean(np.stack(embed_all(encoder, takes)))
             self._voiceprints[label].append(mean)
 
-    def test(self, who: Enrollee, pieces: Iterable[Piece]) -> None:
+    def test(self, about: Recording, pieces: Iterable[Piece]) -> None:
         """Embeds somebody's speech under every condition, all pieces together."""
-        heard = [each for piece in pieces for each in self._heard(who, piece)]
+        heard = [each for piece in pieces for each in self._heard(about, piece)]
         for cell, tested, _ in heard:
             self._tests[cell].append(tested)
         for label, encoder in self.encoders.items():
@@ -162,19 +153,9 @@ class Embedder:
                     sessions.setdefault(name, []).append(each)
         return sessions
 
-    def _heard(self, who: Enrollee, piece: Piece) -> Iterator[tuple[Cell, Tested, Samples]]:
+    def _heard(self, about: Recording, piece: Piece) -> Iterator[tuple[Cell, Tested, Samples]]:
         for condition in self.plan.conditions:
             clip = piece.heard(condition)
-            tested = Tested(
-                corpus=who.corpus,
-                speaker=who.speaker,
-                session=who.session,
-                net_speech_s=piece.net_speech_s,
-                snr_db=estimated_snr_db(clip, self.kit.make_gate()) if self.with_snr else np.nan,
-            )
+            snr_db = estimated_snr_db(clip, self.kit.make_gate()) if self.with_snr else np.nan
+            tested = Tested(about, piece.net_speech_s, snr_db)
             yield Cell(condition.name, piece.length), tested, within(clip)
-
-
-def _whose(utterance: Utterance) -> Enrollee:
-    about = utterance.recording
-    return Enrollee(corpus=about.corpus, speaker=about.speaker, session=about.session)

@@ -199,6 +199,5 @@ def _draws(embedded: Embedded, plan: Plan) -> dict[str, SpeakerDraws]:
 
 def _speakers(embedded: Embedded) -> set[tuple[str, str]]:
     """Corpus and name of everybody enrolled or tested."""
-    enrolled = {(each.corpus, each.speaker) for each in embedded.enrollees}
-    tests = embedded.tests.values()
-    return enrolled.union((each.corpus, each.speaker) for tested in tests for each in tested)
+    tested = (test.about for tests in embedded.tests.values() for test in tests)
+    return {(each.corpus, each.speaker) for each in (*embedded.enrollees, *tested)}

@@ -16,7 +16,7 @@ import numpy as np
 from voiceguard.audio.files import load_audio
 from voiceguard.errors import UsageError
 from voiceguard.lab.corpora.clips import Speech, quiet_rms, seeded, speech_of
-from voiceguard.lab.evaluation.encoders.embeddings import Enrollee
+from voiceguard.lab.corpora.corpus import Recording
 from voiceguard.lab.evaluation.encoders.trials import Pairs
 from voiceguard.lab.evaluation.pieces import make_piece
 from voiceguard.lab.evaluation.plan import FULL
@@ -112,12 +112,18 @@ def embed_trial_list(
     enrolled = sorted({trial.enrolled for trial in listed.trials})
     tested = sorted({trial.tested for trial in listed.trials})
     for name in track(sorted({*enrolled, *tested}), "embedding"):
-        speech = _speech(embedder.kit, listed.root / name, embedder.least_s, seed=seed)
-        who = Enrollee(corpus=listed.name, speaker=_speaker(listed, name), session=_folder(name, 1))
+        about = Recording(
+            path=listed.root / name,
+            corpus=listed.name,
+            speaker=_speaker(listed, name),
+            session=_folder(name, 1),
+            half="",
+        )
+        speech = _speech(embedder.kit, about.path, embedder.least_s, seed=seed)
         if name in set(enrolled):
-            embedder.enroll(who, [speech.samples])
+            embedder.enroll(about, [speech.samples])
         if name in set(tested):
-            embedder.test(who, [make_piece(speech, length=FULL, place=(seed, name))])
+            embedder.test(about, [make_piece(speech, length=FULL, place=(seed, name))])
     row_of = {name: row for row, name in enumerate(enrolled)}
     column_of = {name: column for column, name in enumerate(tested)}
     pairs = Pairs(

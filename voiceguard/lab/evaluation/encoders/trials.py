@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from voiceguard.lab.evaluation.encoders.embeddings import Cell, Embedded, Enrollee, Tested
+    from voiceguard.lab.corpora.corpus import Recording
+    from voiceguard.lab.evaluation.encoders.embeddings import Cell, Embedded
     from voiceguard.scoring.snorm import Cohort
     from voiceguard.service.kit import Kit
 
@@ -40,11 +41,12 @@ class Pairs(NamedTuple):
     is_target: NDArray[np.bool_]
 
 
-def all_pairs(enrollees: Sequence[Enrollee], tests: Sequence[Tested]) -> Pairs:
+def all_pairs(embedded: Embedded, cell: Cell) -> Pairs:
     """Everybody against everybody of the same corpus: another channel gives a stranger away."""
-    same_corpus = _column(enrollees, "corpus")[:, None] == _column(tests, "corpus")[None, :]
+    enrolled, tested = _people(embedded, cell)
+    same_corpus = _column(enrolled, "corpus")[:, None] == _column(tested, "corpus")[None, :]
     enrollee, test = np.nonzero(same_corpus)
-    is_target = _column(enrollees, "speaker")[enrollee] == _column(tests, "speaker")[test]
+    is_target = _column(enrolled, "speaker")[enrollee] == _column(tested, "speaker")[test]
     return Pairs(enrollee, test, is_target)
 
 
@@ -76,17 +78,18 @@ def score_pairs(label: str, kit: Kit, embedded: Embedded, cell: Cell, pairs: Pai
 
 def _trials(embedded: Embedded, cell: Cell, pairs: Pairs, score: NDArray[np.float64]) -> Trials:
     """``(num_trials,)`` scores with who is in each trial; all of one fold, as nothing is fitted."""
-    enrollees, tests = embedded.enrollees, embedded.tests[cell]
+    enrolled, tested = _people(embedded, cell)
     rows, columns = pairs.enrollee, pairs.test
+    tests = embedded.tests[cell]
     kind = np.where(
-        _column(enrollees, "session")[rows] == _column(tests, "session")[columns],
+        _column(enrolled, "session")[rows] == _column(tested, "session")[columns],
         str(Kind.SAME_SESSION),
         str(Kind.CROSS_SESSION),
     )
     return Trials(
         score=score,
-        enrolled=_column(enrollees, "speaker")[rows],
-        tested=_column(tests, "speaker")[columns],
+        enrolled=_column(enrolled, "speaker")[rows],
+        tested=_column(tested, "speaker")[columns],
         net_speech_s=np.array([test.net_speech_s for test in tests])[columns],
         snr_db=np.array([test.snr_db for test in tests])[columns],
         fold=np.zeros(len(score), np.int64),
@@ -111,5 +114,11 @@ def _s_normed(
     )
 
 
-def _column(items: Sequence[Enrollee] | Sequence[Tested], name: str) -> NDArray[np.str_]:
+def _people(embedded: Embedded, cell: Cell) -> tuple[Sequence[Recording], Sequence[Recording]]:
+    """Who is enrolled, and who is tested in a cell."""
+    return embedded.enrollees, [test.about for test in embedded.tests[cell]]
+
+
+def _column(items: Sequence[Recording], name: str) -> NDArray[np.str_]:
+    """``(num_items,)``."""
     return np.array([getattr(item, name) for item in items], dtype=np.str_)
