@@ -17,10 +17,14 @@ from voiceguard.lab.fitting.trials import Kind
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from voiceguard.lab.evaluation.daemon.decisions import DecisionFigures
     from voiceguard.lab.evaluation.daemon.evaluation import Evaluation
     from voiceguard.lab.evaluation.encoders.figures import EncoderFigures
     from voiceguard.lab.evaluation.encoders.results import EncoderEvaluation
+    from voiceguard.lab.fitting.trials import Trials
 
 _MAIN_LENGTH = "3 s"
 _PARTS = ("accepted", "inconclusive", "rejected", "not heard")
@@ -110,16 +114,24 @@ def _span(interval: tuple[float, float] | None) -> str:
 
 def encoder_drawings(encoders: EncoderEvaluation) -> Iterator[Drawing]:
     """Length, DET curves, score histograms."""
+    if len(encoders.lengths) > 1:
+        yield _by_length(encoders)
+    yield _trade_offs(encoders, _main(encoders.lengths))
+    yield _cosines(encoders, _main(encoders.lengths))
+
+
+def _by_length(encoders: EncoderEvaluation) -> Drawing:
     series: dict[str, list[tuple[str, float]]] = {}
     for row in _rows(encoders, CLEAN):
         series.setdefault(row.label, []).append((row.length, 100 * row.eer))
-    if len(encoders.lengths) > 1:
-        yield Drawing(
-            title="Equal error rate by length of speech, by cosine",
-            svg=plots.lines(series, ylabel="EER, %"),
-            caption="Clean speech, the same trials at every length; the mean of the corpora.",
-        )
-    length = _main(encoders.lengths)
+    return Drawing(
+        title="Equal error rate by length of speech, by cosine",
+        svg=plots.lines(series, ylabel="EER, %"),
+        caption="Clean speech, the same trials at every length; the mean of the corpora.",
+    )
+
+
+def _trade_offs(encoders: EncoderEvaluation, length: str) -> Drawing:
     panels = {
         condition: [
             plots.Curve(name=label, target=trials.target, nontarget=trials.nontarget)
@@ -129,34 +141,35 @@ def encoder_drawings(encoders: EncoderEvaluation) -> Iterator[Drawing]:
         ]
         for condition in encoders.conditions
     }
-    yield Drawing(
+    return Drawing(
         title=f"Detection error trade-off, {length}, by cosine",
         svg=plots.det_panels({name: curves for name, curves in panels.items() if curves}),
         caption="Lower and further left is better; the diagonal is where both errors are equal. "
         "All corpora together. Dotted where fewer than 30 errors of either kind were seen: there "
         "the curve may as well run elsewhere.",
     )
-    yield _cosines(encoders, length)
 
 
 def _cosines(encoders: EncoderEvaluation, length: str) -> Drawing:
-    histograms = []
-    for label in encoders.labels:
-        trials = encoders.trials(label, CLEAN, length)
-        groups = {kind: trials.of_kind(kind) for kind in Kind}
-        histograms.append(
-            plots.Histogram(
-                title=label,
-                groups={str(kind): scores for kind, scores in groups.items() if len(scores)},
-                marks={},
-            )
+    histograms = [
+        plots.Histogram(
+            title=label,
+            groups=_by_kind(encoders.trials(label, CLEAN, length)),
+            marks={},
         )
+        for label in encoders.labels
+    ]
     return Drawing(
         title=f"Cosines, {length}, {CLEAN}",
         svg=plots.histogram_panels(histograms, xlabel="cosine"),
         caption="Where the humps overlap, nobody can tell speakers apart. Each hump has the same "
         "area, however many trials are in it.",
     )
+
+
+def _by_kind(trials: Trials) -> dict[str, NDArray[np.float64]]:
+    """Scores of each kind of trial that there is, ``(num_of_kind,)``."""
+    return {str(kind): scores for kind in Kind if len(scores := trials.of_kind(kind))}
 
 
 def daemon_drawings(daemon: Evaluation) -> Iterator[Drawing]:
@@ -183,11 +196,10 @@ def _llrs(daemon: Evaluation, noises: Sequence[str]) -> Drawing:
     panels = []
     for noise in noises:
         trials = daemon.llrs.select(daemon.llrs.condition == f"{FULL} {noise}")
-        groups = {str(kind): trials.of_kind(kind) for kind in Kind}
         panels.append(
             plots.Histogram(
                 title=noise,
-                groups={kind: llrs for kind, llrs in groups.items() if len(llrs)},
+                groups=_by_kind(trials),
                 marks={
                     f"accepted at p_fa {p_fa:g}": llr for p_fa, llr in daemon.thresholds.items()
                 },
