@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RATE_HZ = 16_000
-NUM_UTTERANCES = 6
+NUM_UTTERANCES = 5
 SPEAKERS = {"ada": 2, "ben": 1, "eve": 3, "cleo": 4, "dora": 5}
 """Who is enrolled in ``state/``, by number."""
 
@@ -90,7 +90,7 @@ def write_corpus(folder: Path, speakers: range, *, seconds: float = 2.4) -> Path
             for number in range(NUM_UTTERANCES):
                 name = f"s{speaker:02}/{number}.wav"
                 write_wav(folder / name, utterance(speaker, number, seconds))
-                session = "first" if number < NUM_UTTERANCES - 2 else "second"
+                session = "first" if number < NUM_UTTERANCES - 1 else "second"
                 writer.writerow((name, "buzz", f"s{speaker:02}", session, "eval", "", "CC0-1.0"))
     return folder
 
