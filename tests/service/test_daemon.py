@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -254,16 +255,62 @@ async def test_disarming_closes_the_device_and_lasts_over_a_restart(settings: Se
         await until(lambda: daemon.health.state is DaemonState.LISTENING, task=task)
 
 
-async def test_a_fault_in_one_stream_ends_the_daemon_with_that_error(settings: Settings) -> None:
-    """Nothing goes on half alive: the first error ends all tasks and is the one reported."""
+def broken(name: str, error: Exception, *, is_live: bool = False) -> FakeSource:
+    """A source that breaks when it is read."""
 
-    class Broken(FakeSource):
-        def __init__(self) -> None:
-            super().__init__([self.fail], name="other")
+    def fail() -> None:
+        raise error
 
-        def fail(self) -> None:
-            raise StateError("the source is broken")
+    return FakeSource([listening(), fail], name=name, is_live=is_live)
 
-    sources = [holding(), Broken()]
-    with pytest.raises(StateError, match="the source is broken"):
-        await asyncio.wait_for(Daemon(settings, sources=sources).run(), 20)
+
+async def test_a_stream_that_breaks_ends_no_other_and_is_lost(settings: Settings) -> None:
+    """Whatever breaks it; who listens to the status knows which one, and why."""
+    sources = [
+        holding(),
+        broken("file", StateError("the file is broken")),
+        broken("bug", RecursionError("too deep")),
+    ]
+    daemon = Daemon(settings, sources=sources)
+    async with running(daemon) as task:
+        await until(lambda: "too deep" in daemon.health.reason, task=task)
+        await until(lambda: "the file is broken" in daemon.health.reason, task=task)
+        assert daemon.health.state is DaemonState.LISTENING
+        streams = daemon.status()["streams"]
+        assert streams["kitchen"]["state"] == SourceState.LISTENING
+        assert {streams[name]["state"] for name in ("file", "bug")} == {SourceState.LOST}
+
+
+async def test_a_bad_file_is_the_result_once_the_others_are_decided(settings: Settings) -> None:
+    sink = CollectingSink()
+    audio = np.concatenate([tone(220, 2.0), quiet(1.0)])
+    good = FakeSource([listening(), *chunks(audio), ended()], name="good")
+    sources = [broken("bad", StateError("the file is broken")), good]
+    with pytest.raises(StateError, match="the file is broken"):
+        await asyncio.wait_for(Daemon(settings, sinks=[sink], sources=sources).run(), 20)
+    assert [decision.stream for decision in sink.finals] == ["good"]
+
+
+async def test_a_live_stream_that_broke_is_opened_anew(settings: Settings) -> None:
+    clock = FakeClock()
+    source = broken("hall", RuntimeError("a bug"), is_live=True)
+    daemon = Daemon(settings, sources=[holding(), source], clock=clock)
+    async with running(daemon) as task:
+        await until(lambda: "a bug" in daemon.health.reason, task=task)
+        source.script, source.hold = [listening()], True
+        source.closed.clear()
+        clock.now_s += 11.0
+        await until(lambda: daemon.health.reason == "", task=task)
+        assert daemon.status()["streams"]["hall"]["state"] == SourceState.LISTENING
+
+
+async def test_it_stops_at_once_while_it_is_still_loading(settings: Settings) -> None:
+    """The thread that loads can't be stopped; a service manager's patience is not spent on it."""
+    daemon = Daemon(settings, sources=[holding()])
+    loading = threading.Event()
+    daemon._inference.submit(loading.wait, 20)
+    task = asyncio.create_task(daemon.run())
+    await asyncio.sleep(0.05)
+    daemon.stop()
+    await asyncio.wait_for(task, 0.5)
+    loading.set()

@@ -105,6 +105,7 @@ class Stream:
         on_status: Callable[[str, SourceStatus], None] = lambda _name, _status: None,
     ) -> None:
         self.name = source.name
+        self.is_live = source.is_live
         self.status = SourceStatus(state=SourceState.STARTING)
         self.opened_at = clock.utc()
         self._source = source

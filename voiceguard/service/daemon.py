@@ -2,7 +2,7 @@
 
 The only module that makes long-lived tasks (all named, in one TaskGroup) and executors:
 
-- ``listen:NAME`` and ``decide:NAME`` for every stream (pipeline),
+- ``stream:NAME`` for every stream, with ``listen:NAME`` and ``decide:NAME`` in it (pipeline),
 - ``mqtt`` and ``history`` (hop 6),
 - ``voiceprints``, which sees changes in the store, and ``pulse``, which keeps health, status and
   systemd's watchdog up to date,
@@ -18,7 +18,7 @@ import asyncio
 import contextlib
 import signal
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -27,7 +27,6 @@ from voiceguard.audio.sources import open_source, parse_sources
 from voiceguard.clock import SystemClock
 from voiceguard.decisions.history import History
 from voiceguard.decisions.sinks import FanOut, HistorySink
-from voiceguard.decisions.wire import iso_utc
 from voiceguard.errors import BrokerError, VoiceguardError, VoiceprintError
 from voiceguard.mqtt.client import MqttLink
 from voiceguard.mqtt.topics import Command
@@ -39,6 +38,7 @@ from voiceguard.service.health import DaemonState, Health, assess_health
 from voiceguard.service.kit import assemble, open_store
 from voiceguard.service.lock import DaemonLock
 from voiceguard.service.roster import Roster
+from voiceguard.service.streams import StreamSet
 from voiceguard.types import SourceState
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ log = structlog.get_logger(__name__)
 PULSE_S = 0.5
 STOP_TIMEOUT_S = 1.5
 """What closing may take in all; systemd and people wait for no more than 2 s."""
+SWITCH_TIMEOUT_S = 2.0
+"""What remembering the switch may take; a state directory that hangs must not hold the rest."""
 
 
 class Daemon:
@@ -96,9 +98,6 @@ class Daemon:
         self._io = ThreadPoolExecutor(2 + num_sources, thread_name_prefix="io")
         self._history = HistorySink(History(history_file(self._state), settings.history), self._io)
         self._link: MqttLink | None = None
-        self._streams: dict[str, Stream] = {}
-        self._stream_tasks: list[asyncio.Task[None]] = []
-        self._noted: dict[Stream, dict[str, float]] = {}
         self._attention = asyncio.Event()
         self._reload = asyncio.Event()
         self._feeds_watchdog = systemd.wants_watchdog()
@@ -107,6 +106,7 @@ class Daemon:
         self._reported_at_s = float("-inf")
         self._kit: Kit
         self._roster: Roster
+        self._streams: StreamSet
         self._tasks: asyncio.TaskGroup
 
     def stop(self) -> None:
@@ -123,17 +123,37 @@ class Daemon:
         try:
             with DaemonLock(self._state), self._stopping_on_signals():
                 loop = asyncio.get_running_loop()
-                self._kit = await loop.run_in_executor(self._inference, assemble, self._settings)
+                loading = loop.run_in_executor(self._inference, assemble, self._settings)
+                if not await self._unless_stopped(loading):
+                    return
+                self._kit = loading.result()
                 self._warn_of_no_calibration()
                 self._roster = Roster(self._kit, open_store(self._settings), self._io)
-                await self._roster.refresh()
-                await self._serve()
+                looking = asyncio.ensure_future(self._roster.refresh())
+                if await self._unless_stopped(looking):
+                    await looking
+                    await self._serve()
         except* VoiceguardError as group:
             raise _first(group) from group
         finally:
             await self._history.finish(STOP_TIMEOUT_S)  # an error must not lose what was decided
             self._inference.shutdown(wait=False, cancel_futures=True)
             self._io.shutdown(wait=False, cancel_futures=True)
+
+    async def _unless_stopped(self, work: asyncio.Future[Any]) -> bool:
+        """Waits for work of the start; whether it is done, else it was told to stop meanwhile.
+
+        A thread can't be cancelled; what it loads is dropped when the process ends.
+        """
+        while not (work.done() or self._is_stopping):
+            stopping = asyncio.ensure_future(self._attention.wait())
+            await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            self._attention.clear()
+        if not work.done():
+            work.cancel()
+            return False
+        return True
 
     def _warn_of_no_calibration(self) -> None:
         """Every decision will be inconclusive: said once, before somebody wonders."""
@@ -155,21 +175,22 @@ class Daemon:
                 self._link = MqttLink(self._settings.mqtt, on_command=self.obey, clock=self._clock)
                 self._link.set_speakers(self._roster.speakers)
                 background.append(self._tasks.create_task(self._link.run(), name="mqtt"))
+            self._streams = self._make_streams()
             await self._follow_switch()
-            while not (self._is_stopping or self._have_all_ended()):
+            while not (self._is_stopping or self._streams.have_ended):
                 self._report()
                 await self._attention.wait()
                 self._attention.clear()
                 await self._follow_switch()
+                if not self._streams.have_ended:
+                    self._streams.reopen_failed(self._tasks)
             await self._end(background)
-
-    def _have_all_ended(self) -> bool:
-        return bool(self._stream_tasks) and all(task.done() for task in self._stream_tasks)
 
     async def _end(self, background: list[asyncio.Task[None]]) -> None:
         """Delivers what is decided, closes what is open, stops what runs."""
         systemd.notify_systemd("STOPPING=1")
         has_ended_by_itself = not self._is_stopping
+        failures = tuple(self._streams.failures.values())
         if has_ended_by_itself:
             await self._deliver()
         with contextlib.suppress(TimeoutError):
@@ -182,7 +203,7 @@ class Daemon:
             task.cancel()
         log.info("daemon_stopped")
         if has_ended_by_itself:
-            self._check_result()
+            self._check_result(failures)
 
     async def _deliver(self) -> None:
         """Waits for history and broker until decisions expire, or until told to stop."""
@@ -197,8 +218,10 @@ class Daemon:
             self._attention.clear()
         delivery.cancel()
 
-    def _check_result(self) -> None:
+    def _check_result(self, failures: Sequence[VoiceguardError]) -> None:
         """The files are over: what kept them from being decided or delivered is an error."""
+        for failure in failures:
+            raise failure
         if self._roster.fault:
             raise VoiceprintError(
                 f"nobody could be recognised: {self._roster.fault}",
@@ -237,29 +260,28 @@ class Daemon:
 
     async def _follow_switch(self) -> None:
         """Opens or closes the devices as the switch says, and remembers it for a restart."""
-        if self._armed.is_armed == bool(self._streams):
+        if self._armed.is_armed == self._streams.is_open:
             return
         if self._armed.is_armed:
-            self._open_streams()
+            self._streams.open(self._tasks)
         else:
             await self._close_streams()
         loop = asyncio.get_running_loop()
         try:
-            await loop.run_in_executor(self._io, self._armed.remember)
+            async with asyncio.timeout(SWITCH_TIMEOUT_S):
+                await loop.run_in_executor(self._io, self._armed.remember)
+        except TimeoutError:
+            log.warning("switch_not_remembered", error="the state directory does not answer")
         except VoiceguardError as error:
             log.warning("switch_not_remembered", error=str(error))
 
-    def _open_streams(self) -> None:
+    def _make_streams(self) -> StreamSet:
         audio = self._settings.audio
-        sources = self._sources
-        if sources is None:
-            sources = [
-                open_source(spec, audio, self._io, clock=self._clock) for spec in self._specs
-            ]
         sink = FanOut([*self._sinks, self._history, *([self._link] if self._link else [])])
-        for source in sources:
-            stream = Stream(
-                source,
+
+        def make(open_one: Callable[[], AudioSource]) -> Stream:
+            return Stream(
+                open_one(),
                 ear=self._kit.make_ear(audio.channel),
                 encoder=self._kit.encoder.open_stream(),
                 judge=lambda: self._roster.judge,
@@ -268,21 +290,25 @@ class Daemon:
                 clock=self._clock,
                 on_status=self._note_status,
             )
-            self._streams[stream.name] = stream
-            for name, work in (("listen", stream.listen()), ("decide", stream.decide())):
-                task = self._tasks.create_task(work, name=f"{name}:{stream.name}")
-                task.add_done_callback(lambda _task: self._attention.set())
-                self._stream_tasks.append(task)
+
+        openers = (
+            {
+                spec.name: partial(open_source, spec, audio, self._io, clock=self._clock)
+                for spec in self._specs
+            }
+            if self._sources is None
+            else {source.name: partial(_itself, source) for source in self._sources}
+        )
+        return StreamSet(
+            {name: partial(make, opener) for name, opener in openers.items()},
+            clock=self._clock,
+            on_change=self._attention.set,
+        )
 
     async def _close_streams(self) -> None:
-        for stream in self._streams.values():
-            await stream.close()
-        if self._stream_tasks:
-            _, late = await asyncio.wait(self._stream_tasks, timeout=STOP_TIMEOUT_S / 2)
-            for task in late:
-                task.cancel()
+        await self._streams.close(STOP_TIMEOUT_S / 2)
         self._note_losses()
-        self._streams, self._stream_tasks = {}, []
+        self._streams.clear()
 
     def _note_status(self, stream: str, status: SourceStatus) -> None:
         is_well = status.state in {SourceState.LISTENING, SourceState.STARTING, SourceState.ENDED}
@@ -324,10 +350,10 @@ class Daemon:
 
     def _report(self) -> None:
         """Health to the log, systemd and MQTT."""
-        inference_age_s = max((s.inference_age_s() for s in self._streams.values()), default=0.0)
+        inference_age_s = self._streams.inference_age_s()
         health = assess_health(
             is_armed=self._armed.is_armed,
-            streams={name: stream.status for name, stream in self._streams.items()},
+            streams=self._streams.statuses(),
             store_fault=self._roster.fault,
             inference_age_s=inference_age_s,
             inference_timeout_s=self._settings.service.inference_timeout_s,
@@ -353,12 +379,8 @@ class Daemon:
 
     def _note_losses(self) -> None:
         """What streams have lost goes to the history, where it is news."""
-        for stream in self._streams.values():
-            if (losses := stream.statistics().losses) != self._noted.get(stream, {}):
-                self._noted[stream] = losses
-                noted = {"stream": stream.name, "opened_at": iso_utc(stream.opened_at)}
-                noted["noted_at"] = iso_utc(self._clock.utc())
-                self._history.note({**noted, **losses})
+        for noted in self._streams.news_of_losses():
+            self._history.note(noted)
 
     def status(self) -> dict[str, Any]:
         """What the status topic says: state, streams with their counters, encoder, speakers."""
@@ -368,14 +390,7 @@ class Daemon:
             "state": self.health.state,
             "reason": self.health.reason,
             "armed": self._armed.is_armed,
-            "streams": {
-                name: {
-                    "state": stream.status.state,
-                    "detail": stream.status.detail,
-                    **asdict(stream.statistics()),
-                }
-                for name, stream in self._streams.items()
-            },
+            "streams": self._streams.describe(),
             "encoder": {
                 "name": info.name,
                 "encoder_id": info.encoder_id,
@@ -384,6 +399,10 @@ class Daemon:
             "speakers": [name for name, _ in self._roster.speakers],
             "refused": {each.speaker: each.reason for each in self._roster.refusals},
         }
+
+
+def _itself(source: AudioSource) -> AudioSource:
+    return source
 
 
 def _first(group: BaseExceptionGroup[VoiceguardError]) -> VoiceguardError:
