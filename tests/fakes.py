@@ -45,12 +45,14 @@ class FakeClock:
 
     now_s: float = 1000.0
     slept_s: float = 0.0
+    set_by_s: float = 0.0
+    """What somebody has set the wall clock by, forward or, negative, back."""
 
     def monotonic_s(self) -> float:
         return self.now_s
 
     def utc(self) -> datetime:
-        return NOON + timedelta(seconds=self.now_s - 1000.0 + self.slept_s)
+        return NOON + timedelta(seconds=self.now_s - 1000.0 + self.slept_s + self.set_by_s)
 
     def suspended_s(self) -> float:
         return self.slept_s

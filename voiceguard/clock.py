@@ -1,4 +1,10 @@
-"""The three clocks of the outside world, behind one object so that tests can turn them."""
+"""The three clocks of the outside world, behind one object so that tests can turn them.
+
+Moments of speech are told in UTC, which people and NTP set at will; how long anything lasts never
+depends on it. Inside a stream, durations are monotonic. Whatever outlives a suspend (the age of a
+decision, its expiry, how long somebody counts as present, when to try again) is measured by
+``elapsed_s``.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +27,11 @@ class Clock(Protocol):
     def suspended_s(self) -> float:
         """Seconds that the machine has spent suspended since it booted."""
         ...
+
+
+def elapsed_s(clock: Clock) -> float:
+    """Seconds that nobody sets and that a suspended machine counts too, as CLOCK_BOOTTIME does."""
+    return clock.monotonic_s() + clock.suspended_s()
 
 
 class SystemClock:

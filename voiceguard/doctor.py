@@ -24,7 +24,7 @@ from voiceguard.audio.portaudio import list_devices
 from voiceguard.audio.sources import parse_sources
 from voiceguard.errors import VoiceguardError, install_command
 from voiceguard.mqtt import embedded
-from voiceguard.mqtt.connection import check_broker
+from voiceguard.mqtt.trial import check_broker
 from voiceguard.paths import PRIVATE_DIR_MODE, history_file, state_dir
 from voiceguard.settings import Settings, find_config_file, load_settings
 from voiceguard.types import VERSION

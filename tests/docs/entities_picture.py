@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import jinja2
 
-from tests.mqtt.decisions import NOON, make_decision
+from tests.mqtt.decisions import make_decision
 from voiceguard.mqtt.discovery import device_config
 from voiceguard.mqtt.states import States
 from voiceguard.mqtt.topics import Topics
@@ -66,8 +66,8 @@ def _retained() -> dict[str, str]:
     states.set_available(is_available=True, reason="")
     counters = {"samples_lost": 0, "samples_missed": 0, "num_overflows": 0, "outage_s": 0.0}
     states.set_status({"state": "listening", "armed": True, "streams": {"kitchen": counters}})
-    states.apply(make_decision(speaker="anna"), NOON)
-    states.refresh(NOON)
+    states.apply(make_decision(speaker="anna"), 0.0)
+    states.refresh(0.0)
     found: dict[str, str] = {}
     while (each := states.retained.next()) is not None:
         found |= [each]

@@ -22,7 +22,7 @@ from cryptography.x509.oid import NameOID
 from tests.services import free_port, require_program
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from pathlib import Path
 
 _START_TIMEOUT_S = 10.0
@@ -35,10 +35,18 @@ class Mosquitto:
         folder: An empty directory of its own.
         users: Name to password; without them everybody is let in.
         tls: Whether to speak TLS, with a certificate for ``localhost`` made now.
+        acl: Its access list.
+        options: Further lines of its configuration.
     """
 
     def __init__(
-        self, folder: Path, *, users: Mapping[str, str] | None = None, tls: bool = False
+        self,
+        folder: Path,
+        *,
+        users: Mapping[str, str] | None = None,
+        tls: bool = False,
+        acl: str | None = None,
+        options: Sequence[str] = (),
     ) -> None:
         self.port = free_port()
         self.folder = folder
@@ -56,6 +64,11 @@ class Mosquitto:
         if tls:
             write_certificates(folder)
             lines += [f"certfile {folder / 'cert.pem'}", f"keyfile {folder / 'key.pem'}"]
+        if acl is not None:
+            (folder / "acl").write_text(acl)
+            (folder / "acl").chmod(0o600)
+            lines += [f"acl_file {folder / 'acl'}"]
+        lines += options
         self._config = folder / "mosquitto.conf"
         self._config.write_text("\n".join(lines) + "\n")
         self._scheme = "mqtts" if tls else "mqtt"
@@ -113,10 +126,15 @@ class Mosquitto:
 
 @contextlib.asynccontextmanager
 async def mosquitto(
-    folder: Path, *, users: Mapping[str, str] | None = None, tls: bool = False
+    folder: Path,
+    *,
+    users: Mapping[str, str] | None = None,
+    tls: bool = False,
+    acl: str | None = None,
+    options: Sequence[str] = (),
 ) -> AsyncIterator[Mosquitto]:
     """A broker that runs as long as the block."""
-    broker = Mosquitto(folder, users=users, tls=tls)
+    broker = Mosquitto(folder, users=users, tls=tls, acl=acl, options=options)
     await broker.start()
     try:
         yield broker

@@ -23,9 +23,9 @@ from voiceguard.clock import SystemClock
 from voiceguard.errors import BrokerError
 from voiceguard.mqtt.client import MqttLink
 from voiceguard.mqtt.config import MqttConfig
-from voiceguard.mqtt.connection import check_broker
 from voiceguard.mqtt.embedded import embedded_broker
 from voiceguard.mqtt.topics import Command
+from voiceguard.mqtt.trial import check_broker
 from voiceguard.types import Outcome
 
 if TYPE_CHECKING:

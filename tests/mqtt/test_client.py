@@ -63,7 +63,7 @@ async def test_provisional_doubts_are_not_published() -> None:
 
 
 async def test_the_clock_that_is_given_decides_about_expiry() -> None:
-    """A wall clock that jumps forward expires what waits."""
+    """Time that passes expires what waits."""
     clock = FakeClock()
     link = make_link(clock)
     link.publish(make_decision(at=clock.utc(), expires_in_s=5.0))

@@ -12,8 +12,8 @@ import pytest
 
 from voiceguard.errors import BrokerError, install_command
 from voiceguard.mqtt.config import MqttConfig
-from voiceguard.mqtt.connection import check_broker
 from voiceguard.mqtt.embedded import embedded_broker
+from voiceguard.mqtt.trial import check_broker
 
 V311 = aiomqtt.ProtocolVersion.V311
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from tests.mqtt.decisions import NOON, make_decision
+from tests.mqtt.decisions import make_decision
 from voiceguard.mqtt.retained import RetainedTopics
 from voiceguard.mqtt.states import States
 from voiceguard.mqtt.topics import Topics
 
 TOPICS = Topics("voiceguard", "den", "homeassistant")
+NOW_S = 1000.0
 ALICE = "voiceguard/den/occupancy/alice"
 
 
@@ -32,7 +32,7 @@ def make_states(*, is_available: bool = True, state: str = "listening") -> State
     states.set_speakers({"alice": "Alice", "bob": "Bob"})
     states.set_available(is_available=is_available, reason="")
     states.set_status({"state": state})
-    states.refresh(NOON)
+    states.refresh(NOW_S)
     take_all(states.retained)
     return states
 
@@ -72,8 +72,8 @@ def test_the_same_accept_again_is_sent_again() -> None:
     """Home Assistant's off_delay counts from the last ON."""
     states = make_states()
     for _ in range(2):
-        states.apply(make_decision(), NOON)
-        states.refresh(NOON)
+        states.apply(make_decision(), NOW_S)
+        states.refresh(NOW_S)
         assert (ALICE, "ON") in take_all(states.retained)
 
 
@@ -87,14 +87,14 @@ def test_the_same_accept_again_is_sent_again() -> None:
 def test_who_is_not_heard_is_not_present(change: Any) -> None:  # noqa: ANN401
     """Unavailable and disarmed end every occupancy, and none begins."""
     states = make_states()
-    states.apply(make_decision(), NOON)
-    states.refresh(NOON)
+    states.apply(make_decision(), NOW_S)
+    states.refresh(NOW_S)
     take_all(states.retained)
     change(states)
-    states.refresh(NOON)
+    states.refresh(NOW_S)
     assert (ALICE, "OFF") in take_all(states.retained)
-    states.apply(make_decision("d2"), NOON)
-    states.refresh(NOON)
+    states.apply(make_decision("d2"), NOW_S)
+    states.refresh(NOW_S)
     assert ALICE not in dict(take_all(states.retained))
 
 
@@ -104,7 +104,7 @@ def test_offline_is_said_first_and_online_last() -> None:
     states.send_all_again()
     assert take_all(states.retained)[-1] == (TOPICS.availability, "online")
     states.set_available(is_available=False, reason="microphone lost")
-    states.refresh(NOON)
+    states.refresh(NOW_S)
     sent = take_all(states.retained)
     assert sent[0] == (TOPICS.availability, "offline")
     status = json.loads(dict(sent)[TOPICS.status])
@@ -114,7 +114,7 @@ def test_offline_is_said_first_and_online_last() -> None:
 def test_before_the_daemon_has_spoken_it_is_starting_and_offline() -> None:
     """Not unavailable: nothing is broken yet."""
     states = States(TOPICS, occupancy_hold_s=30.0)
-    states.refresh(NOON)
+    states.refresh(NOW_S)
     sent = dict(take_all(states.retained))
     assert sent[TOPICS.availability] == "offline"
     assert json.loads(sent[TOPICS.status])["state"] == "starting"
@@ -124,8 +124,8 @@ def test_an_unenrolled_speaker_has_no_topic() -> None:
     """An accept that races with the removal of its speaker leaves no trace."""
     states = make_states()
     states.set_speakers({"bob": "Bob"})
-    states.apply(make_decision(), NOON)
-    states.refresh(NOON + timedelta(seconds=1))
+    states.apply(make_decision(), NOW_S)
+    states.refresh(NOW_S + 1)
     sent = dict(take_all(states.retained))
     assert sent[ALICE] == ""
     states.send_all_again()

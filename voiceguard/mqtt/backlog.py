@@ -1,26 +1,43 @@
 """Hop 6 of 6: what waits to be said to a broker, whether or not there is a connection.
 
 Event loop only; nothing here touches the network. Decisions wait in the outbox and are never sent
-late; of a state only the latest value is kept. The link fills it, a conversation empties it.
+late; of a state only the latest value is kept. The link fills it, a conversation empties it. How
+long anything waits or lasts is measured by a clock that nobody sets.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
+import structlog
+
+from voiceguard.clock import elapsed_s
+from voiceguard.mqtt.guards.refusals import Refusals
+from voiceguard.mqtt.guards.suspects import Suspects
 from voiceguard.mqtt.outbox import Outbox
 from voiceguard.mqtt.states import States
 from voiceguard.types import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from voiceguard.clock import Clock
     from voiceguard.decisions.result import Decision
     from voiceguard.mqtt.config import MqttConfig
+    from voiceguard.mqtt.outbox import Queued
+
+log = structlog.get_logger()
+
+_LOOK_AGAIN_S = 1.0
+"""Event loops stand still while the machine sleeps: after it, time is looked at so soon."""
+_TELL_LOSSES_S = 60.0
+"""Lost decisions are logged at once, then no more often than this."""
+_SAME_TIME = timedelta(seconds=0.05)
+"""What NTP does to a clock in a decision's life is not worth another text of it."""
 
 
 class Backlog:
@@ -29,24 +46,53 @@ class Backlog:
     def __init__(self, config: MqttConfig, clock: Clock) -> None:
         self.outbox = Outbox(config.outbox_size)
         self.states = States(config.topics, config.occupancy_hold_s)
+        self.refusals = Refusals()
+        self.suspects = Suspects(self.refusals)
         self.announced: set[str] = set()
         """Speakers that a discovery message named, so that those who are gone can be removed."""
         self.has_speakers = False
         self.is_discovery_due = False
         self.wake = asyncio.Event()
         """Something is to be said."""
+        self.arrived = asyncio.Event()
+        """A decision has come."""
         self.settled = asyncio.Event()
         """A decision was delivered, or some may have expired."""
         self._announces = config.discovery
         self._clock = clock
+        self._told: dict[str, Any] = {}
+        self._losses_told_at_s = -_TELL_LOSSES_S
+        self._num_losses_told = 0
         self.refresh()
 
+    def now_s(self) -> float:
+        """The clock of every duration here."""
+        return elapsed_s(self._clock)
+
     def put(self, decision: Decision) -> None:
-        """Queues a final decision or a provisional accept; other provisional ones are no news."""
-        if decision.is_final or decision.outcome is Outcome.ACCEPTED:
-            self.outbox.put(decision)
-            self.states.apply(decision, self._clock.utc())
-            self.refresh()
+        """Queues a final decision or a provisional accept; other provisional ones are no news.
+
+        It was made just now, so that its times and the wall clock still agree; from here on nobody
+        asks the wall clock how old it is.
+        """
+        if not (decision.is_final or decision.outcome is Outcome.ACCEPTED):
+            return
+        now_s = self.now_s()
+        life = min(
+            decision.expires_at - self._clock.utc(), decision.expires_at - decision.delivered_at
+        )
+        self.outbox.put(decision, now_s + life.total_seconds())
+        if life > timedelta() or decision.outcome is not Outcome.ACCEPTED:
+            self.states.apply(decision, now_s)
+        self.arrived.set()
+        self.refresh()
+
+    def expiry_of(self, queued: Queued) -> tuple[float, datetime]:
+        """How many seconds a decision has left, and when it expires by the wall clock of now."""
+        left_s = queued.expires_at_s - self.now_s()
+        true = self._clock.utc() + timedelta(seconds=left_s)
+        stated = queued.decision.expires_at
+        return left_s, stated if abs(true - stated) < _SAME_TIME else true
 
     def set_speakers(self, speakers: Iterable[tuple[str, str]]) -> None:
         """Takes the enrolled speakers, ``(name, display name)``; topics and discovery follow."""
@@ -58,23 +104,60 @@ class Backlog:
         self.is_discovery_due = self._announces
         self.refresh()
 
+    def set_status(self, status: Mapping[str, Any]) -> None:
+        """Replaces the status JSON, and brings what is told about publishing up to now."""
+        self.states.set_status(status)
+        self.states.set_publishing(self.publishing())
+        self.refresh()
+
+    def publishing(self) -> dict[str, Any]:
+        """What became of decisions since the start, and what the broker refuses."""
+        outbox = self.outbox
+        return {
+            "decisions_delivered": outbox.delivered,
+            "decisions_dropped": outbox.dropped,
+            "decisions_expired": outbox.expired,
+            "decisions_refused": outbox.refused,
+            "decisions_unheard": outbox.unheard,
+            "refused": dict(self.refusals.standing),
+        }
+
     def refresh(self) -> None:
         """Brings the states up to now, and wakes whoever sends."""
-        self.states.refresh(self._clock.utc())
+        now_s = self.now_s()
+        self.outbox.expire(now_s)
+        self._tell_losses(now_s)
+        self.states.refresh(now_s)
         self.wake.set()
 
-    async def wait_for(self, event: asyncio.Event, *, until: datetime | None) -> None:
-        """Waits for ``wake`` or ``settled``, at most until then."""
-        timeout_s = None if until is None else max(0.0, (until - self._clock.utc()).total_seconds())
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout_s):
-                await event.wait()
+    def _tell_losses(self, now_s: float) -> None:
+        """To the status at once, to the log now and then."""
+        publishing = self.publishing()
+        news = {name: value for name, value in publishing.items() if name != "decisions_delivered"}
+        if news != self._told:
+            self._told = news
+            self.states.set_publishing(publishing)
+        counts = {name: value for name, value in news.items() if name != "refused"}
+        num_losses = sum(counts.values())
+        if num_losses > self._num_losses_told and now_s - self._losses_told_at_s >= _TELL_LOSSES_S:
+            self._num_losses_told, self._losses_told_at_s = num_losses, now_s
+            log.warning("decisions_lost", **counts)
+
+    async def wait_for(self, event: asyncio.Event, *, until_s: float | None) -> None:
+        """Waits for an event, at most until then."""
+        while not event.is_set():
+            left_s = None if until_s is None else until_s - self.now_s()
+            if left_s is not None and left_s <= 0:
+                return
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(None if left_s is None else min(left_s, _LOOK_AGAIN_S)):
+                    await event.wait()
 
     async def drained(self) -> None:
         """Returns when every queued decision is acknowledged or expired."""
         while True:
-            self.outbox.expire(self._clock.utc())
+            self.refresh()
             if self.outbox.pending == 0:
                 return
             self.settled.clear()
-            await self.wait_for(self.settled, until=self.outbox.next_expiry())
+            await self.wait_for(self.settled, until_s=self.outbox.next_expiry_s())

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +16,11 @@ import structlog
 
 from voiceguard.errors import ConfigError
 from voiceguard.mqtt.backlog import Backlog
-from voiceguard.mqtt.connection import Connection, Protocol, connect, load_secrets
+from voiceguard.mqtt.connection import Connection, Protocol, Secrets, connect, load_secrets
 from voiceguard.mqtt.conversation import Conversation
 from voiceguard.mqtt.embedded import embedded_broker
 from voiceguard.mqtt.failures import Failure, explain
+from voiceguard.mqtt.guards.backoff import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -32,15 +32,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-_RETRY_LIMITS_S = (0.5, 1.0, 2.0, 4.0, 8.0, 10.0)
-"""Each wait is a random half to whole of its limit, so that a home's clients don't come at once."""
-_STEADY_S = 10.0
-"""A connection that lasted this long was a good one: the next retry is quick again."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkStatistics:
-    """Counters since the link was made; queued = delivered + dropped + expired + pending."""
+    """Counters since the link was made; queued is the sum of the others."""
 
     is_connected: bool
     protocol: Protocol | None
@@ -50,6 +45,10 @@ class LinkStatistics:
     decisions_delivered: int
     decisions_dropped: int
     decisions_expired: int
+    decisions_refused: int
+    """The broker does not take them."""
+    decisions_unheard: int
+    """Taken by the broker, while nobody subscribed until they expired."""
     decisions_pending: int
 
 
@@ -68,12 +67,11 @@ class MqttLink:
         Args:
             config: The [mqtt] table; its broker is not ``none``.
             on_command: Called on the event loop; must not wait.
-            clock: Time; expiry is judged by its UTC.
+            clock: Time; how long anything lasts is never judged by its UTC.
         """
         assert config.is_enabled
         self._config = config
         self._on_command = on_command
-        self._clock = clock
         self._backlog = Backlog(config, clock)
         self._scope: asyncio.Timeout | None = None
         self._is_closing = False
@@ -91,8 +89,7 @@ class MqttLink:
 
     def set_status(self, status: Mapping[str, Any]) -> None:
         """Replaces the status JSON; ``state`` and the rest as topics.py has them."""
-        self._backlog.states.set_status(status)
-        self._backlog.refresh()
+        self._backlog.set_status(status)
 
     def set_available(self, is_available: bool, reason: str = "") -> None:  # noqa: FBT001
         """Says whether decisions can be expected; while not, nobody counts as present."""
@@ -113,6 +110,8 @@ class MqttLink:
             decisions_delivered=self._backlog.outbox.delivered,
             decisions_dropped=self._backlog.outbox.dropped,
             decisions_expired=self._backlog.outbox.expired,
+            decisions_refused=self._backlog.outbox.refused,
+            decisions_unheard=self._backlog.outbox.unheard,
             decisions_pending=self._backlog.outbox.pending,
         )
 
@@ -160,25 +159,45 @@ class MqttLink:
 
     async def _reconnect_forever(self, address: BrokerAddress) -> None:
         secrets = await asyncio.to_thread(load_secrets, self._config, address)
-        attempt = 0
+        backoff = Backoff()
         while True:
-            try:
-                async with connect(self._config, address, secrets, self._protocol) as connection:
-                    self._connected_at_s = self._clock.monotonic_s()
-                    await self._use(connection, address)
-            except aiomqtt.MqttError as error:
-                self._report(explain(error), address)
-            since_s = self._connected_at_s
-            if since_s is not None and self._clock.monotonic_s() - since_s > _STEADY_S:
-                attempt = 0
-            self._connected_at_s = None
-            limit_s = _RETRY_LIMITS_S[min(attempt, len(_RETRY_LIMITS_S) - 1)]
-            attempt += 1
-            await asyncio.sleep(random.uniform(limit_s / 2, limit_s))  # noqa: S311  # jitter
+            failure = await self._connect_once(address, secrets)
+            self._report(failure, address)
+            began_s, self._connected_at_s = self._connected_at_s, None
+            now_s = self._backlog.now_s()
+            backoff.ended(None if began_s is None else now_s - began_s)
+            await self._pause(backoff, now_s)
             try:
                 secrets = await asyncio.to_thread(load_secrets, self._config, address)
             except ConfigError as error:  # being replaced at this moment: the old one may do
                 self._report(Failure("secrets", str(error), error.hint), address)
+
+    async def _connect_once(self, address: BrokerAddress, secrets: Secrets) -> Failure:
+        """Serves one connection until it breaks; says why it did."""
+        try:
+            async with connect(self._config, address, secrets, self._protocol) as connection:
+                self._connected_at_s = self._backlog.now_s()
+                await self._use(connection, address)
+        except aiomqtt.MqttError as error:
+            failure = explain(error)
+        except Exception as error:  # noqa: BLE001  # what a hostile broker says must end no more
+            failure = Failure("unexpected", f"{type(error).__name__} in the MQTT library")
+        self._backlog.outbox.give_back(is_suspect=True)
+        self._backlog.suspects.connection_broke(
+            self._backlog.now_s(), is_too_large=failure.cause == "too_large"
+        )
+        return failure
+
+    async def _pause(self, backoff: Backoff, began_s: float) -> None:
+        """Until the next attempt; shorter as soon as something waits."""
+        while True:
+            self._backlog.refresh()
+            is_urgent = self._backlog.outbox.pending > 0
+            until_s = began_s + backoff.wait_s(is_urgent=is_urgent)
+            if self._backlog.now_s() >= until_s:
+                return
+            self._backlog.arrived.clear()
+            await self._backlog.wait_for(self._backlog.arrived, until_s=until_s)
 
     async def _use(self, connection: Connection, address: BrokerAddress) -> None:
         """Serves one connection until it breaks (MqttError) or the link is ended."""
@@ -187,15 +206,15 @@ class MqttLink:
         self._last_cause = ""
         log.info("broker_connected", address=str(address), protocol=connection.protocol)
         conversation = Conversation(
-            connection, self._config, self._backlog, on_command=self._on_command, clock=self._clock
+            connection, self._config, self._backlog, on_command=self._on_command
         )
         try:
             await conversation.hold()
         except asyncio.CancelledError:
+            self._backlog.suspects.connection_ended()
+            self._backlog.outbox.give_back()
             await conversation.say_offline()
             raise
-        finally:
-            self._backlog.outbox.give_back()
 
     def _report(self, failure: Failure, address: BrokerAddress) -> None:
         """Logs a failure once per cause in a row."""

@@ -73,6 +73,10 @@ class MqttConfig(SettingsTable):
     """A broker that is silent for up to twice as long is given up."""
     timeout_s: Annotated[float, Between(0.1, 60)] = 5.0
     """Longest wait for a connection, and for each acknowledgement."""
+    decisions_without_expiry: bool = True
+    """Whether decisions go to a broker of MQTT 3.1.1, in which nothing expires. True vouches that
+    it keeps no QoS 0 message for clients that are away (mosquitto: ``queue_qos0_messages
+    false``)."""
     outbox_size: Annotated[int, Between(1, 10_000)] = 64
     """Decisions that wait while the broker is away; the oldest are dropped and counted."""
 
@@ -121,6 +125,11 @@ class MqttConfig(SettingsTable):
     def address(self) -> BrokerAddress | None:
         """The broker's; None for ``embedded`` and ``none``."""
         return parse_broker(self.broker)
+
+    @property
+    def place(self) -> str:
+        """The broker as it may be shown: no user, whatever else stood in the URL."""
+        return str(self.address or self.broker)
 
     @property
     def login(self) -> str | None:

@@ -15,21 +15,25 @@ import os
 import socket
 import ssl
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import aiomqtt
 from paho.mqtt.client import MQTT_CLEAN_START_FIRST_ONLY
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode  # noqa: TC002  # beside the others of paho
 
-from voiceguard.errors import BrokerError, ConfigError
-from voiceguard.mqtt.failures import explain
+from voiceguard.errors import ConfigError
+from voiceguard.mqtt.failures import HungUpError, explain
+from voiceguard.mqtt.guards.refusals import RETAIN_UNAVAILABLE, TOO_LARGE
 from voiceguard.mqtt.topics import OFFLINE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    import paho.mqtt.client as paho
 
     from voiceguard.mqtt.config import BrokerAddress, MqttConfig
 
@@ -44,6 +48,10 @@ _SILENT.propagate = False
 _VERSIONS = {"5": aiomqtt.ProtocolVersion.V5, "3.1.1": aiomqtt.ProtocolVersion.V311}
 _GOODBYE_S = 0.5
 _MAX_INCOMING = 64
+_RECEIVE_BUFFER_BYTES = 1 << 16
+"""What stands before an acknowledgement when somebody floods a topic of ours."""
+_PACKET_OVERHEAD_BYTES = 16
+"""Of a PUBLISH: header, lengths, packet id, expiry."""
 _MAX_PACKET_BYTES = 1 << 18
 """Commands are short; the largest message we ask for is our own discovery."""
 
@@ -52,7 +60,7 @@ _MAX_PACKET_BYTES = 1 << 18
 class Secrets:
     """What is read from files for each connection, so that a renewed one is used."""
 
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
     tls: ssl.SSLContext | None = None
 
 
@@ -113,34 +121,129 @@ def _read_password(path: Path) -> str:
     return text
 
 
-class Connection:
-    """A live connection. Every method raises aiomqtt.MqttError when the broker is gone."""
+class _Client(aiomqtt.Client):
+    """Keeps what aiomqtt throws away: reason codes, the broker's limits, and a hang-up."""
 
-    def __init__(self, client: aiomqtt.Client, protocol: Protocol) -> None:
+    limits: Properties | None = None
+    """What the CONNACK said, MQTT 5 only."""
+    publish_code = 0
+    """The latest PUBACK's; one message is on its way at a time."""
+
+    def _on_connect(
+        self,
+        client: paho.Client,
+        userdata: object,
+        flags: paho.ConnectFlags,
+        reason_code: ReasonCode,
+        properties: Properties | None = None,
+    ) -> None:
+        self.limits = properties
+        super()._on_connect(client, userdata, flags, reason_code, properties)
+
+    def _on_disconnect(
+        self,
+        client: paho.Client,
+        userdata: object,
+        flags: paho.DisconnectFlags,
+        reason_code: ReasonCode,
+        properties: Properties | None = None,
+    ) -> None:
+        if not self._connected.done():  # aiomqtt would wait for an answer that cannot come
+            error = aiomqtt.MqttError("the broker hung up instead of answering")
+            error.__cause__ = HungUpError()
+            self._connected.set_exception(error)
+        super()._on_disconnect(client, userdata, flags, reason_code, properties)
+
+    def _on_publish(
+        self,
+        client: paho.Client,
+        userdata: object,
+        mid: int,
+        reason_code: ReasonCode,
+        properties: Properties,
+    ) -> None:
+        self.publish_code = reason_code.value
+        super()._on_publish(client, userdata, mid, reason_code, properties)
+
+    def _on_message(self, client: paho.Client, userdata: object, message: paho.MQTTMessage) -> None:
+        with contextlib.suppress(ValueError):  # a topic that is no UTF-8 is none of ours
+            super()._on_message(client, userdata, message)
+
+
+class Connection:
+    """A live connection, one message on its way at a time.
+
+    Every method raises aiomqtt.MqttError when the broker is gone. What the broker answers comes
+    back as MQTT 5's reason code: 0 is well, and ``guards.refusals`` knows the others. Brokers of
+    MQTT 3.1.1 have no words for a refused message.
+    """
+
+    def __init__(self, client: _Client, protocol: Protocol) -> None:
         self._client = client
         self.protocol: Protocol = protocol
+        limits = vars(client.limits) if client.limits is not None else {}
+        self._max_packet_bytes: int | None = limits.get("MaximumPacketSize")
+        self._max_qos: int = limits.get("MaximumQoS", 1)
+        self._can_retain: bool = limits.get("RetainAvailable", 1) != 0
 
     @property
     def messages(self) -> AsyncIterator[aiomqtt.Message]:
         """What arrives on the subscribed topics; ends with MqttError."""
         return aiter(self._client.messages)
 
-    async def subscribe(self, topic: str) -> None:
-        """At QoS 1."""
-        await self._client.subscribe(topic, qos=1)
+    async def subscribe(self, topic: str, *, qos: int = 1) -> int:
+        """Asks for a topic.
 
-    async def publish_state(self, topic: str, payload: str) -> None:
-        """Retained, QoS 1, acknowledged on return. An empty payload removes the topic."""
-        await self._client.publish(topic, payload, qos=1, retain=True)
+        Returns:
+            The reason code: the granted QoS, or a refusal.
+        """
+        codes = await self._client.subscribe(topic, qos=qos)
+        return max((code if isinstance(code, int) else code.value for code in codes), default=0)
 
-    async def publish_event(self, topic: str, payload: str, *, expires_in_s: float) -> None:
-        """Not retained. MQTT 5: QoS 1 with expiry, acknowledged; 3.1.1: QoS 0, handed over."""
+    async def unsubscribe(self, topic: str) -> None:
+        """Asks for a topic no more."""
+        await self._client.unsubscribe(topic)
+
+    async def publish_state(
+        self, topic: str, payload: str, *, lifetime_s: float | None = None
+    ) -> int:
+        """Retained, QoS 1, acknowledged on return. An empty payload removes the topic.
+
+        Args:
+            topic: Where.
+            payload: What.
+            lifetime_s: MQTT 5: after this the broker forgets it; None: never.
+        """
+        if not self._can_retain:
+            await self._publish(topic, payload, retain=False)
+            return RETAIN_UNAVAILABLE
+        return await self._publish(topic, payload, retain=True, lifetime_s=lifetime_s)
+
+    async def publish_event(self, topic: str, payload: str, *, expires_in_s: float) -> int:
+        """Not retained. MQTT 5: QoS 1 with expiry, acknowledged; 3.1.1: QoS 0, handed over.
+
+        The expiry counts whole seconds and at least one; it is cut, never rounded up.
+        """
         if self.protocol == "3.1.1":
             await self._client.publish(topic, payload, qos=0)
-            return
-        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-        properties.MessageExpiryInterval = max(1, int(expires_in_s))
-        await self._client.publish(topic, payload, qos=1, properties=properties)
+            return 0
+        return await self._publish(topic, payload, retain=False, lifetime_s=expires_in_s)
+
+    async def _publish(
+        self, topic: str, payload: str, *, retain: bool, lifetime_s: float | None = None
+    ) -> int:
+        properties = None
+        if self.protocol == "5" and lifetime_s is not None:
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+            properties.MessageExpiryInterval = max(1, int(lifetime_s))
+        num_bytes = len(topic.encode()) + len(payload.encode()) + _PACKET_OVERHEAD_BYTES
+        if self._max_packet_bytes is not None and num_bytes > self._max_packet_bytes:
+            return TOO_LARGE  # the broker would end the connection
+        self._client.publish_code = 0
+        await self._client.publish(
+            topic, payload, qos=min(1, self._max_qos), retain=retain, properties=properties
+        )
+        return self._client.publish_code
 
 
 @asynccontextmanager
@@ -151,6 +254,7 @@ async def connect(
     known: Protocol | None = None,
     *,
     has_will: bool = True,
+    will: aiomqtt.Will | None = None,
 ) -> AsyncIterator[Connection]:
     """Connects by MQTT 5, or by 3.1.1 where the broker knows no better; disconnects at the end.
 
@@ -162,13 +266,14 @@ async def connect(
         address: The broker's.
         secrets: As ``load_secrets`` has read them.
         known: The protocol that this broker has spoken before.
-        has_will: Whether ``offline`` is published for us if we vanish.
+        has_will: Whether something is published for us if we vanish.
+        will: What; by default ``offline``.
 
     Raises:
         aiomqtt.MqttError: Refused, unreachable, or no answer within ``timeout_s``.
     """
     wanted: Protocol | None = known if config.protocol == "auto" else config.protocol
-    will = aiomqtt.Will(config.topics.availability, OFFLINE, qos=1, retain=True)
+    will = will or aiomqtt.Will(config.topics.availability, OFFLINE, qos=1, retain=True)
     async with AsyncExitStack() as stack:
 
         async def enter(protocol: Protocol) -> Connection:
@@ -223,13 +328,13 @@ def _new_client(
     secrets: Secrets,
     protocol: Protocol,
     will: aiomqtt.Will | None,
-) -> aiomqtt.Client:
+) -> _Client:
     is_v5 = protocol == "5"
     properties = None
     if is_v5:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.MaximumPacketSize = _MAX_PACKET_BYTES
-    client = aiomqtt.Client(
+    client = _Client(
         address.host,
         address.port,
         username=config.login,
@@ -247,7 +352,10 @@ def _new_client(
         tls_context=secrets.tls,
         logger=_SILENT,
         # A decision must not wait for the acknowledgement of what was sent before it.
-        socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
+        socket_options=[
+            (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+            (socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES),
+        ],
     )
     client._client.connect_timeout = config.timeout_s  # noqa: SLF001  # also bounds TLS's handshake
     return client
@@ -266,27 +374,3 @@ def _dispose_late(opening: asyncio.Future[aiomqtt.Client], client: aiomqtt.Clien
     if not opening.cancelled():
         opening.exception()
     _dispose(client)
-
-
-async def check_broker(config: MqttConfig) -> str:
-    """Connects once, as ``voiceguard doctor`` does, beside a running daemon and publishing nothing.
-
-    Returns:
-        Address and protocol, for people.
-
-    Raises:
-        BrokerError: It cannot be reached or refuses us; the hint says what to mend.
-        ConfigError: A password or certificate file is unusable.
-    """
-    address = config.address
-    if address is None:
-        raise BrokerError(f"broker is {config.broker!r}: there is nothing to connect to")
-    secrets = await asyncio.to_thread(load_secrets, config, address)
-    # Not the daemon's client id: the broker would throw the daemon out.
-    visitor = replace(config, client_id=f"voiceguard-check-{os.getpid()}")
-    try:
-        async with connect(visitor, address, secrets, has_will=False) as connection:
-            return f"{address}, MQTT {connection.protocol}"
-    except aiomqtt.MqttError as error:
-        failure = explain(error)
-        raise BrokerError(f"{address}: {failure.detail}", hint=failure.hint) from error

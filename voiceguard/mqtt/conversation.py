@@ -1,37 +1,48 @@
 """Hop 6 of 6: one conversation with a broker, from the first subscription to ``offline``.
 
 Event loop; its two children (send, receive) live exactly as long as the connection. Out: the
-backlog, decisions first, all states again on every connection. In: commands, and what a broker or
-Home Assistant says that makes our announcement due.
+backlog, one message at a time: decisions before anything else, all states again on every
+connection, and those that would expire now and then. What the broker refuses is named and left
+away, and nothing else waits for it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import aiomqtt
-import structlog
 
 from voiceguard.decisions.wire import decision_payload, to_json
-from voiceguard.mqtt.discovery import announced_speakers, device_config
-from voiceguard.mqtt.topics import ONLINE, Command
+from voiceguard.mqtt.discovery import device_config
+from voiceguard.mqtt.guards.refusals import NO_SUBSCRIBER, REFUSED, is_passing
+from voiceguard.mqtt.listening import Listener
+from voiceguard.mqtt.states import BEAT_S
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
-    from voiceguard.clock import Clock
-    from voiceguard.decisions.result import Decision
     from voiceguard.mqtt.backlog import Backlog
     from voiceguard.mqtt.config import MqttConfig
     from voiceguard.mqtt.connection import Connection
-
-log = structlog.get_logger()
+    from voiceguard.mqtt.outbox import Queued
+    from voiceguard.mqtt.topics import Command
 
 _OFFLINE_WITHIN_S = 0.6
 _CANCEL_AGAIN_S = 0.1
-_MAX_LOGGED_BYTES = 32
+_ASK_AGAIN_S = 0.25
+"""A decision that nobody subscribes to is tried again: a consumer may be coming back."""
+_NO_EXPIRY = (
+    "it speaks MQTT 3.1.1, in which decisions do not expire (mqtt.decisions_without_expiry)"
+)
+_NO_EXPIRY_HINT = (
+    "use a broker of MQTT 5, or vouch for this one with mqtt.decisions_without_expiry = true: it "
+    "must not keep QoS 0 messages for clients that are away (mosquitto: queue_qos0_messages false)"
+)
 
 
 class Conversation:
@@ -44,14 +55,22 @@ class Conversation:
         backlog: Backlog,
         *,
         on_command: Callable[[Command], None],
-        clock: Clock,
     ) -> None:
         self._connection = connection
         self._config = config
         self._topics = config.topics
         self._backlog = backlog
-        self._on_command = on_command
-        self._clock = clock
+        self._listener = Listener(config, backlog, on_command=on_command, later=self._later)
+        self._chores: deque[Callable[[], Awaitable[None]]] = deque()
+        """Done when no decision waits, before states."""
+        self._beat_at_s = backlog.now_s() + BEAT_S
+
+    def _later(self, chore: str, topic: str) -> None:
+        """``subscribe`` or ``unsubscribe``, when no decision waits."""
+        self._chores.append(
+            partial(self._subscribe if chore == "subscribe" else self._unsubscribe, topic)
+        )
+        self._backlog.wake.set()
 
     async def hold(self) -> None:
         """Sends and receives until the connection breaks (MqttError)."""
@@ -59,7 +78,7 @@ class Conversation:
         # cancelled, and the next close() would look like a cancellation.
         children = [
             asyncio.create_task(self._send(), name="mqtt send"),
-            asyncio.create_task(self._receive(), name="mqtt receive"),
+            asyncio.create_task(self._listener.hear(self._connection.messages), name="mqtt hear"),
         ]
         try:
             done, _ = await asyncio.wait(children, return_when=asyncio.FIRST_COMPLETED)
@@ -68,51 +87,105 @@ class Conversation:
         finally:
             await _end(children)
 
+    # --- what is sent, in the order of its urgency --------------------------------------------
+
     async def _send(self) -> None:
-        await self._announce()
+        self._announce()
+        backlog = self._backlog
         while True:
-            self._backlog.refresh()  # occupancy ends with time alone
-            decision = self._backlog.outbox.take(self._clock.utc())
-            self._backlog.settled.set()  # some may have expired
-            if decision is not None:
-                await self._send_decision(decision)
-            elif self._backlog.is_discovery_due:
+            backlog.refresh()  # occupancy ends with time alone
+            now_s = backlog.now_s()
+            queued = backlog.outbox.take(now_s)
+            backlog.settled.set()  # some may have expired
+            self._listener.look(now_s)
+            if queued is not None:
+                await self._send_decision(queued)
+            elif self._chores:
+                await self._chores.popleft()()
+            elif backlog.is_discovery_due:
                 await self._send_discovery()
-            elif self._backlog.states.retained.next() is not None:
-                await self._send_states()
+            elif (state := backlog.states.retained.next()) is not None:
+                await self._send_state(*state)
+            elif now_s >= self._beat_at_s:
+                self._beat(now_s)
             else:
-                self._backlog.wake.clear()
-                await self._backlog.wait_for(
-                    self._backlog.wake, until=self._backlog.states.next_expiry()
-                )
+                await self._rest(now_s)
 
-    async def _announce(self) -> None:
-        """Tells a broker that may know nothing all there is, `online` last."""
-        await self._connection.subscribe(self._topics.command)
-        if self._config.discovery:
-            # The retained one first: it may name speakers who were removed while we were away.
-            await self._connection.subscribe(self._topics.discovery)
-            await self._connection.subscribe(self._topics.birth)
-        self._backlog.states.send_all_again()
-        if self._config.discovery and self._backlog.has_speakers:
-            await self._send_discovery()
-        await self._send_states()
-
-    async def _send_decision(self, decision: Decision) -> None:
-        topic = self._topics.decision if decision.is_final else self._topics.provisional
-        await self._connection.publish_event(
-            topic,
-            to_json(decision_payload(decision)),
-            expires_in_s=(decision.expires_at - self._clock.utc()).total_seconds(),
+    async def _rest(self, now_s: float) -> None:
+        """Until somebody has something to say, or time alone has changed something."""
+        self._backlog.wake.clear()
+        moments = (
+            self._beat_at_s,
+            self._backlog.states.next_expiry_s(),
+            self._backlog.outbox.next_attempt_s(now_s),
+            self._listener.next_look_s(),
         )
-        self._backlog.outbox.settle()
-        self._backlog.settled.set()
+        until_s = min(moment for moment in moments if moment is not None)
+        await self._backlog.wait_for(self._backlog.wake, until_s=until_s)
 
-    async def _send_states(self) -> None:
-        while (state := self._backlog.states.retained.next()) is not None:
-            topic, payload = state
-            await self._connection.publish_state(topic, payload)
-            self._backlog.states.retained.sent(topic, payload)
+    def _announce(self) -> None:
+        """Tells a broker that may know nothing all there is, `online` last."""
+        for topic in self._listener.topics:
+            self._later("subscribe", topic)
+        if self._backlog.has_speakers:
+            # Whoever was there in an earlier life, and was removed or forgotten since.
+            self._chores.append(self._correct_occupancies)
+        self._backlog.states.send_all_again()
+        self._backlog.is_discovery_due = self._config.discovery and self._backlog.has_speakers
+
+    def _beat(self, now_s: float) -> None:
+        """What would expire is said again, and what was refused is tried again."""
+        self._beat_at_s = now_s + BEAT_S
+        self._backlog.states.beat()
+        for topic in self._listener.topics:
+            if f"subscribe {topic}" in self._backlog.refusals.standing:
+                self._later("subscribe", topic)
+
+    async def _send_decision(self, queued: Queued) -> None:
+        backlog = self._backlog
+        decision = queued.decision
+        topic = self._topics.decision if decision.is_final else self._topics.provisional
+        if self._connection.protocol == "3.1.1" and not self._config.decisions_without_expiry:
+            backlog.outbox.refuse()
+            backlog.refusals.note_in_words("publish", topic, _NO_EXPIRY, _NO_EXPIRY_HINT)
+            backlog.settled.set()
+            return
+        left_s, expires_at = backlog.expiry_of(queued)
+        payload = to_json(decision_payload(replace(decision, expires_at=expires_at)))
+        code = await self._connection.publish_event(topic, payload, expires_in_s=left_s)
+        if code < REFUSED and code != NO_SUBSCRIBER:
+            backlog.outbox.settle()
+            backlog.refusals.clear("publish", topic)
+        elif is_passing(code):
+            backlog.outbox.hold(backlog.now_s() + _ASK_AGAIN_S, is_unheard=code == NO_SUBSCRIBER)
+        else:
+            backlog.outbox.refuse()
+        # That nobody cares for provisional ones is as it should be.
+        if code >= REFUSED or (code == NO_SUBSCRIBER and decision.is_final):
+            backlog.refusals.note("publish", topic, code)
+        backlog.settled.set()
+
+    async def _send_state(self, topic: str, payload: str) -> None:
+        retained = self._backlog.states.retained
+        lifetime_s = self._backlog.states.lifetime_s(topic, self._backlog.now_s())
+        if await self._publish_state(topic, payload, lifetime_s):
+            retained.sent(topic, payload)
+        else:
+            retained.skip(topic)
+
+    async def _publish_state(self, topic: str, payload: str, lifetime_s: float | None) -> bool:
+        """Whether the broker has it; what it refuses is named, and no more."""
+        backlog = self._backlog
+        if backlog.suspects.skips(topic, backlog.now_s()):
+            return False
+        backlog.suspects.sending(topic, len(payload.encode()))
+        code = await self._connection.publish_state(topic, payload, lifetime_s=lifetime_s)
+        backlog.suspects.sent()
+        if code >= REFUSED:
+            backlog.refusals.note("publish", topic, code)
+            return False
+        backlog.refusals.clear("publish", topic)
+        return True
 
     async def _send_discovery(self) -> None:
         self._backlog.is_discovery_due = False
@@ -127,43 +200,37 @@ class Conversation:
                 occupancy_hold_s=self._config.occupancy_hold_s,
                 removed=removed,
             )
-            await self._connection.publish_state(self._topics.discovery, to_json(config))
+            if not await self._publish_state(self._topics.discovery, to_json(config), None):
+                break
         self._backlog.announced = set(speakers)
 
-    async def _receive(self) -> None:
-        async for message in self._connection.messages:
-            payload = message.payload if isinstance(message.payload, bytes) else b""
-            topic, is_retained = message.topic.value, message.retain
-            if topic == self._topics.command:
-                self._handle_command(payload, is_retained=is_retained)
-            elif topic == self._topics.birth and payload == ONLINE.encode() and not is_retained:
-                log.info("home_assistant_started")
-                self._backlog.is_discovery_due = self._backlog.has_speakers
-                self._backlog.states.send_all_again()
-            elif topic == self._topics.discovery and is_retained:
-                self._backlog.announced |= announced_speakers(payload)
-                self._backlog.is_discovery_due = self._backlog.has_speakers
-            self._backlog.wake.set()
+    # --- what is asked for ------------------------------------------------------------------
 
-    def _handle_command(self, payload: bytes, *, is_retained: bool) -> None:
-        if is_retained:
-            log.warning("command_ignored", cause="retained")
-            return
-        try:
-            command = Command(payload.decode())
-        except ValueError:
-            shown = payload[:_MAX_LOGGED_BYTES].decode(errors="replace")
-            log.warning("command_ignored", cause="unknown", payload=shown)
-            return
-        self._on_command(command)
+    async def _subscribe(self, topic: str) -> None:
+        code = await self._connection.subscribe(topic)
+        if code >= REFUSED:
+            self._backlog.refusals.note("subscribe", topic, code)
+        else:
+            self._backlog.refusals.clear("subscribe", topic)
+
+    async def _unsubscribe(self, topic: str) -> None:
+        await self._connection.unsubscribe(topic)
+
+    async def _correct_occupancies(self) -> None:
+        """Has the listener see what stands there; our own are said anyway."""
+        every = self._topics.occupancy("+")
+        if await self._connection.subscribe(every, qos=0) < REFUSED:
+            self._later("unsubscribe", every)
 
     async def say_offline(self) -> None:
         """Before a graceful end, which no last will follows."""
-        self._backlog.states.set_available(is_available=False, reason="stopped")
+        states = self._backlog.states
+        states.set_available(is_available=False, reason="stopped")
         self._backlog.refresh()
         with contextlib.suppress(aiomqtt.MqttError, TimeoutError):
             async with asyncio.timeout(_OFFLINE_WITHIN_S):
-                await self._send_states()
+                while (state := states.retained.next()) is not None:
+                    await self._send_state(*state)
 
 
 async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:

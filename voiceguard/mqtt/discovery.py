@@ -7,12 +7,12 @@ Home Assistant refuses the whole message for one unknown top-level key or one co
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any
 
 from voiceguard.mqtt.topics import EMPTY, OCCUPIED, OFFLINE, ONLINE, Command
 from voiceguard.types import VERSION, Outcome
+from voiceguard.validation.parsing import parse_json_object
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 NOBODY, STRANGER, INCONCLUSIVE = "Nobody", "Unknown speaker", "Inconclusive"
 """The enum sensor's other values: capitals, so that no speaker can be called like them."""
+
+MAX_FOREIGN_SPEAKERS = 128
+"""Whom a message may name that are not enrolled: each costs a message of ours to remove."""
+_MAX_BYTES = 1 << 18
 
 _OCCUPANCY_KEY = re.compile(r"occupancy_([a-z0-9_-]{1,32})")
 _SPEAKER_TEMPLATE = (
@@ -55,10 +59,12 @@ def occupancy_key(speaker: str) -> str:
 def announced_speakers(payload: bytes) -> set[str]:
     """The speakers in a discovery message of an earlier run; none if it is not one of ours."""
     try:
-        components = json.loads(payload)["cmps"]
-        return {match[1] for key in components if (match := _OCCUPANCY_KEY.fullmatch(key))}
-    except (ValueError, TypeError, KeyError):
+        components = parse_json_object(payload, max_bytes=_MAX_BYTES).get("cmps")
+    except ValueError:
         return set()
+    if not isinstance(components, dict):
+        return set()
+    return {match[1] for key in components if (match := _OCCUPANCY_KEY.fullmatch(key))}
 
 
 def device_config(

@@ -22,6 +22,10 @@ class Failure:
     """Whether a broker without MQTT 5 behaves like this."""
 
 
+class HungUpError(ConnectionError):
+    """The broker closed a connection before it had answered."""
+
+
 # MQTT 5 reason codes; paho translates 3.1.1's return codes into them.
 _REFUSALS = {
     132: Failure("protocol", "the broker does not speak this version of MQTT", may_be_version=True),
@@ -43,7 +47,13 @@ _REFUSALS = {
     142: Failure(
         "session_taken_over",
         "somebody else connected with our client id",
-        "is a second daemon running? give each its own mqtt.node_id",
+        "is a second daemon running, or another machine of the same name? give each its own "
+        "mqtt.node_id",
+    ),
+    149: Failure(
+        "too_large",
+        "the broker ended the connection over a message that is larger than it takes",
+        "raise its limit (mosquitto: max_packet_size)",
     ),
 }
 
@@ -57,13 +67,38 @@ _SYSTEM_ERRORS: tuple[tuple[type[BaseException], Failure], ...] = (
         ),
     ),
     (ssl.SSLError, Failure("tls", "no TLS: {error}", "is the port the broker's TLS port?")),
-    (socket.gaierror, Failure("unknown_host", "no such host: {error}", "check mqtt.broker")),
+    (
+        socket.gaierror,
+        Failure(
+            "unknown_host",
+            "no such host: {error}",
+            "check mqtt.broker; under voiceguard's systemd unit only local name servers answer",
+        ),
+    ),
     (
         ConnectionRefusedError,
         Failure(
             "connection_refused",
             "nothing listens there",
             "is the broker running? check mqtt.broker",
+        ),
+    ),
+    (
+        HungUpError,
+        Failure(
+            "hung_up",
+            "the broker hung up",
+            "is this its port with, or without, TLS as you wrote?",
+            may_be_version=True,
+        ),
+    ),
+    (
+        PermissionError,
+        Failure(
+            "forbidden",
+            "this system forbids the connection: {error}",
+            "a firewall? voiceguard's systemd unit lets it reach local networks only: "
+            "`systemctl edit voiceguard`, IPAddressAllow=ITS-ADDRESS",
         ),
     ),
     (

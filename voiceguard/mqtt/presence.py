@@ -1,9 +1,9 @@
 """Hop 6 of 6: who is speaking, as a state that never outlives the decision it rests on.
 
-Pure: time comes in as an argument. In: decisions of all streams. Out: the set of speakers that are
-present, and what the latest decision said. An identity ends with a final decision that says
-otherwise, with another speaker's accept on that stream, with the hold time, or with ``clear``
-(disarmed, unavailable).
+Pure: time comes in as an argument, in seconds that nobody sets (``clock.elapsed_s``). In: decisions
+of all streams. Out: the set of speakers that are present, and what the latest decision said. An
+identity ends with a final decision that says otherwise, with another speaker's accept on that
+stream, with the hold time, or with ``clear`` (disarmed, unavailable).
 """
 
 from __future__ import annotations
@@ -15,8 +15,6 @@ from voiceguard.decisions.wire import SCHEMA, iso_utc
 from voiceguard.types import Outcome
 
 if TYPE_CHECKING:
-    from datetime import datetime, timedelta
-
     from voiceguard.decisions.result import Decision
 
 
@@ -27,32 +25,36 @@ class _Hold:
     speaker: str
     segment: int
     decision_id: str
-    until: datetime
+    until_s: float
 
 
 class Presence:
     """Occupancy per speaker over all streams, and the latest verdict."""
 
-    def __init__(self, hold: timedelta) -> None:
-        self._hold = hold
+    def __init__(self, hold_s: float) -> None:
+        self._hold_s = hold_s
         self._holds: dict[str, _Hold] = {}
         self._latest: Decision | None = None
+        self._latest_until_s = 0.0
         self._last_accepted: Decision | None = None
 
-    def apply(self, decision: Decision, now: datetime) -> None:
-        """Takes in a provisional accept or a final decision; an accept that is too late is none."""
+    def apply(self, decision: Decision, now_s: float) -> None:
+        """Takes in a provisional accept or a final decision, made just now."""
+        until_s = now_s + self._hold_s
         if decision.outcome is Outcome.ACCEPTED:
-            if decision.speaker is None or decision.expires_at <= now:
+            if decision.speaker is None:
                 return
             self._latest = self._last_accepted = decision
+            self._latest_until_s = until_s
             self._holds[decision.stream] = _Hold(
                 speaker=decision.speaker,
                 segment=decision.segment,
                 decision_id=decision.decision_id,
-                until=decision.decided_at + self._hold,
+                until_s=until_s,
             )
         elif decision.is_final:
             self._latest = decision
+            self._latest_until_s = until_s
             held = self._holds.get(decision.stream)
             if held is not None and _takes_back(decision, held):
                 del self._holds[decision.stream]
@@ -70,18 +72,23 @@ class Presence:
         self._holds = {}
         self._latest = None
 
-    def expire(self, now: datetime) -> None:
+    def expire(self, now_s: float) -> None:
         """Ends what has been held for long enough."""
-        self._holds = {name: hold for name, hold in self._holds.items() if hold.until > now}
-        if self._latest is not None and self._latest.decided_at + self._hold <= now:
+        self._holds = {name: hold for name, hold in self._holds.items() if hold.until_s > now_s}
+        if self._latest_until_s <= now_s:
             self._latest = None
 
-    def next_expiry(self) -> datetime | None:
+    def next_expiry_s(self) -> float | None:
         """When ``expire`` will next have something to do."""
-        moments = [hold.until for hold in self._holds.values()]
+        moments = [hold.until_s for hold in self._holds.values()]
         if self._latest is not None:
-            moments.append(self._latest.decided_at + self._hold)
+            moments.append(self._latest_until_s)
         return min(moments, default=None)
+
+    def until_s(self, speaker: str) -> float | None:
+        """How long a speaker counts as present if nothing more is said; None: not present."""
+        held = [hold.until_s for hold in self._holds.values() if hold.speaker == speaker]
+        return max(held, default=None)
 
     @property
     def present(self) -> frozenset[str]:

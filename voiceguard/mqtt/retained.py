@@ -43,5 +43,13 @@ class RetainedTopics:
             if payload == "":
                 del self._values[topic]
 
+    def skip(self, topic: str) -> None:
+        """The broker does not take it: it is sent again when it changes, or all are."""
+        self._unsent.pop(topic, None)
+
+    def value(self, topic: str) -> str | None:
+        """What a topic says; None if there is none."""
+        return self._values.get(topic)
+
     def __len__(self) -> int:
         return len(self._values)

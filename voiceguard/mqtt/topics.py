@@ -10,7 +10,8 @@ decisions can be expected or the daemon is disarmed on purpose |
 `unavailable`); `reason`; `armed`; `streams` (name to state, detail and counters: `samples_lost`
 by a late reader, `samples_missed`, `num_overflows` and `overflow_s` by the driver, `num_reopened`
 and `outage_s` while the device was away, ...); `encoder` (`name`, `encoder_id`, `is_calibrated`);
-`speakers`; `refused` |
+`speakers`; `refused`; `mqtt` (`decisions_delivered`, `decisions_dropped`, `decisions_expired`,
+`decisions_refused`, `decisions_unheard`; `refused`: what the broker does not let us do, and why) |
 | `<base>/decision` | never | JSON, the fields of decisions/wire.py: one final one per segment |
 | `<base>/provisional` | never | JSON, the same fields: accepts while the segment still grows; a
 final decision follows and may revoke them |
@@ -28,7 +29,9 @@ logged |
 Rules for consumers. Act on ``decision`` (and ``provisional``) messages, never on a state; check
 ``expires_at`` against a clock of your own; forget a ``decision_id`` that you have seen (delivery is
 at least once); subscribe with a clean session. MQTT 5: decisions are QoS 1 with a message expiry
-interval. MQTT 3.1.1 has no expiry, so there they are QoS 0 and cannot be replayed by a broker.
+interval, and of the states those that say that somebody is there expire too. MQTT 3.1.1 has no
+expiry, so there decisions are QoS 0; a broker that keeps those for clients that are away
+(mosquitto: ``queue_qos0_messages true``) can replay one (``mqtt.decisions_without_expiry``).
 """
 
 from __future__ import annotations
@@ -89,6 +92,16 @@ class Topics:
     def occupancy(self, speaker: str) -> str:
         """One speaker's state topic."""
         return f"{self.base}/occupancy/{speaker}"
+
+    def occupied_by(self, topic: str) -> str | None:
+        """The speaker of such a topic; None if it is another."""
+        start = self.occupancy("")
+        return topic.removeprefix(start) if topic.startswith(start) else None
+
+    @property
+    def check(self) -> str:
+        """Under it ``voiceguard doctor`` tries what the daemon does."""
+        return f"{self.base}/check"
 
     @property
     def device_id(self) -> str:

@@ -30,6 +30,8 @@ class Arrival:
     """Its last sample, or the news that there is none."""
     opened_at_s: float
     """The stream's sample 0, as reckoned back from there."""
+    suspended_s: float = 0.0
+    """What the machine had slept by then: what it sleeps later makes the audio older."""
 
 
 @dataclass(frozen=True, slots=True)

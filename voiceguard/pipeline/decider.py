@@ -11,6 +11,7 @@ import uuid
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from voiceguard.clock import elapsed_s
 from voiceguard.decisions.result import Decision
 from voiceguard.pipeline.segments import SegmentEvidence
 from voiceguard.scoring.policy import Evidence
@@ -169,7 +170,13 @@ class Decider:
         judge = self._judge()
         judgement = judge.judge(segment.pooled(), evidence)
         start_s, end_s = first_sample / SAMPLE_RATE_HZ, end_sample / SAMPLE_RATE_HZ
-        delivered_at = self._utc_of(arrival.delivered_at_s)
+        now = self._clock.utc()
+        now_s = elapsed_s(self._clock) - arrival.suspended_s  # on the arrival's clock
+
+        def utc_of(monotonic_s: float) -> datetime:
+            return now - timedelta(seconds=now_s - monotonic_s)
+
+        delivered_at = utc_of(arrival.delivered_at_s)
         return Decision(
             decision_id=str(uuid.uuid4()),
             stream=self._stream,
@@ -177,10 +184,10 @@ class Decider:
             judgement=judgement,
             start_s=start_s,
             end_s=end_s,
-            started_at=self._utc_of(arrival.opened_at_s + start_s),
-            ended_at=self._utc_of(arrival.opened_at_s + end_s),
+            started_at=utc_of(arrival.opened_at_s + start_s),
+            ended_at=utc_of(arrival.opened_at_s + end_s),
             delivered_at=delivered_at,
-            decided_at=self._clock.utc(),
+            decided_at=now,
             expires_at=delivered_at + timedelta(seconds=judge.policy.expiry_s),
             revokes=self._taken_back(judgement) if evidence.is_final else None,
         )
@@ -192,6 +199,3 @@ class Decider:
             return None
         confirms = (judgement.outcome, judgement.speaker) == (earlier.outcome, earlier.speaker)
         return None if confirms else earlier.decision_id
-
-    def _utc_of(self, monotonic_s: float) -> datetime:
-        return self._clock.utc() - timedelta(seconds=self._clock.monotonic_s() - monotonic_s)

@@ -176,7 +176,7 @@ class Stream:
     ) -> None:
         """To the decider; where no audio was delivered, what tells of that arrives now."""
         at_s = self._clock.monotonic_s() if delivered_at_s is None else delivered_at_s
-        arrival = Arrival(at_s, self._opened_at_s)
+        arrival = Arrival(at_s, self._opened_at_s, self._clock.suspended_s())
         for item in heard:
             await self._windows.put(item, arrival)
 

@@ -233,11 +233,12 @@ class Daemon:
         num_lost = (
             statistics.decisions_dropped
             + statistics.decisions_expired
+            + statistics.decisions_refused
             + statistics.decisions_pending
         )
         if num_lost:
             raise BrokerError(
-                f"{num_lost} decision(s) did not reach {self._settings.mqtt.broker} in time",
+                f"{num_lost} decision(s) did not reach {self._settings.mqtt.place} in time",
                 hint="is the broker running, and are user and password right? `voiceguard doctor`",
             )
 

@@ -1,0 +1,169 @@
+"""Brokers that refuse, restart, flood or forget: the link against a real mosquitto."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from structlog.testing import capture_logs
+
+from tests.integration.mosquitto import consumer, mosquitto, until
+from tests.integration.test_mosquitto import BASE, DISCOVERY, decision_ids, make_config, running
+from tests.mqtt.decisions import fresh_decision
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def acl(*lines: str) -> str:
+    """An access list for everybody."""
+    return "".join(f"topic {line}\n" for line in lines)
+
+
+async def test_a_denied_decision_is_not_delivered(tmp_path: Path) -> None:
+    """An access list that allows Home Assistant's topics only: said at once, with the remedy."""
+    rules = acl("readwrite homeassistant/#")
+    async with mosquitto(tmp_path / "broker", acl=rules) as broker:
+        with capture_logs() as logs:
+            async with running(make_config(broker.url)) as link:
+                link.publish(fresh_decision())
+                await until(lambda: link.statistics().decisions_refused == 1)
+                assert link.statistics().decisions_delivered == 0
+    refused = [entry for entry in logs if entry["event"] == "broker_refused"]
+    [about_decisions] = [each for each in refused if each["topic"] == f"{BASE}/decision"]
+    assert f"topic write {BASE}/decision" in about_decisions["hint"]
+
+
+@pytest.mark.parametrize("option", ["max_packet_size 600", "message_size_limit 500"])
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+async def test_discovery_that_is_too_large_costs_no_decision(
+    tmp_path: Path, option: str, protocol: str
+) -> None:
+    """Left away and, where the broker says so, named; the connection lasts."""
+    async with (
+        mosquitto(tmp_path / "broker", options=[option]) as broker,
+        consumer(broker.port, f"{BASE}/availability", f"{BASE}/occupancy/#") as listener,
+        running(make_config(broker.url, protocol=protocol, timeout_s=0.5)) as link,
+    ):
+        await listener.until(lambda: listener.last(f"{BASE}/availability") == "online")
+        await listener.until(lambda: listener.last(f"{BASE}/occupancy/alice") == "OFF")
+        num_connections = link.statistics().num_connections
+        await asyncio.sleep(1.0)
+        assert link.statistics().num_connections == num_connections <= 5
+
+
+async def test_what_waited_finds_the_consumer_that_comes_back(tmp_path: Path) -> None:
+    """After a restart the daemon may be there before any consumer is: nothing is lost for it."""
+    async with mosquitto(tmp_path / "broker") as broker, running(make_config(broker.url)) as link:
+        await until(lambda: DISCOVERY in broker.log)
+        await broker.stop()
+        await until(lambda: not link.statistics().is_connected)
+        for index in range(3):
+            link.publish(fresh_decision(f"d{index}", expires_in_s=8.0, segment=index))
+        await broker.start()
+        await until(lambda: link.statistics().is_connected)
+        await asyncio.sleep(0.5)
+        assert link.statistics().decisions_delivered == 0
+        async with consumer(broker.port, f"{BASE}/decision") as listener:
+            await listener.until(lambda: decision_ids(listener) == ["d0", "d1", "d2"])
+            await until(lambda: link.statistics().decisions_delivered == 3)
+
+
+async def test_a_broker_that_restarts_again_and_again(tmp_path: Path) -> None:
+    """Every decision whose life spans a connected moment arrives; the campaign does it for long."""
+    received: set[str] = set()
+    async with mosquitto(tmp_path / "broker") as broker, running(make_config(broker.url)) as link:
+        for round_ in range(4):
+            await broker.stop(signal.SIGKILL)
+            await until(lambda: not link.statistics().is_connected)
+            link.publish(fresh_decision(f"d{round_}", segment=round_))
+            await asyncio.sleep(0.3 * round_)
+            await broker.start()
+            began_s = time.monotonic()
+            async with consumer(broker.port, f"{BASE}/decision") as listener:
+                await listener.until(lambda: bool(decision_ids(listener)))
+                received |= set(decision_ids(listener))
+            assert time.monotonic() - began_s < 2.0
+    assert received == {f"d{round_}" for round_ in range(4)}
+    assert link.statistics().decisions_expired == 0
+
+
+async def test_states_expire_at_a_broker_that_keeps_them(tmp_path: Path) -> None:
+    """MQTT 5: whoever comes after a power cut is told neither `online` nor `ON` for ever."""
+    async with mosquitto(tmp_path / "broker") as broker, running(make_config(broker.url)) as link:
+        link.publish(fresh_decision())
+        async with consumer(broker.port) as listener:
+            await listener.until(lambda: listener.last(f"{BASE}/occupancy/alice") == "ON")
+            await listener.until(lambda: listener.last(f"{BASE}/availability") == "online")
+        async with consumer(broker.port) as newcomer:
+            await newcomer.until(lambda: newcomer.last(f"{BASE}/occupancy/bob") is not None)
+            await newcomer.until(lambda: newcomer.last(f"{BASE}/status") is not None)
+            left: dict[str, int] = {
+                str(message.topic): vars(message.properties).get("MessageExpiryInterval", -1)
+                for message in newcomer.messages
+                if message.properties is not None
+            }
+    assert 0 < left[f"{BASE}/occupancy/alice"] <= 30
+    assert 0 < left[f"{BASE}/availability"] <= 60
+    assert 0 < left[f"{BASE}/status"] <= 60
+    assert left[f"{BASE}/occupancy/bob"] == -1
+    assert left[DISCOVERY] == -1
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+async def test_a_foreign_occupancy_is_corrected_at_start(tmp_path: Path, protocol: str) -> None:
+    """Left by an earlier life, or by anybody; even without discovery."""
+    async with mosquitto(tmp_path / "broker") as broker, consumer(broker.port) as listener:
+        for name in ("alice", "mallory"):
+            await listener.client.publish(f"{BASE}/occupancy/{name}", "ON", qos=1, retain=True)
+        async with running(make_config(broker.url, protocol=protocol, discovery=False)):
+            await listener.until(lambda: listener.last(f"{BASE}/occupancy/mallory") == "")
+            await listener.until(lambda: listener.last(f"{BASE}/occupancy/alice") == "OFF")
+
+
+async def test_a_flood_of_commands_keeps_no_decision_waiting(tmp_path: Path) -> None:
+    """As fast as a client can: decisions are acknowledged in time, and the flood is named."""
+    async with (
+        mosquitto(tmp_path / "broker") as broker,
+        consumer(broker.port, f"{BASE}/decision") as listener,
+        running(make_config(broker.url, timeout_s=5.0)) as link,
+    ):
+        flooding = asyncio.create_task(flood(broker.port, f"{BASE}/command", seconds=3.0))
+        delays_s = []
+        for index in range(10):
+            began_s = time.monotonic()
+            link.publish(fresh_decision(f"d{index}", segment=index))
+            await listener.until(lambda: f"d{index}" in decision_ids(listener))  # noqa: B023
+            delays_s.append(time.monotonic() - began_s)
+            await asyncio.sleep(0.2)
+        await flooding
+        assert link.statistics().num_connections == 1
+        assert link.statistics().decisions_delivered == 10
+        assert max(delays_s) < 2.0
+
+
+async def flood(port: int, topic: str, seconds: float) -> int:
+    """QoS 0 messages as fast as a process of its own can; how many."""
+    process = await asyncio.create_subprocess_exec(
+        "python3",
+        "-c",
+        "import socket, sys, time\n"
+        "port, topic, seconds = int(sys.argv[1]), sys.argv[2].encode(), float(sys.argv[3])\n"
+        "s = socket.create_connection(('127.0.0.1', port))\n"
+        "s.sendall(bytes.fromhex('101100044d5154540402003c0005666c6f6f64')); s.recv(4)\n"
+        "body = len(topic).to_bytes(2, 'big') + topic + b'arm'\n"
+        "packet, n, end = bytes([0x30, len(body)]) + body, 0, time.monotonic() + seconds\n"
+        "while time.monotonic() < end:\n"
+        "    s.sendall(packet * 10); n += 10; time.sleep(0.002)\n"
+        "print(n)\n",
+        str(port),
+        topic,
+        str(seconds),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    out, _ = await process.communicate()
+    return int(json.loads(out))

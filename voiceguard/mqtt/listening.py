@@ -1,0 +1,155 @@
+"""Hop 6 of 6: what a broker lets others say to us: commands, births, what we announced before.
+
+Event loop. Anybody who may write to these topics may write anything, at any rate: one boundary per
+message turns whatever is unexpected into a refusal by name, and a topic that floods is left for
+some seconds. In: messages. Out: commands, and what is due in the backlog.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from voiceguard.mqtt.discovery import MAX_FOREIGN_SPEAKERS, announced_speakers
+from voiceguard.mqtt.guards.flood import FloodGuard
+from voiceguard.mqtt.topics import OCCUPIED, ONLINE, Command
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    import aiomqtt
+
+    from voiceguard.mqtt.backlog import Backlog
+    from voiceguard.mqtt.config import MqttConfig
+
+log = structlog.get_logger()
+
+_MAX_LOGGED_BYTES = 32
+_BIRTHS_EVERY_S = 5.0
+"""A home that is born again and again is told everything no more often than this."""
+
+
+class Listener:
+    """Takes in messages of one connection.
+
+    Args:
+        config: The [mqtt] table.
+        backlog: Where a new announcement is made due.
+        on_command: Called on the event loop; must not wait.
+        later: Called with ``subscribe`` or ``unsubscribe`` and a topic.
+    """
+
+    def __init__(
+        self,
+        config: MqttConfig,
+        backlog: Backlog,
+        *,
+        on_command: Callable[[Command], None],
+        later: Callable[[str, str], None],
+    ) -> None:
+        self._names = config.topics
+        self._backlog = backlog
+        self._on_command = on_command
+        self._later = later
+        self._foreign: set[str] = set()
+        self._born_at_s: float | None = None
+        """Home Assistant's birth that is not answered yet."""
+        self._answered_at_s = -_BIRTHS_EVERY_S
+        # The retained discovery first: it may name speakers who were removed while we were away.
+        wanted = [self._names.command]
+        wanted += [self._names.discovery, self._names.birth] if config.discovery else []
+        self._guards = {topic: FloodGuard(last_s=backlog.now_s()) for topic in wanted}
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """What to subscribe to."""
+        return tuple(self._guards)
+
+    async def hear(self, messages: AsyncIterator[aiomqtt.Message]) -> None:
+        """Until the connection breaks (MqttError)."""
+        async for message in messages:
+            topic = str(message.topic)
+            try:
+                self._take(topic, message)
+            except Exception as error:  # noqa: BLE001  # the boundary: the others go on
+                log.warning("message_refused", topic=topic, cause=type(error).__name__)
+            self._backlog.wake.set()
+
+    def _take(self, topic: str, message: aiomqtt.Message) -> None:
+        guard, now_s = self._guards.get(topic), self._backlog.now_s()
+        if guard is not None and not guard.allows(now_s):
+            self._leave(topic, guard)
+            return
+        payload = message.payload if isinstance(message.payload, bytes) else b""
+        if topic == self._names.command:
+            self._take_command(payload, is_retained=message.retain)
+        elif topic == self._names.birth:
+            if payload == ONLINE.encode() and not message.retain:
+                self._born_at_s = now_s
+        elif topic == self._names.discovery:
+            if message.retain:
+                self._backlog.announced |= self._bounded(announced_speakers(payload))
+                self._backlog.is_discovery_due = self._backlog.has_speakers
+        elif message.retain and payload == OCCUPIED.encode():
+            self._take_occupancy(self._names.occupied_by(topic))
+
+    def _take_command(self, payload: bytes, *, is_retained: bool) -> None:
+        if is_retained:
+            log.warning("command_ignored", cause="retained")
+            return
+        try:
+            command = Command(payload.decode())
+        except ValueError:
+            shown = payload[:_MAX_LOGGED_BYTES].decode(errors="replace")
+            log.warning("command_ignored", cause="unknown", payload=shown)
+            return
+        self._on_command(command)
+
+    def _take_occupancy(self, speaker: str | None) -> None:
+        """Somebody who is not enrolled is present for ever; nobody will end that but us."""
+        if speaker is not None and speaker not in self._backlog.states.speakers:
+            for name in self._bounded({speaker}):
+                self._backlog.states.forget(name)
+
+    def _bounded(self, speakers: set[str]) -> set[str]:
+        """No more strangers per connection than a home has people."""
+        known = speakers & self._backlog.states.speakers.keys()
+        room = MAX_FOREIGN_SPEAKERS - len(self._foreign)
+        strangers = sorted(speakers - known - self._foreign)
+        if len(strangers) > room:
+            log.warning("message_refused", topic=self._names.discovery, cause="too_many_speakers")
+        self._foreign |= set(strangers[:room])
+        return known | (speakers & self._foreign)
+
+    def _leave(self, topic: str, guard: FloodGuard) -> None:
+        """The first message too many: what is under way already is passed over."""
+        if guard.is_told:
+            return
+        guard.is_told = True
+        pause_s = guard.pause_s
+        log.warning("topic_flooded", topic=topic, pause_s=pause_s)
+        self._backlog.refusals.standing[f"hear {topic}"] = f"flooded; left for {pause_s:.0f} s"
+        self._later("unsubscribe", topic)
+
+    # --- time ---------------------------------------------------------------------------------
+
+    def look(self, now_s: float) -> None:
+        """Answers a birth that had to wait, and goes back to topics that were left."""
+        if self._born_at_s is not None and now_s >= self._answered_at_s + _BIRTHS_EVERY_S:
+            self._born_at_s, self._answered_at_s = None, now_s
+            log.info("home_assistant_started")
+            self._backlog.is_discovery_due = self._backlog.has_speakers
+            self._backlog.states.send_all_again()
+        for topic, guard in self._guards.items():
+            if guard.resumes_at_s is not None and now_s >= guard.resumes_at_s:
+                guard.resume(now_s)
+                self._backlog.refusals.standing.pop(f"hear {topic}", None)
+                self._later("subscribe", topic)
+
+    def next_look_s(self) -> float | None:
+        """When ``look`` will next have something to do."""
+        moments = [guard.resumes_at_s for guard in self._guards.values()]
+        if self._born_at_s is not None:
+            moments.append(self._answered_at_s + _BIRTHS_EVERY_S)
+        return min((moment for moment in moments if moment is not None), default=None)
