@@ -24,10 +24,10 @@ LATE = {
 QUICK: dict[str, set[str]] = {
     "--help": set(),
     "--version": set(),
-    "config show": {"pydantic", "pydantic_settings"},
+    "config show": {"pydantic", "pydantic_settings", "av", "soxr"},
     "history": {"pydantic", "pydantic_settings"},
-    "voiceprints list": {"pydantic", "pydantic_settings", "cryptography", "safetensors"},
-    "models list": {"pydantic", "pydantic_settings", "cryptography", "safetensors"},
+    "voiceprints list": {"pydantic", "pydantic_settings", "cryptography", "safetensors", "soxr"},
+    "models list": {"pydantic", "pydantic_settings", "cryptography", "safetensors", "soxr"},
 }
 """Command to what of `LATE` it does need today; less is welcome."""
 
