@@ -28,7 +28,7 @@ MASKS = dict.fromkeys(
     (
         *("decision_id", "started_at", "ended_at", "delivered_at", "decided_at", "expires_at"),
         *("last_accepted_at", "sw", "samples_captured", "samples_delivered", "samples_buffered"),
-        *("windows_embedded", "windows_superseded"),
+        *("windows_embedded", "windows_superseded", "decisions_delivered"),
     ),
     "(any)",
 )
