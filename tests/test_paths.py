@@ -10,6 +10,7 @@ import pytest
 
 from voiceguard import paths
 from voiceguard.errors import StateError
+from voiceguard.mqtt.config import MqttConfig, default_node_id
 
 
 def test_a_setting_beats_the_environment() -> None:
@@ -58,3 +59,35 @@ def test_a_directory_that_cannot_be_made_is_named_with_a_way_out() -> None:
     with pytest.raises(StateError, match="/proc/voiceguard") as caught:
         paths.make_private_dir(Path("/proc/voiceguard"))
     assert "state_dir" in caught.value.hint
+
+
+def test_a_new_state_directory_tells_its_machine_from_others(tmp_path: Path) -> None:
+    """A few characters, kept; so two machines of one name have two node ids."""
+    suffixes = {paths.settle_node_suffix(tmp_path / name) for name in ("a", "b", "c")}
+    assert len(suffixes) == 3
+    assert (
+        paths.settle_node_suffix(tmp_path / "a")
+        == paths.read_node_suffix(tmp_path / "a")
+        in suffixes
+    )
+    config = MqttConfig().with_node_suffix("3f2a")
+    assert config.node_id == f"{default_node_id()}-3f2a"
+    assert MqttConfig(node_id="den").with_node_suffix("3f2a").node_id == "den"
+    chosen = MqttConfig(node_id="".join(default_node_id()))
+    assert chosen.with_node_suffix("3f2a") == chosen
+
+
+@pytest.mark.parametrize("kept", ["history.sqlite3", "voiceguard.key", "voiceprints/anna.vgp"])
+def test_a_state_directory_that_was_heard_of_keeps_its_name(tmp_path: Path, kept: str) -> None:
+    """Home Assistant knows it by the machine's name alone."""
+    (tmp_path / kept).parent.mkdir(exist_ok=True)
+    (tmp_path / kept).touch()
+    assert paths.settle_node_suffix(tmp_path) == ""
+    assert not (tmp_path / "node-suffix").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"A/#", b"\xff\xff", b"x" * 5000])
+def test_a_meddled_suffix_is_none(tmp_path: Path, content: bytes) -> None:
+    """It would go into topics."""
+    (tmp_path / "node-suffix").write_bytes(content)
+    assert paths.settle_node_suffix(tmp_path) == ""

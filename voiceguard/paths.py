@@ -10,12 +10,16 @@
       calibrations/                 one per encoder, fitted here by `voiceguard calibrate`
       models/                       encoders brought here by `voiceguard models import|pull`, a
                                     directory each; `in-use` names the one that "default" means
+      node-suffix                   tells the default mqtt.node_id from other machines'
       lock                          held by the daemon that owns this directory
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
+import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +33,9 @@ if TYPE_CHECKING:
 COMMENTED_CONFIG = Path(__file__).parent / "service" / "defaults" / "voiceguard.toml"
 """Every setting with its default, to be copied; config/voiceguard.toml by a link, so that it is in
 every installation. Beside it, in ``service/units``, are the systemd units."""
+
+_MAX_SUFFIX = 8
+_SUFFIX = re.compile(r"[a-z0-9]{1,8}")
 
 PRIVATE_DIR_MODE = 0o700
 PRIVATE_FILE_MODE = 0o600
@@ -79,6 +86,42 @@ def models_dir(state: Path) -> Path:
 def lock_file(state: Path) -> Path:
     """Locked by the daemon for as long as it runs."""
     return state / "lock"
+
+
+def node_suffix_file(state: Path) -> Path:
+    """A few characters that tell this machine from others of the same name."""
+    return state / "node-suffix"
+
+
+def read_node_suffix(state: Path) -> str:
+    """Those characters; empty where there are none."""
+    try:
+        with node_suffix_file(state).open("rb") as file:
+            text = file.read(_MAX_SUFFIX + 2).decode("ascii", errors="replace").strip()
+    except OSError:
+        return ""
+    return text if _SUFFIX.fullmatch(text) else ""
+
+
+def settle_node_suffix(state: Path) -> str:
+    """As ``read_node_suffix``, but a state directory that is new gets them now.
+
+    One with voiceprints or a history has been heard of under the machine's name alone, and keeps
+    it. Where nothing can be written the name has to do as well.
+    """
+    if suffix := read_node_suffix(state):
+        return suffix
+    with contextlib.suppress(OSError):
+        files = (history_file(state), default_key_file(state), node_suffix_file(state))
+        if any(os.path.lexists(path) for path in files) or any(voiceprints_dir(state).glob("*.*")):
+            return ""
+        state.mkdir(mode=PRIVATE_DIR_MODE, parents=True, exist_ok=True)
+        descriptor = os.open(
+            node_suffix_file(state), os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE_MODE
+        )
+        with os.fdopen(descriptor, "w") as file:
+            file.write(f"{secrets.token_hex(2)}\n")
+    return read_node_suffix(state)
 
 
 def is_there(path: Path) -> bool:

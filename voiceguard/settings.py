@@ -29,7 +29,7 @@ from voiceguard.encoder.config import EncoderConfig
 from voiceguard.errors import ConfigError
 from voiceguard.logs import LogConfig
 from voiceguard.mqtt.config import MqttConfig
-from voiceguard.paths import COMMENTED_CONFIG
+from voiceguard.paths import COMMENTED_CONFIG, read_node_suffix, state_dir
 from voiceguard.scoring.policy import PolicyConfig
 from voiceguard.speech.gate import GateConfig
 from voiceguard.speech.vad import VadConfig
@@ -160,12 +160,18 @@ def load_settings(config_file: Path | None = None, **overrides: Any) -> Settings
         _toml_file: ClassVar[Path | None] = path
 
     try:
-        return _SettingsFromFile(**_without_none(overrides))
+        settings = _SettingsFromFile(**_without_none(overrides))
     except ValidationError as error:
         raise ConfigError(
             "\n".join(_sentences(error.errors(include_url=False))),
             hint=f"correct {path or 'the setting'}; `voiceguard config show` lists every setting",
-        ) from error
+        ) from None  # its own text shows what was found, a broker's password perhaps
+    return with_node_suffix(settings, read_node_suffix(state_dir(settings.state_dir)))
+
+
+def with_node_suffix(settings: Settings, suffix: str) -> Settings:
+    """The settings with a node id that is unlike those of other machines of this name."""
+    return settings.model_copy(update={"mqtt": settings.mqtt.with_node_suffix(suffix)})
 
 
 def _without_none(values: dict[str, Any]) -> dict[str, Any]:
@@ -229,6 +235,10 @@ def _sentences(faults: Iterable[Mapping[str, Any]]) -> list[str]:
     ]
 
 
+_UNSHOWN = {("mqtt",), *(("mqtt", key) for key in ("broker", "username", "password_file"))}
+"""Settings whose values may hold a password, wherever people put it."""
+
+
 def _complaint(location: list[str], faults: list[Mapping[str, Any]]) -> str:
     fault = faults[0]
     if fault["type"] in {"extra_forbidden", "unexpected_keyword_argument"}:
@@ -237,7 +247,9 @@ def _complaint(location: list[str], faults: list[Mapping[str, Any]]) -> str:
     wanted = [expected(each) for each in faults]
     if None in wanted:
         return str(fault["ctx"]["error"])
-    return f"must be {' or '.join(map(str, wanted))} (found {shortened(fault['input'])})"
+    found = fault["input"]
+    shown = f"a {type(found).__name__}" if tuple(location) in _UNSHOWN else shortened(found)
+    return f"must be {' or '.join(map(str, wanted))} (found {shown})"
 
 
 def _keys_at(location: list[str]) -> list[str]:

@@ -123,9 +123,8 @@ def _table(settings: Any) -> str:  # noqa: ANN401 - pairs
     lines = ["| setting | default | value | meaning |", "|---|---|---|---|"]
     for name, each in settings:
         value = _escaped(_value(each))
-        default = (
-            "this machine's name" if each.default == default_node_id() else _toml(each.default)
-        )
+        is_node = each.default == default_node_id()
+        default = "this machine's name, and more" if is_node else _toml(each.default)
         lines.append(f"| `{name}` | {default} | {value} | {_escaped(each.about)} |")
     return "\n".join(lines) + "\n"
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
+import traceback
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
+from voiceguard.errors import ConfigError
 from voiceguard.mqtt.config import BrokerAddress, MqttConfig, default_node_id, parse_broker
+from voiceguard.mqtt.guards.credentials import Secrets, load_secrets
+from voiceguard.settings import load_settings
 
 
 @pytest.mark.parametrize(
@@ -90,3 +97,65 @@ def test_the_default_node_id_is_always_allowed(monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setattr("socket.gethostname", lambda name=name: name)
         assert default_node_id() == expected
         assert MqttConfig().node_id == expected
+
+
+@pytest.mark.parametrize(
+    ("broker", "user"),
+    [("mqtt://us%40er@host", "us@er"), ("mqtt://%C3%A4nn@host", "änn"), ("mqtt://host", None)],
+)
+def test_a_user_may_have_any_character(broker: str, user: str | None) -> None:
+    """Written as URLs write it."""
+    assert MqttConfig(broker=broker).login == user
+
+
+SECRETS = st.text(
+    st.sampled_from("#@:/?[]%\\ \t&=+;,'\"<>{}|^~℀é"), min_size=0, max_size=3
+).flatmap(lambda odd: st.sampled_from([f"hunter{odd}2secret", f"{odd}hunter2", f"hunter2{odd}"]))
+
+
+@st.composite
+def broken_urls(draw: st.DrawFn) -> str:
+    """A URL with a user and a password, and whatever people do to it."""
+    scheme = draw(st.sampled_from(["mqtt://", "mqtts://", "mqtt:/", "mqtt:", "//", "", "http://"]))
+    user = draw(st.sampled_from(["hunter", "", "hunter%3Ahunter", "h@hunter"]))
+    joint = draw(st.sampled_from([":", "%3A", "::", ";hunter:"]))
+    host = draw(st.sampled_from(["@host", "@host:1883", "@", "@[::1", "@[x]", "@host:x", "@h/x"]))
+    return f"{scheme}{user}{joint}{draw(SECRETS)}{host}"
+
+
+@given(broken_urls())
+@example("user:pa#hunter2@host")
+@example("mqtt:/user:hunter2@host")
+@example("mqtt://user:hunter\u21002@host")
+def test_no_part_of_a_credential_is_repeated(url: str) -> None:
+    """However broken the URL is, and wherever the table stands: error, cause, settings, values."""
+    for values in (
+        {"mqtt": {"broker": url}},
+        {"mqtt": {"broker": [url]}},
+        {"mqtt": url},
+        {"mqtt": {"broker": "mqtt://hunter@host", "username": url}},
+    ):
+        with pytest.raises(ConfigError) as refused:
+            load_settings(None, **values)
+        said = "".join(traceback.format_exception(refused.value, limit=0)) + refused.value.hint
+        assert "hunter" not in said
+
+
+def test_secrets_are_not_part_of_what_a_value_shows(tmp_path: Path) -> None:
+    """Neither in a traceback's locals nor in a log field."""
+    assert "hunter2" not in repr(Secrets("hunter2"))
+    path = tmp_path / "password"
+    path.write_bytes(b"hunter2\xff")
+    path.chmod(0o600)
+    config = MqttConfig(broker="mqtt://ann@host", password_file=path)
+    assert config.address is not None
+    with pytest.raises(ConfigError) as refused:
+        load_secrets(config, config.address)
+    assert "xff" not in "".join(traceback.format_exception(refused.value))
+    path.write_bytes(b"\xef\xbb\xbfhunter2\r\n")
+    assert load_secrets(config, config.address).password == "hunter2"
+    path.unlink()
+    os.mkfifo(path, 0o600)
+    with pytest.raises(ConfigError, match="not a regular file"):
+        load_secrets(config, config.address)
+    assert "hunter" not in MqttConfig(broker="mqtt://hunter@host").place

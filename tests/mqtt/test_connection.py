@@ -14,7 +14,8 @@ import pytest
 from tests.integration.mosquitto import until, write_certificates
 from voiceguard.errors import BrokerError, ConfigError
 from voiceguard.mqtt.config import BrokerAddress, MqttConfig
-from voiceguard.mqtt.connection import Secrets, connect, load_secrets
+from voiceguard.mqtt.connection import connect
+from voiceguard.mqtt.guards.credentials import Secrets, load_secrets
 from voiceguard.mqtt.trial import check_broker
 
 if TYPE_CHECKING:

@@ -16,11 +16,12 @@ import structlog
 
 from voiceguard.errors import ConfigError
 from voiceguard.mqtt.backlog import Backlog
-from voiceguard.mqtt.connection import Connection, Protocol, Secrets, connect, load_secrets
+from voiceguard.mqtt.connection import Connection, Protocol, connect
 from voiceguard.mqtt.conversation import Conversation
 from voiceguard.mqtt.embedded import embedded_broker
 from voiceguard.mqtt.failures import Failure, explain
 from voiceguard.mqtt.guards.backoff import Backoff
+from voiceguard.mqtt.guards.credentials import Secrets, load_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

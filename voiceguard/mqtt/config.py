@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 import socket
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path  # noqa: TC003  # pydantic-settings resolves these annotations
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from voiceguard.mqtt.topics import Topics
 from voiceguard.validation.ranges import Between, SettingsTable, check_ranges
 
 _NODE = re.compile(r"[a-z0-9_-]{1,64}")
 _PREFIX = re.compile(r"[A-Za-z0-9_-]{1,64}(/[A-Za-z0-9_-]{1,64}){0,7}")
+_HOST = re.compile(r"[\w.-]{1,253}|[0-9a-fA-F:.]{2,45}(%[\w.-]{1,32})?")
 _MAX_CLIENT_ID = 64
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 
@@ -32,10 +33,16 @@ class BrokerAddress:
         return f"{'mqtts' if self.tls else 'mqtt'}://{host}:{self.port}"
 
 
+class _HostName(str):
+    """A node id that nobody chose."""
+
+    __slots__ = ()
+
+
 def default_node_id() -> str:
     """This machine's name, in the characters that a node id may have."""
     name = socket.gethostname().split(".", maxsplit=1)[0].lower()
-    return re.sub(r"[^a-z0-9_-]+", "-", name).strip("-")[:64] or "voiceguard"
+    return _HostName(re.sub(r"[^a-z0-9_-]+", "-", name).strip("-")[:64] or "voiceguard")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +67,8 @@ class MqttConfig(SettingsTable):
     prefix: str = "voiceguard"
     """First part of every topic."""
     node_id: str = field(default_factory=default_node_id)
-    """Second part of every topic; unique per daemon. Default: this machine's name."""
+    """Second part of every topic; unique per daemon. Default: this machine's name and a few
+    characters that the state directory keeps, because many machines have the same name."""
     client_id: str | None = None
     """Unique per connection to the broker. Default: ``voiceguard-<node_id>``."""
     discovery: bool = True
@@ -87,9 +95,7 @@ class MqttConfig(SettingsTable):
             and address.username
             and self.username not in {None, address.username}
         ):
-            raise ValueError(
-                f"username is {self.username!r}, but broker says {address.username!r}: give one"
-            )
+            raise ValueError("username and broker name different users: give one")
         if not _NODE.fullmatch(self.node_id):
             raise ValueError(f"node_id must be 1 to 64 of a-z 0-9 _ -, not {self.node_id!r}")
         for name in ("prefix", "discovery_prefix"):
@@ -112,9 +118,15 @@ class MqttConfig(SettingsTable):
             raise ValueError("client_cert_file and client_key_file need each other")
         has_tls_files = self.ca_file is not None or self.client_cert_file is not None
         if has_tls_files and (address is None or not address.tls):
-            raise ValueError(f"ca_file and client_cert_file need mqtts://, not {self.broker!r}")
+            raise ValueError("ca_file and client_cert_file need mqtts://")
         if self.password_file is not None and address is not None and self.login is None:
             raise ValueError("password_file needs a username (or mqtt://user@host)")
+
+    def with_node_suffix(self, suffix: str) -> MqttConfig:
+        """Makes a node id that nobody chose unlike those of other machines of this name."""
+        if not suffix or not isinstance(self.node_id, _HostName):
+            return self
+        return replace(self, node_id=f"{self.node_id[: 63 - len(suffix)]}-{suffix}")
 
     @property
     def is_enabled(self) -> bool:
@@ -150,24 +162,50 @@ def parse_broker(broker: str) -> BrokerAddress | None:
     """
     if broker in {"embedded", "none"}:
         return None
-    url = urlsplit(broker)
-    # Checked first, and the URL is not repeated: nothing may print the password once more.
-    if url.password is not None:
+    # Nothing of the text is ever repeated: wherever its marks are missing, a password may stand.
+    try:
+        return _parse_url(broker)
+    except _PasswordError:
         raise ValueError(
             "broker must not contain a password, which `ps` shows to every user of this machine: "
             "write it into a file of mode 0600 and set password_file"
-        )
-    form = "broker must be mqtt://[user@]host[:port], mqtts://..., embedded or none"
+        ) from None
+    except ValueError as error:
+        own = f"; {error}" if isinstance(error, _BadPartError) else ""
+        raise ValueError(
+            f"broker must be mqtt://[user@]host[:port], mqtts://..., embedded or none{own}"
+        ) from None
+
+
+class _PasswordError(ValueError):
+    """There is a password in it."""
+
+
+class _BadPartError(ValueError):
+    """A message of ours, which repeats nothing."""
+
+
+def _parse_url(broker: str) -> BrokerAddress:
+    url = urlsplit(broker)
+    if url.password is not None:
+        raise _PasswordError
+    username = unquote(url.username or "", errors="strict")
+    if ":" in username:
+        raise _PasswordError
+    if not username.isprintable():
+        raise _BadPartError("the user has characters that cannot be printed")
     try:
         port = url.port
-    except ValueError as error:
-        raise ValueError(f"{form}; the port of {broker!r} is no number up to 65535") from error
+    except ValueError:
+        raise _BadPartError("the port is no number up to 65535") from None
     is_plain = not (url.path.strip("/") or url.query or url.fragment)
-    if url.scheme not in _PORTS or not url.hostname or port == 0 or not is_plain:
-        raise ValueError(f"{form}, not {broker!r}")
+    if url.scheme not in _PORTS or port == 0 or not is_plain:
+        raise ValueError
+    if not url.hostname or not _HOST.fullmatch(url.hostname):
+        raise _BadPartError("the host is no name and no address")
     return BrokerAddress(
         host=url.hostname,
         port=port or _PORTS[url.scheme],
         tls=url.scheme == "mqtts",
-        username=url.username or None,
+        username=username or None,
     )

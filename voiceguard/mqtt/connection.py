@@ -11,31 +11,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import socket
-import ssl
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import aiomqtt
 from paho.mqtt.client import MQTT_CLEAN_START_FIRST_ONLY
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
-from paho.mqtt.reasoncodes import ReasonCode  # noqa: TC002  # beside the others of paho
 
-from voiceguard.errors import ConfigError
-from voiceguard.mqtt.failures import HungUpError, explain
+from voiceguard.mqtt.failures import explain
+from voiceguard.mqtt.guards.answers import AnsweringClient
 from voiceguard.mqtt.guards.refusals import RETAIN_UNAVAILABLE, TOO_LARGE
 from voiceguard.mqtt.topics import OFFLINE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
-
-    import paho.mqtt.client as paho
 
     from voiceguard.mqtt.config import BrokerAddress, MqttConfig
+    from voiceguard.mqtt.guards.credentials import Secrets
 
 Protocol: TypeAlias = Literal["5", "3.1.1"]
 
@@ -56,120 +50,6 @@ _MAX_PACKET_BYTES = 1 << 18
 """Commands are short; the largest message we ask for is our own discovery."""
 
 
-@dataclass(frozen=True, slots=True)
-class Secrets:
-    """What is read from files for each connection, so that a renewed one is used."""
-
-    password: str | None = field(default=None, repr=False)
-    tls: ssl.SSLContext | None = None
-
-
-def load_secrets(config: MqttConfig, address: BrokerAddress) -> Secrets:
-    """Reads the password and the certificates. Blocking.
-
-    Raises:
-        ConfigError: A file is missing, malformed, or readable by others.
-    """
-    password = None if config.password_file is None else _read_password(config.password_file)
-    if not address.tls:
-        return Secrets(password)
-    files = [config.ca_file, config.client_cert_file, config.client_key_file]
-    try:
-        context = ssl.create_default_context(cafile=config.ca_file)
-        if config.client_cert_file is not None:
-            context.load_cert_chain(config.client_cert_file, config.client_key_file)
-    except (OSError, ssl.SSLError) as error:
-        names = ", ".join(str(path) for path in files if path is not None)
-        raise ConfigError(
-            f"TLS for {address}: cannot use {names}: {error}",
-            hint="each must be a readable PEM file, the key that of the certificate",
-        ) from error
-    context.sslsocket_class = _TidySocket
-    return Secrets(password, context)
-
-
-class _TidySocket(ssl.SSLSocket):
-    """Closes itself when the handshake fails; paho forgets it open."""
-
-    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002  # inherited
-        try:
-            super().do_handshake(block)
-        except OSError:
-            self.close()
-            raise
-
-
-def _read_password(path: Path) -> str:
-    try:
-        mode = path.stat().st_mode
-        text = path.read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"password_file {path} cannot be read: {getattr(error, 'strerror', error)}",
-            hint=f"put the broker's password into it, then: chmod 600 {path}",
-        ) from error
-    # systemd shows its credentials as 0440 because of the access list that lets the service in.
-    credentials = os.environ.get("CREDENTIALS_DIRECTORY")
-    is_credential = credentials is not None and path.is_relative_to(credentials)
-    if mode & 0o077 and not is_credential:
-        raise ConfigError(
-            f"password_file {path} is open to other users (mode {mode & 0o777:04o})",
-            hint=f"run: chmod 600 {path}",
-        )
-    if not text:
-        raise ConfigError(f"password_file {path} is empty", hint="write the password into it")
-    return text
-
-
-class _Client(aiomqtt.Client):
-    """Keeps what aiomqtt throws away: reason codes, the broker's limits, and a hang-up."""
-
-    limits: Properties | None = None
-    """What the CONNACK said, MQTT 5 only."""
-    publish_code = 0
-    """The latest PUBACK's; one message is on its way at a time."""
-
-    def _on_connect(
-        self,
-        client: paho.Client,
-        userdata: object,
-        flags: paho.ConnectFlags,
-        reason_code: ReasonCode,
-        properties: Properties | None = None,
-    ) -> None:
-        self.limits = properties
-        super()._on_connect(client, userdata, flags, reason_code, properties)
-
-    def _on_disconnect(
-        self,
-        client: paho.Client,
-        userdata: object,
-        flags: paho.DisconnectFlags,
-        reason_code: ReasonCode,
-        properties: Properties | None = None,
-    ) -> None:
-        if not self._connected.done():  # aiomqtt would wait for an answer that cannot come
-            error = aiomqtt.MqttError("the broker hung up instead of answering")
-            error.__cause__ = HungUpError()
-            self._connected.set_exception(error)
-        super()._on_disconnect(client, userdata, flags, reason_code, properties)
-
-    def _on_publish(
-        self,
-        client: paho.Client,
-        userdata: object,
-        mid: int,
-        reason_code: ReasonCode,
-        properties: Properties,
-    ) -> None:
-        self.publish_code = reason_code.value
-        super()._on_publish(client, userdata, mid, reason_code, properties)
-
-    def _on_message(self, client: paho.Client, userdata: object, message: paho.MQTTMessage) -> None:
-        with contextlib.suppress(ValueError):  # a topic that is no UTF-8 is none of ours
-            super()._on_message(client, userdata, message)
-
-
 class Connection:
     """A live connection, one message on its way at a time.
 
@@ -178,7 +58,7 @@ class Connection:
     MQTT 3.1.1 have no words for a refused message.
     """
 
-    def __init__(self, client: _Client, protocol: Protocol) -> None:
+    def __init__(self, client: AnsweringClient, protocol: Protocol) -> None:
         self._client = client
         self.protocol: Protocol = protocol
         limits = vars(client.limits) if client.limits is not None else {}
@@ -328,13 +208,13 @@ def _new_client(
     secrets: Secrets,
     protocol: Protocol,
     will: aiomqtt.Will | None,
-) -> _Client:
+) -> AnsweringClient:
     is_v5 = protocol == "5"
     properties = None
     if is_v5:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.MaximumPacketSize = _MAX_PACKET_BYTES
-    client = _Client(
+    client = AnsweringClient(
         address.host,
         address.port,
         username=config.login,

@@ -1,6 +1,6 @@
 """Hop 6 of 6: what voiceguard says and hears over MQTT, schema 1.
 
-Pure. ``<base>`` is ``<prefix>/<node>``, by default ``voiceguard/<host name>``.
+Pure. ``<base>`` is ``<prefix>/<node>``, by default ``voiceguard/<host name>-<4 characters>``.
 
 | topic | retained | payload |
 |---|---|---|

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 import aiomqtt
 
 from voiceguard.errors import BrokerError
-from voiceguard.mqtt.connection import Connection, Protocol, Secrets, connect, load_secrets
+from voiceguard.mqtt.connection import Connection, Protocol, connect
 from voiceguard.mqtt.failures import explain
+from voiceguard.mqtt.guards.credentials import Secrets, load_secrets
 from voiceguard.mqtt.guards.refusals import REFUSED, detail_of, hint_of
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ async def try_broker(config: MqttConfig) -> str:
 async def _visiting(config: MqttConfig) -> AsyncIterator[tuple[BrokerAddress, Secrets]]:
     address = config.address
     if address is None:
-        raise BrokerError(f"broker is {config.broker!r}: there is nothing to connect to")
+        raise BrokerError(f"broker is {config.place}: there is nothing to connect to")
     secrets = await asyncio.to_thread(load_secrets, config, address)
     try:
         yield address, secrets

@@ -30,7 +30,7 @@ from voiceguard.decisions.sinks import FanOut, HistorySink
 from voiceguard.errors import BrokerError, VoiceguardError, VoiceprintError
 from voiceguard.mqtt.client import MqttLink
 from voiceguard.mqtt.topics import Command
-from voiceguard.paths import history_file, state_dir
+from voiceguard.paths import history_file, settle_node_suffix, state_dir
 from voiceguard.pipeline.stream import Stream
 from voiceguard.service import systemd
 from voiceguard.service.arming import ArmedSwitch
@@ -39,6 +39,7 @@ from voiceguard.service.kit import assemble, open_store
 from voiceguard.service.lock import DaemonLock
 from voiceguard.service.roster import Roster
 from voiceguard.service.streams import StreamSet
+from voiceguard.settings import with_node_suffix
 from voiceguard.types import SourceState
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ class Daemon:
         """
         try:
             with DaemonLock(self._state), self._stopping_on_signals():
+                self._settings = with_node_suffix(self._settings, settle_node_suffix(self._state))
                 loop = asyncio.get_running_loop()
                 loading = loop.run_in_executor(self._inference, assemble, self._settings)
                 if not await self._unless_stopped(loading):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import structlog
 
 from voiceguard.errors import VoiceguardError, VoiceprintError
-from voiceguard.paths import is_there, make_private_dir, voiceprints_dir
+from voiceguard.paths import is_there, make_private_dir, settle_node_suffix, voiceprints_dir
 from voiceguard.validation.boundary import refusing
 from voiceguard.voiceprints import directory as files
 from voiceguard.voiceprints import format as file_format
@@ -330,6 +330,7 @@ class VoiceprintStore:
         make_private_dir(self.directory)
         with files.writing(self.directory):
             if not self.names() and not is_there(self.key_path):
+                settle_node_suffix(self._state)  # while it can be seen that all of it is new
                 return create_key(self.key_path)
         key = self._existing_key()
         self._check_key_fits(key)
