@@ -147,7 +147,8 @@ async def listen(on_decision: Callable[[Decision], None], settings: Settings | N
     """Runs the daemon inside this process until it is cancelled or its files have ended.
 
     Args:
-        on_decision: Called on the event loop with every decision, provisional ones included.
+        on_decision: Called on the event loop with every decision, provisional ones included. What
+            it raises is logged, and the daemon goes on.
         settings: What ``load_settings`` gives; None: what is in force.
     """
     await Daemon(settings or load_settings(), sinks=[CallbackSink(on_decision)]).run()

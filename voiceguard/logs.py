@@ -16,6 +16,7 @@ from typing import Any, Literal, TextIO
 
 import structlog
 
+from voiceguard.outputs import forgiving
 from voiceguard.validation.ranges import SettingsTable
 
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -36,7 +37,7 @@ EVENTS: dict[str, str] = {
     "broker_refused": "a message or a subscription; each cause is told once",
     "broker_connection_failed": "not connected, or lost again; logged when the cause changes",
     "cache_unusable": "an evaluation's cached embeddings could not be read or written",
-    "channels_cancel": "the channels of a recording or device are opposites; their mix is near silence",
+    "channels_cancel": "opposite channels: their mix is next to silence",
     "command_ignored": "a retained or unknown MQTT command",
     "command_received": "arm, disarm or reload came over MQTT",
     "daemon_stopped": "everything is closed",
@@ -53,7 +54,9 @@ EVENTS: dict[str, str] = {
     "home_assistant_started": "discovery and states were sent again",
     "inference_failed": "the encoder failed on a window; its segment is inconclusive",
     "message_refused": "an MQTT message that nobody expected; the others go on",
+    "output_not_written": "standard output is full, closed or not read; decisions go on elsewhere",
     "partial_frame_dropped": "standard input ended in mid-sample",
+    "sink_failed": "a callback or another way out broke on a decision; the others have it",
     "source_changed": "a stream is listening, stalled, muted, lost or ended",
     "stream_failed": "a source or stream broke in a way that nobody expected; the others go on",
     "suspend_noticed": "the machine slept; what was pending is dropped",
@@ -116,9 +119,9 @@ def _standard_error() -> TextIO:
     """Standard error by a descriptor of its own.
 
     sounddevice points descriptor 2 at /dev/null whenever it starts PortAudio; what is logged in
-    those moments (a lost device) would vanish.
+    those moments (a lost device) would vanish. Nor does a full disk behind it end anything.
     """
     try:
-        return os.fdopen(os.dup(sys.stderr.fileno()), "w", buffering=1, errors="replace")
+        return forgiving(os.dup(sys.stderr.fileno()), closefd=True)
     except (OSError, io.UnsupportedOperation):  # replaced by something that is not a file
         return sys.stderr

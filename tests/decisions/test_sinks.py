@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from structlog.testing import capture_logs
+
 from tests.fakes import make_decision
 from voiceguard.decisions.result import Decision
-from voiceguard.decisions.sinks import CallbackSink, FanOut, HistorySink, LineSink
+from voiceguard.decisions.sinks import CallbackSink, FanOut, HistorySink, LineSink, ThreadedSink
 from voiceguard.errors import StateError
 from voiceguard.types import Outcome
 
@@ -94,3 +97,52 @@ def test_lines_are_json_and_fan_out_reaches_every_sink() -> None:
     FanOut([LineSink(file), CallbackSink(called.append)]).publish(make_decision())
     assert json.loads(file.getvalue())["speaker"] == "anna"
     assert called == [make_decision()]
+
+
+class Broken:
+    def publish(self, decision: Decision) -> None:
+        raise OverflowError(decision.stream)
+
+
+def test_a_sink_that_breaks_costs_the_others_nothing_and_is_told_once() -> None:
+    called = list[Decision]()
+    ways = FanOut([Broken(), CallbackSink(called.append)])
+    with capture_logs() as logs:
+        for _ in range(3):
+            ways.publish(make_decision())
+    assert len(called) == 3
+    assert [(each["event"], each["sink"]) for each in logs] == [("sink_failed", "Broken")]
+
+
+def test_an_output_that_nobody_reads_holds_nobody_and_loses_the_oldest() -> None:
+    reads = threading.Event()
+    written = list[float]()
+
+    def write(decision: Decision) -> None:
+        assert reads.wait(20)
+        written.append(decision.scores[0].llr or 0.0)
+
+    sink = ThreadedSink(CallbackSink(write), max_pending=3)
+    with capture_logs() as logs:
+        for number in range(6):
+            sink.publish(make_decision(llr=float(number)))
+    assert not sink.drain(0.01)
+    assert [each["event"] for each in logs] == ["output_not_written"]
+    reads.set()
+    assert sink.drain(20)
+    assert written[-3:] == [3.0, 4.0, 5.0]
+    assert sink.decisions_dropped == 3
+
+
+async def test_whatever_breaks_the_history_costs_entries_and_nothing_else() -> None:
+    class BrokenHistory(FakeHistory):
+        def append(self, entry: dict[str, Any]) -> None:
+            if not self.entries:
+                self.entries.append({})
+                raise OverflowError("too large for a column")
+            super().append(entry)
+
+    history = BrokenHistory()
+    sink = await _publish(history, [make_decision(), make_decision(llr=2.0)])
+    assert len(history.entries) == 2
+    assert sink.decisions_dropped == 1

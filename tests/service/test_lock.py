@@ -35,6 +35,26 @@ def test_a_second_daemon_is_refused_and_told_who_the_first_is(tmp_path: Path) ->
         pass
 
 
+def test_a_lock_that_leads_elsewhere_is_refused_and_nothing_is_truncated(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    state = tmp_path / "state"
+    state.mkdir(mode=0o700)
+    lock = state / "lock"
+    lock.symlink_to(victim)
+    with pytest.raises(StateError, match="symbolic link"):
+        DaemonLock(state).acquire()
+    lock.unlink()
+    os.link(victim, lock)
+    with pytest.raises(StateError, match="another name"):
+        DaemonLock(state).acquire()
+    lock.unlink()
+    os.mkfifo(lock)
+    with pytest.raises(StateError, match="a FIFO"):
+        DaemonLock(state).acquire()
+    assert victim.read_text() == "precious"
+
+
 def test_releasing_twice_is_safe_and_makes_the_directory_if_missing(tmp_path: Path) -> None:
     lock = DaemonLock(tmp_path / "state")
     lock.acquire()

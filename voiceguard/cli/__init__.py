@@ -6,9 +6,9 @@ error that a person can cause or mend ends here as two lines and an exit code, n
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
-from contextlib import suppress
 from typing import Any, NoReturn
 
 import typer
@@ -20,6 +20,7 @@ from voiceguard.cli.commands import COMMANDS
 from voiceguard.cli.lazy import add_commands
 from voiceguard.cli.output import stderr
 from voiceguard.errors import ExitCode, VoiceguardError
+from voiceguard.outputs import file_of, forgive_standard_streams
 
 LibraryUsageError: Any = typer.BadParameter.__base__
 """An unknown option, a missing argument. It is click's, or typer's own copy in newer versions."""
@@ -72,30 +73,38 @@ def main() -> NoReturn:
     Commands return their exit code. At the end the process is left without waiting for threads:
     an audio server that hangs can hold a PortAudio call, and with it the interpreter, for ever.
     """
-    code: int
+    forgive_standard_streams()
+    code: int | None
     try:
         code = _run()
     except VoiceguardError as error:
         _explain(str(error), error.hint)
         code = error.exit_code
-    except BrokenPipeError:  # `voiceguard ... | head`: nobody reads on, which is no fault
-        code = ExitCode.OK
-        sys.stdout = None  # what is left in it goes nowhere
     except OSError as error:
         if error.filename is None:
             raise
         # A file or directory that nothing nearer to it has words for: no bug, so no traceback.
         _explain(f"{error.filename}: {error.strerror}", "mend it, or choose another place")
         code = ExitCode.FAILURE
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            with suppress(OSError):
-                stream.flush()
+    code = _finish(code)
+    sys.stderr.flush()
     os._exit(code)
 
 
-def _run() -> int:
-    """The command's exit code; what typer raises is dealt with."""
+def _finish(code: int | None) -> int:
+    """The exit code once the output is out: one that was decided stands, whatever became of it."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
+    file = file_of(sys.stdout)
+    # `voiceguard ... | head`: nobody reads on, which is no fault
+    if code is None and file and file.failure and file.failure.errno != errno.EPIPE:
+        _explain(f"cannot write the result: {file.failure.strerror}", "send it somewhere else")
+        return ExitCode.FAILURE
+    return ExitCode.OK if code is None else code
+
+
+def _run() -> int | None:
+    """The command's exit code, None where it has no other than done; deals with typer's errors."""
     try:
         result = command_line()(standalone_mode=False)
     except LibraryUsageError as error:
@@ -110,7 +119,7 @@ def _run() -> int:
         return ExitCode.INTERRUPTED
     if result == ExitCode.INTERRUPTED:  # what typer makes of Ctrl-C
         _explain("interrupted", "")
-    return result if isinstance(result, int) else ExitCode.OK
+    return result if isinstance(result, int) else None
 
 
 def _explain(message: str, hint: str) -> None:

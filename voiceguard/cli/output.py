@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -35,8 +36,9 @@ OUTCOME_STYLES = {
 
 
 def print_json(value: Any) -> None:  # noqa: ANN401  # anything that JSON can say
-    """One object, one line, on standard output."""
-    print(json.dumps(value, ensure_ascii=False), flush=True)
+    """One object, one line, on standard output; in ASCII where that is not UTF-8."""
+    encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "")
+    print(json.dumps(value, ensure_ascii=encoding != "utf8"), flush=True)
 
 
 def print_table(table: Table) -> None:

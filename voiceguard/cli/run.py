@@ -6,6 +6,7 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING, Annotated
 
+import structlog
 import typer
 
 from voiceguard.cli.options import (
@@ -18,11 +19,15 @@ from voiceguard.cli.options import (
 )
 from voiceguard.cli.output import format_llr, stderr, stdout, styled_outcome
 from voiceguard.cli.settings import configured
-from voiceguard.decisions.sinks import CallbackSink, LineSink
-from voiceguard.service.daemon import Daemon
+from voiceguard.decisions.sinks import CallbackSink, LineSink, ThreadedSink
+from voiceguard.errors import ExitCode
+from voiceguard.outputs import file_of
+from voiceguard.service.daemon import STOP_TIMEOUT_S, Daemon
 
 if TYPE_CHECKING:
     from voiceguard.decisions.result import Decision
+
+log = structlog.get_logger(__name__)
 
 
 def run(
@@ -55,7 +60,7 @@ def run(
     device: DeviceOption = None,
     vad_backend: VadOption = None,
     json_lines: JsonOption = False,
-) -> None:
+) -> int:
     """Listen, decide who is speaking, and publish it.
 
     Runs until stopped; with nothing but files, until they have ended and their decisions are
@@ -71,12 +76,23 @@ def run(
         mqtt={"broker": broker},
         policy={"p_fa": p_fa},
     )
-    sink = LineSink(sys.stdout) if json_lines else CallbackSink(print_decision)
+    sink = ThreadedSink(LineSink(sys.stdout) if json_lines else CallbackSink(print_decision))
+    if (file := file_of(sys.stdout)) is not None:
+        file.on_failure = _say_lost
 
     async def serve() -> None:
         await Daemon(settings, sinks=[sink], on_ready=_say_ready).run()
 
-    asyncio.run(serve())
+    try:
+        asyncio.run(serve())
+    finally:
+        if not sink.drain(STOP_TIMEOUT_S):
+            sys.stdout = None  # nobody reads it, and flushing it would wait
+    return ExitCode.OK  # also where what was printed got lost: it was decided, and published
+
+
+def _say_lost(error: OSError) -> None:
+    log.warning("output_not_written", error=error.strerror)
 
 
 def _say_ready() -> None:

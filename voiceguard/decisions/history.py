@@ -21,6 +21,7 @@ import structlog
 
 from voiceguard.errors import StateError
 from voiceguard.paths import PRIVATE_FILE_MODE, is_there, make_private_dir
+from voiceguard.validation.files import open_own
 from voiceguard.validation.parsing import parse_json_object
 from voiceguard.validation.ranges import Between, SettingsTable
 
@@ -269,7 +270,7 @@ class History:
         make_private_dir(self.path.parent)
         try:
             # made here, not by sqlite: the journal takes its mode from the file
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, PRIVATE_FILE_MODE))
+            os.close(open_own(self.path, PRIVATE_FILE_MODE, may_be_link=True))
         except OSError as error:
             raise self._refusal(error) from error
         connection = sqlite3.connect(self.path, timeout=_BUSY_TIMEOUT_S, check_same_thread=False)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import threading
 from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any, TextIO
@@ -18,6 +19,7 @@ import structlog
 
 from voiceguard.decisions.wire import decision_payload
 from voiceguard.errors import VoiceguardError
+from voiceguard.validation.boundary import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -30,14 +32,21 @@ log = structlog.get_logger(__name__)
 
 
 class FanOut:
-    """Gives every decision to each of several sinks."""
+    """Gives every decision to each of several sinks; one that breaks costs the others nothing."""
 
     def __init__(self, sinks: Iterable[DecisionSink]) -> None:
         self._sinks = tuple(sinks)
+        self._said: set[tuple[int, str]] = set()
 
     def publish(self, decision: Decision) -> None:
-        for sink in self._sinks:
-            sink.publish(decision)
+        for number, sink in enumerate(self._sinks):
+            try:
+                sink.publish(decision)
+            except Exception as error:
+                cause = (number, type(error).__name__)
+                if cause not in self._said:  # once: it may break on every decision
+                    self._said.add(cause)
+                    log.exception("sink_failed", sink=type(sink).__name__, error=in_words(error))
 
 
 class CallbackSink:
@@ -58,6 +67,50 @@ class LineSink:
 
     def publish(self, decision: Decision) -> None:
         print(json.dumps(decision_payload(decision)), file=self._file, flush=True)
+
+
+class ThreadedSink:
+    """Gives decisions to a sink that may wait (a pipe that nobody reads), on a thread of its own.
+
+    It holds neither the event loop nor the I/O executor. Bounded: while the sink waits, the oldest
+    decisions go (``decisions_dropped``).
+    """
+
+    def __init__(self, sink: DecisionSink, *, max_pending: int = 256) -> None:
+        self.decisions_dropped = 0
+        self._sink = FanOut([sink])
+        self._max_pending = max_pending
+        self._pending: deque[Decision] = deque()
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="output", daemon=True)
+
+    def publish(self, decision: Decision) -> None:
+        with self._changed:
+            if len(self._pending) >= self._max_pending:
+                self._pending.popleft()
+                self.decisions_dropped += 1
+                if self.decisions_dropped == 1:
+                    log.warning("output_not_written", error="nobody reads it")
+            self._pending.append(decision)
+            self._changed.notify_all()
+        if not self._thread.is_alive():
+            self._thread.start()
+
+    def drain(self, timeout_s: float) -> bool:
+        """Waits for what is pending, at most so long; whether it is all out."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._pending, timeout_s)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._pending)
+                decision = self._pending[0]
+            self._sink.publish(decision)
+            with self._changed:
+                if self._pending and self._pending[0] is decision:
+                    self._pending.popleft()
+                self._changed.notify_all()
 
 
 class HistorySink:
@@ -113,9 +166,12 @@ class HistorySink:
             write = self._pending[0]
             try:
                 await loop.run_in_executor(self._executor, write)
-            except VoiceguardError as error:
+            except Exception as error:
                 self.decisions_dropped += 1
-                log.warning("history_not_written", error=str(error))
+                if isinstance(error, VoiceguardError):
+                    log.warning("history_not_written", error=str(error))
+                else:
+                    log.exception("history_not_written", error=in_words(error))
             # Only now: cancelled in the middle, it is written once more, to the same place.
             if self._pending and self._pending[0] is write:
                 self._pending.popleft()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Literal
 
 from voiceguard.errors import StateError
 from voiceguard.paths import PRIVATE_FILE_MODE, is_there, make_private_dir
+from voiceguard.validation.files import open_own
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +32,7 @@ class ArmedSwitch:
                 self._file.unlink(missing_ok=True)
             else:
                 make_private_dir(self._file.parent)
-                self._file.touch(mode=PRIVATE_FILE_MODE)
+                os.close(open_own(self._file, PRIVATE_FILE_MODE))
         except OSError as error:
             raise StateError(
                 f"cannot remember in {self._file} whether to listen: {error.strerror}",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from voiceguard.errors import StateError
 from voiceguard.paths import PRIVATE_FILE_MODE, lock_file, make_private_dir
+from voiceguard.validation.files import open_own
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,11 +38,11 @@ class DaemonLock:
         make_private_dir(self._state)
         path = lock_file(self._state)
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_FILE_MODE)
+            descriptor = open_own(path, PRIVATE_FILE_MODE)
         except OSError as error:
             raise StateError(
                 f"cannot open the lock {path}: {error.strerror}",
-                hint=f"run as the owner of {self._state}",
+                hint=f"run as the owner of {self._state}; a lock that is no file can be removed",
             ) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -32,10 +32,15 @@ def open_regular(path: Path) -> BinaryIO:
         raise
 
 
-def open_own(path: Path, mode: int) -> int:
+def open_own(path: Path, mode: int, *, may_be_link: bool = False) -> int:
     """Opens a file of ours for reading and writing; makes it where it is missing.
 
     Links are not followed: a file of ours is none, and what is written would be somebody else's.
+
+    Args:
+        path: Its place.
+        mode: Of a new one.
+        may_be_link: People have reasons to put this one elsewhere.
 
     Returns:
         A descriptor.
@@ -43,7 +48,9 @@ def open_own(path: Path, mode: int) -> int:
     Raises:
         OSError: It can't be opened or made, or is a link, a FIFO, a directory or the like.
     """
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+    flags = os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_NOCTTY
+    if not may_be_link:
+        flags |= os.O_NOFOLLOW
     try:
         descriptor = os.open(path, flags, mode)
     except OSError as error:
@@ -51,7 +58,7 @@ def open_own(path: Path, mode: int) -> int:
             raise OSError(errno.ELOOP, "it is a symbolic link", str(path)) from error
         raise
     try:
-        _check_regular(descriptor, path, most_names=1)
+        _check_regular(descriptor, path, most_names=math.inf if may_be_link else 1)
     except BaseException:
         os.close(descriptor)
         raise
