@@ -84,14 +84,14 @@ RECIPE = {
     "channels": 8, "batch_s": 6, "crop_s": [0.5, 1.0], "num_voices": 1, "teacher": "none",
     "heldout_share": 0.4, "augment.p_room": 0, "seed": 5,
 }  # fmt: skip
-NUM_STEPS = 20
+NUM_STEPS = 10
 
 
 def train(folder: Path, out: str) -> list[str]:
     """The arguments of a run of a few steps."""
     return [
         *("train", str(folder / "small"), "--out", str(folder / out), "--steps", str(NUM_STEPS)),
-        *("--heldout-every", "10", "--device", "cpu", "--threads", "1", "--json"),
+        *("--heldout-every", "5", "--device", "cpu", "--threads", "1", "--json"),
         *(f"--set={name}={value}" for name, value in RECIPE.items()),
     ]
 
@@ -136,7 +136,7 @@ def _stop_in_the_middle(folder: Path) -> int:
         assert process.stderr is not None
         while "training begins" not in (line := process.stderr.readline()):
             assert line, "it ended before it began"
-        time.sleep(0.1)  # until it listens to signals; the steps take ten times that
+        time.sleep(0.1)  # until it listens to signals; the steps take several times that
         process.send_signal(signal.SIGTERM)
         _, said_last = process.communicate(timeout=60)
     assert process.returncode == 130, said_last
