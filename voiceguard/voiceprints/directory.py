@@ -6,16 +6,21 @@ import contextlib
 import errno
 import fcntl
 import os
+import time
 from typing import TYPE_CHECKING
 
 from voiceguard.errors import StateError, VoiceprintError
 from voiceguard.paths import PRIVATE_FILE_MODE
 from voiceguard.validation.files import open_own, read_regular
-from voiceguard.voiceprints.durable import TEMPORARY_SUFFIX
+from voiceguard.voiceprints.durable import TEMPORARY_SUFFIX, finish_planned, has_plans
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+LOCK_TIMEOUT_S = 10.0
+"""A writer takes milliseconds; one that was stopped, or hangs, holds the others no longer."""
+_LOCK_POLL_S = 0.02
 
 
 def list_files(directory: Path, suffix: str) -> list[Path]:
@@ -56,22 +61,55 @@ def read_file(path: Path, max_bytes: int, what: str) -> bytes:
 
 @contextlib.contextmanager
 def writing(directory: Path) -> Iterator[None]:
-    """One writer at a time; clears what a killed one left behind.
+    """One writer at a time; finishes or clears what a killed one left behind.
 
     Raises:
-        StateError: The directory can't be written to.
+        StateError: The directory can't be written to, or somebody else does not end writing.
     """
     try:
         descriptor = open_own(directory / ".lock", PRIVATE_FILE_MODE)
     except OSError as error:
         raise cannot_write(directory, error) from error
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        for leftover in directory.glob(f".*{TEMPORARY_SUFFIX}"):
-            leftover.unlink(missing_ok=True)
+        _lock(descriptor, directory)
+        _tidy_up(directory)
         yield
     finally:
         os.close(descriptor)
+
+
+def finish_interrupted(directory: Path) -> None:
+    """Finishes what a killed writer had begun, for a reader: where it may, and nobody writes."""
+    if not has_plans(directory):
+        return
+    with contextlib.suppress(OSError):
+        descriptor = open_own(directory / ".lock", PRIVATE_FILE_MODE)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            finish_planned(directory)
+        finally:
+            os.close(descriptor)
+
+
+def _lock(descriptor: int, directory: Path) -> None:
+    for _ in range(round(LOCK_TIMEOUT_S / _LOCK_POLL_S)):
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        time.sleep(_LOCK_POLL_S)
+    raise StateError(
+        f"another process has been writing into {directory} for {LOCK_TIMEOUT_S:g} s",
+        hint="end it (`fuser` names it), then give this command again",
+    )
+
+
+def _tidy_up(directory: Path) -> None:
+    try:
+        finish_planned(directory)
+        for leftover in directory.glob(f".*{TEMPORARY_SUFFIX}"):
+            leftover.unlink(missing_ok=True)
+    except OSError as error:
+        raise cannot_write(directory, error) from error
 
 
 def cannot_write(path: Path, error: OSError) -> StateError:

@@ -40,6 +40,9 @@ Generation: TypeAlias = tuple[tuple[str, int, int, int], ...]
 """Name, inode, size and modification time (ns) of every file and of the key: equal means nothing
 has changed."""
 
+_Contents: TypeAlias = "list[tuple[Path, bytes | None]]"
+"""What goes where; None: nothing is left there."""
+
 _log = structlog.get_logger()
 
 
@@ -119,6 +122,7 @@ class VoiceprintStore:
             StateError: The directory can't be read.
         """
         path = self._path(speaker)
+        files.finish_interrupted(self.directory)
         if not is_there(path):
             raise self._nobody(speaker)
         try:
@@ -133,6 +137,7 @@ class VoiceprintStore:
             StoreKeyError: There are voiceprints and no key, or none of them is sealed with it.
             StateError: The directory can't be read.
         """
+        files.finish_interrupted(self.directory)
         names = self.names()
         if not names:
             return LoadedVoiceprints(voiceprints=(), refusals=())
@@ -212,6 +217,7 @@ class VoiceprintStore:
             StoreKeyError: As ``load``.
         """
         speaker = voiceprint.speaker
+        files.finish_interrupted(self.directory)
         try:
             content = self._read_audio(speaker)
         except FileNotFoundError:
@@ -251,23 +257,21 @@ class VoiceprintStore:
             except OSError as error:
                 raise files.cannot_write(path, error) from error
 
-    def _sealed(self, voiceprint: Voiceprint, audio: KeptAudio | None) -> list[tuple[Path, bytes]]:
+    def _sealed(self, voiceprint: Voiceprint, audio: KeptAudio | None) -> _Contents:
         """What goes where, the voiceprint first."""
         key = self._key_for_saving()
-        contents = [(self._path(voiceprint.speaker), file_format.seal(voiceprint, key))]
+        contents: _Contents = [(self._path(voiceprint.speaker), file_format.seal(voiceprint, key))]
         if audio is not None:
             audio.check(voiceprint)
             contents.append((self._audio_path(voiceprint.speaker), kept_audio.seal(audio, key)))
         return contents
 
-    def _write(self, voiceprint: Voiceprint, contents: list[tuple[Path, bytes]]) -> None:
+    def _write(self, voiceprint: Voiceprint, contents: _Contents) -> None:
         """Replaces files while the lock is held; audio of an earlier enrollment goes."""
-        audio = self._audio_path(voiceprint.speaker)
+        if len(contents) == 1 and not self._is_audio_of(voiceprint):
+            contents = [*contents, (self._audio_path(voiceprint.speaker), None)]
         try:
-            replace_durably(*contents)
-            if not self._is_audio_of(voiceprint):
-                audio.unlink(missing_ok=True)
-                sync_directory(self.directory)
+            replace_durably(*contents, is_planned=True)
         except OSError as error:
             raise files.cannot_write(contents[0][0], error) from error
 
