@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from voiceguard.audio.files import load_audio
+from voiceguard.audio.files import SoundFile
 from voiceguard.decisions.sinks import CallbackSink
 from voiceguard.enrollment import EnrollmentSession, Mode
 from voiceguard.service.daemon import Daemon
 from voiceguard.service.kit import Kit, assemble, open_store
 from voiceguard.service.utterance import judge_recording
+from voiceguard.service.whole import embed_whole
 from voiceguard.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
 
     from voiceguard.decisions.result import Decision, Judgement
     from voiceguard.scoring.prediction import PredictedRate
-    from voiceguard.types import Embedding, Samples, Voiceprint
+    from voiceguard.types import Embedding, Recorded, Voiceprint
 
-Recording: TypeAlias = "str | Path | Samples"
-"""A file in any container, or ``(num_samples,)`` mono 16 kHz float32."""
+Recording: TypeAlias = "str | Path | Recorded"
+"""A file in any container; or ``(num_samples,)`` mono 16 kHz float32, whole or block by block."""
 
 
 class Guard:
@@ -70,7 +71,7 @@ class Guard:
         takes = session.begin(self._kit)
         for recording in recordings:
             # A time of its own: it tells the takes that are kept apart.
-            takes.add(self._load(recording), recorded_at=datetime.now(UTC))
+            takes.add(self._opened(recording), recorded_at=datetime.now(UTC))
         return session.finish(takes, now=now, display_name=display_name).voiceprint
 
     def predict(self, speaker: str) -> tuple[PredictedRate, ...]:
@@ -88,7 +89,7 @@ class Guard:
         return self._kit.predict_acceptance(voiceprint, num_voiceprints=len(self._store.names()))
 
     def embed(self, recording: Recording) -> Embedding:
-        """The embedding of a whole recording as it is.
+        """The embedding of a whole recording as it is; the mean over its minutes after 90 s.
 
         Returns:
             ``(embedding_dim,)`` float32, L2 norm 1.
@@ -96,7 +97,8 @@ class Guard:
         Raises:
             AudioError: The recording is not readable as audio, or too short.
         """
-        return self._kit.encoder.embed(self._load(recording))
+        whole = embed_whole(self._kit.encoder, self._opened(recording))
+        return whole.vectors["embedding"]
 
     def verify(self, speaker: str, recording: Recording) -> Judgement:
         """Is it the claimed speaker? Accepted, rejected or inconclusive.
@@ -109,7 +111,7 @@ class Guard:
         encoder_id = self._kit.encoder.info.encoder_id
         voiceprint = self._store.load(speaker, encoder_id=encoder_id)
         judge = self._kit.make_judge([voiceprint], claim=speaker)
-        return judge_recording(self._kit, judge, self._load(recording))
+        return judge_recording(self._kit, judge, self._opened(recording))
 
     def identify(self, recording: Recording) -> Judgement:
         """Who of all enrolled speakers is it? Accepted, unknown or inconclusive.
@@ -121,11 +123,11 @@ class Guard:
         encoder_id = self._kit.encoder.info.encoder_id
         loaded = self._kit.comparable(self._store.load_all(encoder_id=encoder_id))
         judge = self._kit.make_judge(loaded.voiceprints)
-        return judge_recording(self._kit, judge, self._load(recording))
+        return judge_recording(self._kit, judge, self._opened(recording))
 
-    def _load(self, recording: Recording) -> Samples:
+    def _opened(self, recording: Recording) -> Recorded:
         if isinstance(recording, str | Path):
-            return load_audio(Path(recording), channel=self._kit.settings.audio.channel)
+            return SoundFile(Path(recording), self._kit.settings.audio.channel)
         return recording
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from tests.audio.sound_files import write_audio
 from tests.cli.command import voiceguard
 from tests.recordings import STRANGERS, TAKES
 from voiceguard.audio.files import load_audio
@@ -99,6 +100,23 @@ def test_embed_is_of_the_whole_file_and_of_speech_only_with_vad(
     )
     assert whole["seconds"] == pytest.approx(len(samples) / 16_000, abs=0.01)
     assert np.dot(whole["embedding"], speech["embedding"]) < 0.99
+
+
+def test_damage_is_told_to_machines_and_people(state: Path, tmp_path: Path) -> None:
+    path = write_audio(
+        tmp_path / "a.mp3", load_audio(TAKES[3])[:, None], 16_000,
+        codec="libmp3lame", sample_format="fltp",
+    )  # fmt: skip
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 300] = np.random.default_rng(3).bytes(300)
+    path.write_bytes(content)
+    finished = voiceguard("verify", "robin", path, "--json", state=state)
+    faults = json.loads(finished.stdout)["audio_faults"]
+    assert faults["damaged_packets"] >= 1
+    assert set(faults) == {"damaged_packets", "lost_s", "truncated", "channels_cancel"}
+    assert "file_damaged" in finished.stderr
+    assert "audio_faults" in json.loads(voiceguard("embed", path, "--json", state=state).stdout)
 
 
 @pytest.mark.parametrize(

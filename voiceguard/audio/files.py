@@ -161,6 +161,18 @@ class SoundFile:
         """Whether the mean of its channels is next to nothing (``MonoMixer``)."""
         self._channel = channel
 
+    def faults(self) -> dict[str, int | float | bool]:
+        """For machines: what was wrong with it when it was last read; empty: nothing."""
+        report = self.report
+        if report is None or not (report.shortfall or self.channels_cancel):
+            return {}
+        return {
+            "damaged_packets": report.num_damaged,
+            "lost_s": round(report.lost_s, 3),
+            "truncated": report.truncated,
+            "channels_cancel": self.channels_cancel,
+        }
+
     def check(self) -> None:
         """Opens it and decodes its beginning.
 

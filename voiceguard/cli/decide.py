@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from voiceguard.api import Guard
+from voiceguard.audio.files import SoundFile
 from voiceguard.cli.options import (
     ConfigOption,
     DeviceOption,
@@ -77,9 +78,12 @@ def identify(
 
 def _decide(claim: str | None, file: Path, settings: Settings, *, json_lines: bool) -> int:
     guard = Guard(assemble(settings))
-    judgement = guard.identify(file) if claim is None else guard.verify(claim, file)
+    recording = SoundFile(file, settings.audio.channel)
+    judgement = guard.identify(recording) if claim is None else guard.verify(claim, recording)
     if json_lines:
-        print_json({"file": str(file), **_payload(judgement)})
+        faults = recording.faults()
+        damage = {"audio_faults": faults} if faults else {}
+        print_json({"file": str(file), **_payload(judgement), **damage})
     else:
         _print(file, judgement)
     return int(EXIT_CODES[judgement.outcome])

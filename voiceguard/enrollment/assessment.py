@@ -19,18 +19,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from voiceguard.enrollment.music import ConfirmedVad
-from voiceguard.enrollment.voices import voice_break
+from voiceguard.enrollment.voices import BreakSearch
 from voiceguard.scoring.limits import NO_LIMITS
-from voiceguard.speech.gate import trim_to_speech
+from voiceguard.speech.gate import SpeechFigures, speech_segments
+from voiceguard.speech.recorded import blocks_of
 from voiceguard.types import SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from voiceguard.protocols import Encoder, VoiceActivityDetector
     from voiceguard.scoring.limits import EnrollmentLimits
-    from voiceguard.speech.gate import GateConfig, TrimmedSpeech
-    from voiceguard.types import Embedding, Samples
+    from voiceguard.speech.gate import GateConfig, SpeechSegment
+    from voiceguard.types import Embedding, MonoBlock, Recorded, Samples
 
 MIN_TAKE_SPEECH_S = 0.8
 """Net speech of a take; shorter ones have hardly a voice to go by."""
@@ -97,25 +98,28 @@ class TakeJudge:
     make_confirming_vad: Callable[[], VoiceActivityDetector] | None = None
     """Makes a fresh detector that tells speech from music; None: nobody can."""
 
-    def assess(self, samples: Samples) -> TakeReport:
-        """Judges one take by itself, and embeds it.
+    def assess(self, recording: Recorded) -> TakeReport:
+        """Judges one take by itself, and embeds it; holds a segment of it at a time.
 
         Args:
-            samples: ``(num_samples,)`` mono 16 kHz.
+            recording: Mono 16 kHz.
         """
-        speech, left_out_s = self._speech(samples)
-        pieces = _pieces(speech.segments, max(_MIN_PIECE_S, self.encoder.info.min_window_s))
-        embeddings = [self.encoder.embed(piece) for piece in pieces]
+        heard = _Heard(self)
+        counted = _Counted(recording)
+        vad, confirmed = self._vads(recording)
+        for segment in speech_segments(counted, vad, self.gate):
+            heard.add(segment)
+        speech = heard.figures
+        left_out_s = 0.0 if confirmed is None else confirmed.left_out_s
+        clearest = None if heard.breaks is None else heard.breaks.clearest()
         limit = self.limits.max_voice_break
-        clearest = None if limit is None else voice_break(speech.segments, self.encoder)
-        clipped = float(np.mean(np.abs(samples) >= _FULL_SCALE)) if len(samples) else 0.0
-        is_short = speech.net_speech_s < MIN_TAKE_SPEECH_S or not pieces
+        is_short = speech.net_speech_s < MIN_TAKE_SPEECH_S or heard.embedding is None
         is_music = is_short and left_out_s >= MIN_TAKE_SPEECH_S
         found = {
             Problem.NOT_SPEECH: is_music,
-            Problem.SILENCE: not speech.segments and not is_music,
-            Problem.TOO_SHORT: bool(speech.segments) and is_short and not is_music,
-            Problem.CLIPPED: clipped > MAX_CLIPPED,
+            Problem.SILENCE: not heard.has_speech and not is_music,
+            Problem.TOO_SHORT: heard.has_speech and is_short and not is_music,
+            Problem.CLIPPED: counted.clipped_fraction > MAX_CLIPPED,
             Problem.TOO_NOISY: speech.snr_db < MIN_SNR_DB,
             Problem.MORE_THAN_ONE_VOICE: clearest is not None
             and limit is not None
@@ -124,11 +128,11 @@ class TakeJudge:
         return TakeReport(
             net_speech_s=speech.net_speech_s,
             snr_db=speech.snr_db,
-            clipped_fraction=clipped,
+            clipped_fraction=counted.clipped_fraction,
             left_out_s=left_out_s,
             voice_break=clearest,
             problems=tuple(problem for problem, stands in found.items() if stands),
-            embedding=_weighted_mean(pieces, embeddings) if pieces else None,
+            embedding=heard.embedding,
         )
 
     def compare(self, reports: Sequence[TakeReport]) -> tuple[TakeReport, ...]:
@@ -155,27 +159,69 @@ class TakeJudge:
             compared.append(replace(report, agreement=agreement, problems=problems))
         return tuple(compared)
 
-    def _speech(self, samples: Samples) -> tuple[TrimmedSpeech, float]:
-        """What is speech in a take, and the seconds of music and noise that the gate heard too."""
+    def _vads(self, recording: Recorded) -> tuple[VoiceActivityDetector, ConfirmedVad | None]:
+        """A detector for one run over a take, and the same where it can say what it left out."""
         vad = self.make_vad()
         if self.make_confirming_vad is None:
-            return trim_to_speech(samples, vad, self.gate), 0.0
-        confirmed = ConfirmedVad(vad, self.make_confirming_vad(), samples)
-        return trim_to_speech(samples, confirmed, self.gate), confirmed.left_out_s
+            return vad, None
+        confirmed = ConfirmedVad(vad, self.make_confirming_vad(), recording)
+        return confirmed, confirmed
 
 
-def _pieces(segments: Sequence[Samples], min_s: float) -> list[Samples]:
-    """Segments cut evenly into pieces of about PIECE_S; what is shorter than ``min_s`` is left."""
-    pieces = []
-    for segment in segments:
-        num_pieces = max(1, round(len(segment) / (PIECE_S * SAMPLE_RATE_HZ)))
-        pieces += np.array_split(segment, num_pieces)
+class _Counted:
+    """A recording whose clipped samples are counted as it is read."""
+
+    def __init__(self, recording: Recorded) -> None:
+        self._recording = recording
+        self._num_samples = 0
+        self._num_clipped = 0
+
+    def __iter__(self) -> Iterator[MonoBlock]:
+        self._num_samples = self._num_clipped = 0
+        for block in blocks_of(self._recording):
+            self._num_samples += len(block.samples)
+            self._num_clipped += int(np.count_nonzero(np.abs(block.samples) >= _FULL_SCALE))
+            yield block
+
+    @property
+    def clipped_fraction(self) -> float:
+        return self._num_clipped / self._num_samples if self._num_samples else 0.0
+
+
+class _Heard:
+    """What a take's segments say, each embedded when it comes and then let go."""
+
+    def __init__(self, judge: TakeJudge) -> None:
+        self.figures = SpeechFigures()
+        self.has_speech = False
+        encoder, limit = judge.encoder, judge.limits.max_voice_break
+        self.breaks = None if limit is None else BreakSearch(encoder)
+        self._encoder = encoder
+        self._min_piece_s = max(_MIN_PIECE_S, encoder.info.min_window_s)
+        self._lengths: list[int] = []
+        self._embeddings: list[Embedding] = []
+
+    def add(self, segment: SpeechSegment) -> None:
+        self.has_speech = True
+        self.figures.add(segment)
+        for piece in _pieces(segment.samples, self._min_piece_s):
+            self._lengths.append(len(piece))
+            self._embeddings.append(self._encoder.embed(piece))
+        if self.breaks is not None:
+            self.breaks.add(segment.samples)
+
+    @property
+    def embedding(self) -> Embedding | None:
+        """Longer pieces count more: their embeddings are less noisy."""
+        if not self._embeddings:
+            return None
+        mean = np.array(self._lengths, dtype=np.float32) @ np.stack(self._embeddings)
+        unit: Embedding = (mean / np.linalg.norm(mean)).astype(np.float32)
+        return unit
+
+
+def _pieces(segment: Samples, min_s: float) -> list[Samples]:
+    """A segment cut evenly into pieces of about PIECE_S; what is shorter than ``min_s`` is left."""
+    num_pieces = max(1, round(len(segment) / (PIECE_S * SAMPLE_RATE_HZ)))
+    pieces = np.array_split(segment, num_pieces)
     return [piece for piece in pieces if len(piece) >= min_s * SAMPLE_RATE_HZ]
-
-
-def _weighted_mean(pieces: Sequence[Samples], embeddings: Sequence[Embedding]) -> Embedding:
-    """Longer pieces count more: their embeddings are less noisy."""
-    weights = np.array([len(piece) for piece in pieces], dtype=np.float32)
-    mean = weights @ np.stack(embeddings)
-    unit: Embedding = (mean / np.linalg.norm(mean)).astype(np.float32)
-    return unit

@@ -22,15 +22,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from voiceguard.speech.levels import sanitise
+from voiceguard.speech.recorded import blocks_of
 from voiceguard.types import FRAME_S, FRAME_SAMPLES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
     from voiceguard.protocols import VoiceActivityDetector
-    from voiceguard.types import Samples
+    from voiceguard.types import Recorded, Samples
 
 REACH_FRAMES = 30
 MIN_RUN_FRAMES = 25
@@ -47,16 +44,17 @@ class ConfirmedVad:
     Args:
         vad: The gate's own; a fresh one.
         knowing: Hears speech only; a fresh one.
-        samples: ``(num_samples,)`` mono 16 kHz: the recording that will be pushed.
+        recording: That will be pushed, mono 16 kHz. It is read twice.
     """
 
     def __init__(
-        self, vad: VoiceActivityDetector, knowing: VoiceActivityDetector, samples: Samples
+        self, vad: VoiceActivityDetector, knowing: VoiceActivityDetector, recording: Recorded
     ) -> None:
         self.enter_score = vad.enter_score
         self.exit_score = vad.exit_score
         self._vad = vad
-        self._is_speech = _confirmed(knowing, samples)
+        self._stretches = iter(_confirmed(knowing, recording))
+        self._is_speech = next(self._stretches)
         self._num_scored = 0
         self._num_left_out = 0
 
@@ -69,7 +67,10 @@ class ConfirmedVad:
         return [self._confirm(score) for score in self._vad.push(samples)]
 
     def reset(self) -> None:
+        """Audio is missing: the recording goes on with its next stretch."""
         self._vad.reset()
+        self._is_speech = next(self._stretches, b"")
+        self._num_scored = 0
 
     def _confirm(self, score: float) -> float:
         is_speech = bool(self._is_speech[self._num_scored])
@@ -78,23 +79,53 @@ class ConfirmedVad:
         return score if is_speech else -math.inf
 
 
-def _confirmed(knowing: VoiceActivityDetector, samples: Samples) -> NDArray[np.bool_]:
-    """``(num_frames,)``, as many as the recording has at least."""
-    finite, _ = sanitise(samples)
-    silence = np.zeros(_LOOKAHEAD_FRAMES * FRAME_SAMPLES, dtype=np.float32)
-    is_speech = _runs(knowing.push(np.concatenate((finite, silence))), knowing)
-    around = np.convolve(is_speech, np.ones(2 * REACH_FRAMES + 1))[REACH_FRAMES:-REACH_FRAMES]
-    return np.asarray(around > 0)
+def _confirmed(knowing: VoiceActivityDetector, recording: Recorded) -> list[bytes]:
+    """Of each continuous stretch, a byte per frame that the gate will ask about, and some more."""
+    stretches: list[bytes] = []
+    confirmed = _Confirmed(knowing)
+    position = skip = 0
+    for block in blocks_of(recording):
+        if block.after_gap:
+            stretches.append(confirmed.finish())
+            knowing.reset()
+            confirmed = _Confirmed(knowing)
+            skip = -position % FRAME_SAMPLES  # as the gate does: back onto the grid
+        position += len(block.samples)
+        skipped = min(skip, len(block.samples))
+        skip -= skipped
+        confirmed.push(block.samples[skipped:])
+    stretches.append(confirmed.finish())
+    return stretches
 
 
-def _runs(scores: Sequence[float], knowing: VoiceActivityDetector) -> NDArray[np.bool_]:
-    """Stretches that begin above the one score and end below the other, long ones only."""
-    is_speech = np.zeros(len(scores), dtype=np.bool_)
-    first: int | None = None
-    for i, score in enumerate([*scores, -math.inf]):
-        if first is None and score >= knowing.enter_score:
-            first = i
-        elif first is not None and score < knowing.exit_score:
-            is_speech[first:i] = i - first >= MIN_RUN_FRAMES
-            first = None
-    return is_speech
+class _Confirmed:
+    """Runs that begin above the one score and end below the other, long ones, and around them."""
+
+    def __init__(self, knowing: VoiceActivityDetector) -> None:
+        self._knowing = knowing
+        self._frames = bytearray()
+        self._first: int | None = None
+        self._reach_end = 0
+
+    def push(self, samples: Samples) -> None:
+        finite, _ = sanitise(samples)
+        for score in self._knowing.push(finite):
+            number = len(self._frames)
+            self._frames.append(number < self._reach_end)
+            if self._first is None and score >= self._knowing.enter_score:
+                self._first = number
+            elif self._first is not None and score < self._knowing.exit_score:
+                self._end_run(number)
+
+    def finish(self) -> bytes:
+        self.push(np.zeros(_LOOKAHEAD_FRAMES * FRAME_SAMPLES, dtype=np.float32))
+        self._end_run(len(self._frames))
+        return bytes(self._frames)
+
+    def _end_run(self, end: int) -> None:
+        if self._first is not None and end - self._first >= MIN_RUN_FRAMES:
+            first = max(0, self._first - REACH_FRAMES)
+            self._reach_end = end + REACH_FRAMES
+            known_end = min(self._reach_end, len(self._frames))
+            self._frames[first:known_end] = b"\1" * (known_end - first)
+        self._first = None

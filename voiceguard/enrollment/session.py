@@ -133,7 +133,7 @@ class EnrollmentSession:
         encoder_id = kit.take_judge.encoder.info.encoder_id
         if self._earlier is not None and self._earlier.encoder_id != encoder_id:
             raise self.store.of_another_encoder(self._earlier, encoder_id)
-        return Takes(kit.take_judge)
+        return Takes(kit.take_judge, keep_audio=self._audio_consent_at is not None)
 
     def finish(self, takes: Takes, *, now: datetime, display_name: str = "") -> Enrolled:
         """Makes the voiceprint, stores it, and says how well it will do.

@@ -19,18 +19,21 @@ from voiceguard.enrollment.assessment import MIN_TAKE_SPEECH_S
 from voiceguard.enrollment.wording import describe
 from voiceguard.errors import EnrollmentError, VoiceprintError
 from voiceguard.scoring.cosine import renormalised_mean
-from voiceguard.types import Template, Voiceprint
+from voiceguard.speech.recorded import joined
+from voiceguard.types import SAMPLE_RATE_HZ, Template, Voiceprint
+from voiceguard.voiceprints.kept_audio import MAX_KEPT_S
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from voiceguard.enrollment.assessment import TakeJudge, TakeReport
-    from voiceguard.types import Samples
+    from voiceguard.types import Recorded, Samples
 
 MIN_TOTAL_SPEECH_S = 2.0
 """Net speech of all usable takes together: three short commands just do."""
 ENOUGH_SPEECH_S = 8.0
 """With less it works, and errs more often; the command line says so."""
+_MAX_HELD_SAMPLES = round((MAX_KEPT_S + 1) * SAMPLE_RATE_HZ)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,8 @@ class _Take:
     report: TakeReport
     label: str
     recorded_at: datetime
-    samples: Samples
+    samples: Samples | None
+    """None where it is not to be kept."""
 
 
 class Takes:
@@ -46,24 +50,30 @@ class Takes:
 
     Args:
         judge: Judges each by itself and all by each other.
+        keep_audio: Whether ``usable_audio`` will be asked for; else takes may be hours long.
     """
 
-    def __init__(self, judge: TakeJudge) -> None:
+    def __init__(self, judge: TakeJudge, *, keep_audio: bool = True) -> None:
         self._judge = judge
+        self._keep_audio = keep_audio
         self._takes: list[_Take] = []
 
-    def add(self, samples: Samples, *, recorded_at: datetime, label: str = "") -> TakeReport:
+    def add(self, recording: Recorded, *, recorded_at: datetime, label: str = "") -> TakeReport:
         """Takes another recording in. Blocking.
 
         Args:
-            samples: ``(num_samples,)`` mono 16 kHz.
+            recording: Mono 16 kHz.
             recorded_at: UTC.
             label: Where and with what, in the speaker's words.
 
         Returns:
             What was made of it; later takes may change what it says about matching.
         """
-        report = self._judge.assess(samples)
+        samples = None
+        if self._keep_audio:
+            # What is longer is too much to keep, and refused in the end.
+            samples = recording = joined(recording, _MAX_HELD_SAMPLES)
+        report = self._judge.assess(recording)
         self._takes.append(_Take(report, label, recorded_at, samples))
         return self.reports[-1]
 
@@ -79,11 +89,14 @@ class Takes:
 
     @property
     def usable_audio(self) -> tuple[tuple[datetime, Samples], ...]:
-        """When each usable take was recorded, and its audio: one per template, in order."""
+        """When each usable take was recorded, and its audio: one per template, in order.
+
+        Empty unless audio is kept.
+        """
         return tuple(
             (take.recorded_at, take.samples)
             for take, report in zip(self._takes, self.reports, strict=True)
-            if report.is_usable and report.embedding is not None
+            if report.is_usable and report.embedding is not None and take.samples is not None
         )
 
     def voiceprint(

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from voiceguard.scoring.cosine import renormalised_mean
+from voiceguard.scoring.cosine import normalised, renormalised_mean
 from voiceguard.types import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
@@ -38,7 +38,7 @@ _WEIGHT_POWER = 0.7
 0.5 and 1.0 notice 79 and 82 % of 4 + 4 s, 54 and 58 % of 5 + 2 s."""
 
 
-def voice_break(segments: Sequence[Samples], encoder: Encoder) -> float | None:
+def voice_break(segments: Iterable[Samples], encoder: Encoder) -> float | None:
     """How clear the clearest break between two voices is; 0 for a voice that never varies.
 
     Args:
@@ -48,18 +48,39 @@ def voice_break(segments: Sequence[Samples], encoder: Encoder) -> float | None:
     Returns:
         None for a take too short to have two sides.
     """
-    embeddings: list[NDArray[np.float32]] = []
-    starts: list[int] = []
-    offset = 0
+    search = BreakSearch(encoder)
     for segment in segments:
+        search.add(segment)
+    return search.clearest()
+
+
+class BreakSearch:
+    """``voice_break``, segment by segment.
+
+    Args:
+        encoder: Blocking.
+    """
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self._embeddings: list[NDArray[np.float32]] = []
+        self._starts: list[int] = []
+        self._offset = 0
+
+    def add(self, segment: Samples) -> None:
+        """Embeds the stretches of the next segment, ``(num_samples,)`` mono 16 kHz."""
         for start in _starts(len(segment)):
             stretch = segment[start : start + round(STRETCH_S * SAMPLE_RATE_HZ)]
-            embeddings.append(encoder.embed(stretch))
-            starts.append(offset + start)
-        offset += len(segment)
-    if not embeddings:
-        return None
-    return clearest_break(np.stack(embeddings), np.array(starts) / SAMPLE_RATE_HZ)
+            self._embeddings.append(self._encoder.embed(stretch))
+            self._starts.append(self._offset + start)
+        self._offset += len(segment)
+
+    def clearest(self) -> float | None:
+        """As ``voice_break`` says."""
+        if not self._embeddings:
+            return None
+        starts_s = np.array(self._starts) / SAMPLE_RATE_HZ
+        return clearest_break(np.stack(self._embeddings), starts_s)
 
 
 def clearest_break(embeddings: NDArray[np.float32], starts_s: NDArray[np.float64]) -> float | None:
@@ -75,12 +96,21 @@ def clearest_break(embeddings: NDArray[np.float32], starts_s: NDArray[np.float64
         None where no place has a stretch on either side.
     """
     found = []
-    for place_s in starts_s[1:]:
-        before = embeddings[starts_s + STRETCH_S <= place_s + 1e-6]
-        after = embeddings[starts_s >= place_s]
-        if len(before):
-            cosine = float(renormalised_mean(before) @ renormalised_mean(after))
-            weight = len(before) * len(after) / (len(before) + len(after))
+    units = normalised(embeddings)
+    ends = np.searchsorted(starts_s + STRETCH_S, starts_s + 1e-6, side="right")
+    firsts = np.searchsorted(starts_s, starts_s, side="left")
+    # Sums of either side go along with the place: a take may be hours long.
+    before = np.zeros(units.shape[1])
+    after = units.sum(axis=0, dtype=np.float64)
+    end = first = 0
+    for place in range(1, len(units)):
+        before += units[end : ends[place]].sum(axis=0, dtype=np.float64)
+        after -= units[first : firsts[place]].sum(axis=0, dtype=np.float64)
+        end, first = int(ends[place]), int(firsts[place])
+        if end:
+            sides = np.stack((before / end, after / (len(units) - first))).astype(np.float32)
+            cosine = float(renormalised_mean(sides[:1]) @ renormalised_mean(sides[1:]))
+            weight = end * (len(units) - first) / (end + len(units) - first)
             found.append(max(0.0, 1 - cosine) * weight**_WEIGHT_POWER)
     return max(found, default=None)
 

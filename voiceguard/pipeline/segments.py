@@ -70,8 +70,12 @@ class SegmentEvidence:
         return None
 
     def note_change(self, max_cosine: float) -> None:
-        """Remembers that the voice changed, where the segment cannot be ended for it."""
+        """Remembers that the voice changed, where the segment cannot be ended for it.
+
+        Forgets the probes that no later one is compared with.
+        """
         self.heard_two_voices |= self.change_sample(max_cosine) is not None
+        del self.probes[:-2]
 
     def cut_back(self, end_sample: int) -> None:
         """Drops the windows that reach beyond a sample, because another voice begins there."""

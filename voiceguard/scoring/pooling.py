@@ -40,9 +40,39 @@ def pool(
     """
     if not embeddings or len(embeddings) != len(num_samples):
         raise ValueError("pooling needs at least one window, and one length per embedding")
-    lengths = np.asarray(num_samples)
-    wanted = min(int(lengths.max()), max_window_samples)
-    chosen = np.flatnonzero(lengths >= wanted)
-    if wanted < max_window_samples:
-        chosen = chosen[-1:]  # of equally long ones, the latest
-    return normalised(normalised(np.stack(embeddings)[chosen]).mean(axis=0))
+    pooling = Pooling(max_window_samples)
+    for embedding, length in zip(embeddings, num_samples, strict=True):
+        pooling.add(embedding, length)
+    pooled = pooling.pooled()
+    assert pooled is not None
+    return pooled
+
+
+class Pooling:
+    """``pool``, window by window: holds one embedding, however many windows there are.
+
+    Args:
+        max_window_samples: The length to which windows grow before they slide.
+    """
+
+    def __init__(self, max_window_samples: int) -> None:
+        self._max_window_samples = max_window_samples
+        self._sum: Embedding | None = None
+        self._num_full = 0
+        self._longest: Embedding | None = None
+        self._longest_samples = 0
+
+    def add(self, embedding: Embedding, num_samples: int) -> None:
+        """Takes in the next window's embedding, ``(embedding_dim,)``, and the window's length."""
+        unit = normalised(embedding)
+        if num_samples >= self._max_window_samples:
+            self._sum = unit if self._sum is None else self._sum + unit
+            self._num_full += 1
+        elif num_samples >= self._longest_samples:  # of equally long ones, the latest
+            self._longest, self._longest_samples = unit, num_samples
+
+    def pooled(self) -> Embedding | None:
+        """As ``pool`` says; None while there is no window."""
+        if self._sum is not None:
+            return normalised(self._sum / np.float32(self._num_full))
+        return None if self._longest is None else normalised(self._longest)

@@ -14,13 +14,14 @@ import numpy as np
 
 from voiceguard.pipeline.segments import SegmentEvidence
 from voiceguard.scoring.policy import Evidence
+from voiceguard.scoring.pooling import Pooling
 from voiceguard.types import Reason, Window
 
 if TYPE_CHECKING:
     from voiceguard.decisions.result import Judgement
     from voiceguard.pipeline.judge import Judge
     from voiceguard.service.kit import Kit
-    from voiceguard.types import Embedding, Samples, SegmentEnd
+    from voiceguard.types import Embedding, Recorded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,46 +35,51 @@ class Utterance:
     num_segments: int
 
 
-def examine(kit: Kit, samples: Samples, *, change_cosine: float | None = None) -> Utterance:
+def examine(kit: Kit, recording: Recorded, *, change_cosine: float | None = None) -> Utterance:
     """Finds the speech in a recording, embeds its windows and pools them.
+
+    Holds some seconds of it at a time, however long it is.
 
     Args:
         kit: Encoder, gate and windows.
-        samples: ``(num_samples,)`` mono 16 kHz.
+        recording: Mono 16 kHz.
         change_cosine: Below it, successive stretches of speech are two voices; None: don't look.
     """
     ear, encoder = kit.make_ear(), kit.encoder.open_stream()
-    evidence = SegmentEvidence(0, ear.max_window_samples)
-    ends: list[SegmentEnd] = []
-    for item in ear.hear(samples):
-        if isinstance(item, Window):
-            evidence.add(item, encoder.embed(item))
-            if change_cosine is not None and item.is_probe:
-                evidence.note_change(change_cosine)
-        else:
-            ends.append(item)
-    speech_s = [end.net_speech_s for end in ends]
+    pooling = Pooling(ear.max_window_samples)
+    probes = SegmentEvidence(0, ear.max_window_samples)
+    speech_s: list[float] = []
+    snrs_db: list[float] = []
+    for item in ear.hear(recording):
+        if not isinstance(item, Window):
+            speech_s.append(item.net_speech_s)
+            snrs_db.append(item.snr_db)
+            continue
+        embedding = encoder.embed(item)
+        if not item.is_probe:
+            pooling.add(embedding, len(item.samples))
+        elif change_cosine is not None:
+            probes.add(item, embedding)
+            probes.note_change(change_cosine)
     return Utterance(
-        embedding=evidence.pooled(),
+        embedding=pooling.pooled(),
         evidence=Evidence(
             net_speech_s=sum(speech_s),
-            snr_db=float(np.average([end.snr_db for end in ends], weights=speech_s))
-            if sum(speech_s)
-            else float("nan"),
+            snr_db=float(np.average(snrs_db, weights=speech_s)) if sum(speech_s) else float("nan"),
             is_final=True,
-            impediment=Reason.MORE_THAN_ONE_VOICE if evidence.heard_two_voices else None,
+            impediment=Reason.MORE_THAN_ONE_VOICE if probes.heard_two_voices else None,
         ),
-        num_segments=len(ends),
+        num_segments=len(speech_s),
     )
 
 
-def judge_recording(kit: Kit, judge: Judge, samples: Samples) -> Judgement:
+def judge_recording(kit: Kit, judge: Judge, recording: Recorded) -> Judgement:
     """One judgement about a whole recording.
 
     Args:
         kit: Made the judge.
         judge: With a claim for verification, without for identification.
-        samples: ``(num_samples,)`` mono 16 kHz.
+        recording: Mono 16 kHz.
     """
-    heard = examine(kit, samples, change_cosine=judge.change_cosine)
+    heard = examine(kit, recording, change_cosine=judge.change_cosine)
     return judge.judge(heard.embedding, heard.evidence)

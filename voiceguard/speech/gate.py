@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from itertools import compress
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import numpy as np
 
 from voiceguard.speech.levels import LevelMeter, NoiseMeter, sanitise, snr_db
+from voiceguard.speech.recorded import blocks_of
 from voiceguard.types import (
     FRAME_S,
     FRAME_SAMPLES,
@@ -27,7 +29,10 @@ from voiceguard.types import (
 from voiceguard.validation.ranges import Between, SettingsTable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from voiceguard.protocols import VoiceActivityDetector
+    from voiceguard.types import Recorded
 
 SNR_BAND_HZ = (100.0, 7600.0)
 """Levels for the signal-to-noise ratio: all that the encoder hears, without DC and mains hum."""
@@ -249,35 +254,95 @@ class TrimmedSpeech:
         return np.concatenate((np.empty(0, dtype=np.float32), *self.segments))
 
 
-def trim_to_speech(
-    samples: Samples, vad: VoiceActivityDetector, config: GateConfig | None = None
-) -> TrimmedSpeech:
-    """Finds the speech in a whole recording.
+class SpeechSegment(NamedTuple):
+    """One stretch of speech of a recording."""
+
+    samples: Samples
+    """``(num_samples,)`` mono 16 kHz, from its pre-roll to its last speech frame."""
+    powers: list[float]
+    """Of its speech frames."""
+    noise_powers: list[float]
+    """Under them."""
+
+
+def speech_segments(
+    recording: Recorded, vad: VoiceActivityDetector, config: GateConfig | None = None
+) -> Iterator[SpeechSegment]:
+    """Finds the speech in a recording, a stretch at a time.
 
     Args:
-        samples: ``(num_samples,)`` mono 16 kHz.
+        recording: Mono 16 kHz.
         vad: A fresh detector.
         config: Timing.
     """
     gate = SpeechGate(vad, config)
-    segments: list[Samples] = []
-    parts: list[Samples] = []
-    frames: list[tuple[bool, float, float]] = []
-    speech: list[tuple[bool, float, float]] = []
-    for event in [*gate.push(samples), *gate.flush()]:
+    audio: list[SpeechAudio] = []
+    for event in _gated(recording, gate):
         if isinstance(event, SpeechAudio):
-            parts.append(event.samples)
-            frames += zip(event.is_speech, event.powers, event.noise_powers, strict=True)
+            audio.append(event)
             continue
-        num_frames = max(i for i, (is_speech, _, _) in enumerate(frames) if is_speech) + 1
-        segments.append(np.concatenate(parts)[: num_frames * FRAME_SAMPLES])
-        speech += [frame for frame in frames if frame[0]]
-        parts, frames = [], []
-    _, powers, noise_powers = zip(*speech, strict=True) if speech else ((), (), ())
+        is_speech = [mark for part in audio for mark in part.is_speech]
+        powers = [power for part in audio for power in part.powers]
+        noise_powers = [power for part in audio for power in part.noise_powers]
+        num_frames = max(i for i, mark in enumerate(is_speech) if mark) + 1
+        samples = np.concatenate([part.samples for part in audio])
+        yield SpeechSegment(
+            samples[: num_frames * FRAME_SAMPLES],
+            list(compress(powers, is_speech)),
+            list(compress(noise_powers, is_speech)),
+        )
+        audio = []
+
+
+def _gated(recording: Recorded, gate: SpeechGate) -> Iterator[GateEvent]:
+    for block in blocks_of(recording):
+        if block.after_gap:
+            yield from gate.mark_gap()
+        yield from gate.push(block.samples)
+    yield from gate.flush()
+
+
+class SpeechFigures:
+    """What is said of all of a recording's speech, taken stretch by stretch."""
+
+    def __init__(self) -> None:
+        self._num_frames = 0
+        self._power = 0.0
+        self._noise_power = 0.0
+
+    def add(self, segment: SpeechSegment) -> None:
+        """Takes in the next stretch."""
+        self._num_frames += len(segment.powers)
+        self._power = sum(segment.powers, self._power)
+        self._noise_power = sum(segment.noise_powers, self._noise_power)
+
+    @property
+    def net_speech_s(self) -> float:
+        return self._num_frames * FRAME_SAMPLES / SAMPLE_RATE_HZ
+
+    @property
+    def snr_db(self) -> float:
+        """NaN without speech."""
+        if not self._num_frames:
+            return float("nan")
+        return snr_db(self._power / self._num_frames, self._noise_power / self._num_frames)
+
+
+def trim_to_speech(
+    recording: Recorded, vad: VoiceActivityDetector, config: GateConfig | None = None
+) -> TrimmedSpeech:
+    """All the speech in a recording.
+
+    Args:
+        recording: Mono 16 kHz.
+        vad: A fresh detector.
+        config: Timing.
+    """
+    figures = SpeechFigures()
+    segments: list[Samples] = []
+    for segment in speech_segments(recording, vad, config):
+        figures.add(segment)
+        segments.append(segment.samples)
     return TrimmedSpeech(
-        segments=tuple(segments),
-        net_speech_s=len(speech) * FRAME_SAMPLES / SAMPLE_RATE_HZ,
-        snr_db=snr_db(sum(powers) / len(speech), sum(noise_powers) / len(speech))
-        if speech
-        else float("nan"),
+        segments=tuple(segments), net_speech_s=figures.net_speech_s, snr_db=figures.snr_db
     )

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from voiceguard.lab.evaluation.daemon.evaluation import Evaluation
     from voiceguard.scoring.policy import Evidence
     from voiceguard.service.kit import Kit
-    from voiceguard.types import Samples, SpeakerScore, Voiceprint
+    from voiceguard.types import Recorded, SpeakerScore, Voiceprint
 
 
 class WaryJudge(Judge):
@@ -52,8 +52,8 @@ class WaryKit(ToneKit):
 class PickyJudge(TakeJudge):
     """Takes of voices above 900 Hz are not good enough."""
 
-    def assess(self, samples: Samples) -> TakeReport:
-        report = TakeJudge.assess(self, samples)
+    def assess(self, recording: Recorded) -> TakeReport:
+        report = TakeJudge.assess(self, recording)
         assert report.embedding is not None
         is_high = report.embedding.argmax() > 900 / 125  # Hz, of a band
         return replace(report, problems=(Problem.TOO_NOISY,)) if is_high else report

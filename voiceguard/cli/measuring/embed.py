@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voiceguard.audio.files import load_audio
+from voiceguard.audio.files import SoundFile
 from voiceguard.cli.options import (
     ConfigOption,
     DeviceOption,
@@ -20,14 +20,16 @@ from voiceguard.cli.settings import configured
 from voiceguard.encoder.running.torchscript import Ecapa2Encoder, check_labels
 from voiceguard.errors import AudioError, EncoderError, ExitCode
 from voiceguard.service.kit import assemble
-from voiceguard.speech.gate import trim_to_speech
+from voiceguard.service.whole import Whole, embed_whole, over_pieces
+from voiceguard.speech.gate import speech_segments
 from voiceguard.speech.vad import make_vad
+from voiceguard.types import SAMPLE_RATE_HZ, MonoBlock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from voiceguard.service.kit import Kit
-    from voiceguard.types import Embedding, Samples
+    from voiceguard.types import Recorded
 
 
 def embed(
@@ -56,6 +58,8 @@ def embed(
     With --json, one object per line: file, encoder, seconds, embedding. A file that cannot be
     embedded is named on standard error, the others go on, and the exit code is 1.
 
+    A recording longer than 90 s is embedded a minute at a time, and the mean given.
+
     With --features, what inner layers give comes instead, by label and not normalised.
     """
     settings = configured(config, state_dir=state_dir, model=model, device=device)
@@ -64,23 +68,24 @@ def embed(
     num_failed = 0
     for file in files:
         try:
-            samples = load_audio(file, channel=settings.audio.channel)
-            if vad:
-                samples = _speech_of(kit, samples, file)
-            vectors = compute(samples)
+            recording = SoundFile(file, settings.audio.channel)
+            whole = compute(_Speech(kit, recording) if vad else recording)
         except AudioError as error:
             num_failed += 1
             told = f"error: {error}" if str(file) in str(error) else f"error: {file}: {error}"
             stderr.print(told, f"hint: {error.hint}", sep="\n", markup=False, soft_wrap=True)
             continue
+        vectors = whole.vectors
         if json_lines:
+            faults = recording.faults()
             numbers = {name: [float(value) for value in each] for name, each in vectors.items()}
             print_json(
                 {
                     "file": str(file),
                     "encoder": kit.encoder.info.encoder_id,
-                    "seconds": round(len(samples) / 16_000, 3),
+                    "seconds": round(whole.num_samples / SAMPLE_RATE_HZ, 3),
                     **(numbers if features is None else {"features": numbers}),
+                    **({"audio_faults": faults} if faults else {}),
                 }
             )
             continue
@@ -91,12 +96,12 @@ def embed(
     return int(ExitCode.FAILURE if num_failed else ExitCode.OK)
 
 
-def _embedding_of(kit: Kit) -> Callable[[Samples], dict[str, Embedding]]:
+def _embedding_of(kit: Kit) -> Callable[[Recorded], Whole]:
     """What gives a recording's embedding, under that name."""
-    return lambda samples: {"embedding": kit.encoder.embed(samples)}
+    return lambda recording: embed_whole(kit.encoder, recording)
 
 
-def _features_of(kit: Kit, joined: str) -> Callable[[Samples], dict[str, Embedding]]:
+def _features_of(kit: Kit, joined: str) -> Callable[[Recorded], Whole]:
     """What gives a recording's features by label.
 
     Raises:
@@ -111,11 +116,32 @@ def _features_of(kit: Kit, joined: str) -> Callable[[Samples], dict[str, Embeddi
             hint="Leave --features out, or choose an imported ECAPA2 with --model.",
         )
     labels = check_labels(joined.split("|"))
-    return lambda samples: encoder.features(samples, labels)
+    return lambda recording: over_pieces(lambda piece: encoder.features(piece, labels), recording)
 
 
-def _speech_of(kit: Kit, samples: Samples, file: Path) -> Samples:
-    speech = trim_to_speech(samples, make_vad(kit.settings.vad), kit.settings.gate).samples
-    if not len(speech):
-        raise AudioError(f"no speech in {file}", hint="without --vad all of it is embedded")
-    return speech
+class _Speech:
+    """The speech of a recording, its stretches spliced.
+
+    Args:
+        kit: Its detector and gate find it.
+        file: The recording.
+    """
+
+    def __init__(self, kit: Kit, file: SoundFile) -> None:
+        self._kit = kit
+        self._file = file
+
+    def __iter__(self) -> Iterator[MonoBlock]:
+        """Yields a stretch at a time.
+
+        Raises:
+            AudioError: There is none.
+        """
+        settings, is_silent = self._kit.settings, True
+        for segment in speech_segments(self._file, make_vad(settings.vad), settings.gate):
+            is_silent = False
+            yield MonoBlock(segment.samples)
+        if is_silent:
+            raise AudioError(
+                f"no speech in {self._file.path}", hint="without --vad all of it is embedded"
+            )

@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 from rich.progress import track
 
-from voiceguard.audio.files import load_audio
+from voiceguard.audio.files import SoundFile
 from voiceguard.cli.options import (
     ConfigOption,
     DeviceOption,
@@ -170,11 +170,13 @@ def _read_files(
     session: EnrollmentSession, settings: Settings, paths: Sequence[Path], label: str
 ) -> tuple[Kit, Takes]:
 
-    recordings = [load_audio(path, settings.audio.channel) for path in paths]
+    recordings = [SoundFile(path, settings.audio.channel) for path in paths]
+    for recording in recordings:  # a wrong one is named before anybody waits for the encoder
+        recording.check()
     kit, takes = _begin(session, settings)
     shown = track(recordings, "embedding", console=stderr, transient=True)
-    for samples in shown if stderr.is_terminal else recordings:
-        takes.add(samples, recorded_at=datetime.now(UTC), label=label)
+    for recording in shown if stderr.is_terminal else recordings:
+        takes.add(recording, recorded_at=datetime.now(UTC), label=label)
     for path, report in zip(paths, takes.reports, strict=True):
         _tell(str(path), report)
     return kit, takes

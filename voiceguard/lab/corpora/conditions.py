@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import soxr
 
-from voiceguard.audio.files import load_audio
+from voiceguard.lab.corpora.beginnings import load_beginning
 from voiceguard.lab.corpora.clips import Clip, add_noise
 from voiceguard.types import SAMPLE_RATE_HZ
 
@@ -177,4 +177,4 @@ def _at_level(samples: NDArray[np.float64], like: Samples) -> Samples:
 
 @lru_cache(maxsize=256)
 def _load(path: Path, channel: Channel = "downmix") -> Samples:
-    return load_audio(path, channel)
+    return load_beginning(path, channel)

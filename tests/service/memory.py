@@ -1,0 +1,47 @@
+"""How much memory the whole path of a recording takes: ``python -m tests.service.memory FILE``.
+
+Prints this process's greatest resident set in MB, after the file was verified, enrolled and
+embedded by an encoder that costs nothing.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tests.fakes import ENCODER_ID, PitchEncoder, plain_calibration
+from voiceguard.audio.files import SoundFile
+from voiceguard.enrollment import TakeJudge, Takes
+from voiceguard.lab.corpora.beginnings import load_beginning
+from voiceguard.scoring.limits import EnrollmentLimits
+from voiceguard.service.kit import Kit
+from voiceguard.service.utterance import examine
+from voiceguard.service.whole import embed_whole
+from voiceguard.settings import Settings
+from voiceguard.speech.vad import make_vad
+
+
+def main(path: Path) -> None:
+    """Everything that takes a recording takes this one."""
+    encoder = PitchEncoder()
+    calibration = plain_calibration(ENCODER_ID)
+    kit = Kit(settings=Settings(), encoder=encoder, cohort=None, calibration=calibration)
+    heard = examine(kit, SoundFile(path), change_cosine=0.5)
+    assert heard.num_segments >= 10
+    judge = TakeJudge(
+        encoder=encoder,
+        make_vad=make_vad,
+        limits=EnrollmentLimits(min_agreement=0.35, max_voice_break=0.5, min_agreement_added=0.2),
+    )
+    takes = Takes(judge, keep_audio=False)
+    report = takes.add(SoundFile(path), recorded_at=datetime.now(UTC))
+    assert report.net_speech_s > 15
+    assert embed_whole(encoder, SoundFile(path)).num_pieces > 1
+    load_beginning(path)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
