@@ -16,7 +16,9 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
+from tests.audio.sound_files import tone, write_audio
 from voiceguard.audio.config import AudioConfig
+from voiceguard.audio.sniffing import NEEDED_MPEG_BYTES, kind_of
 from voiceguard.audio.stdin import StandardInput
 from voiceguard.clock import SystemClock
 from voiceguard.errors import AudioError
@@ -123,6 +125,82 @@ async def test_a_chunk_comes_when_it_is_written_and_close_ends_the_wait(
     assert await asyncio.wait_for(waiting, 0.5) is None
 
 
+CONTAINERS = {
+    "a.wav": ("pcm_s16le", "s16"),
+    "a.flac": ("flac", "s16"),
+    "a.opus": ("libopus", "flt"),
+    "a.mp3": ("libmp3lame", "fltp"),
+    "a.aac": ("aac", "fltp"),
+    "a.mka": ("flac", "s16"),
+}
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+async def test_a_container_is_known_by_its_first_bytes_and_decoded(
+    name: str, pipe: tuple[int, int], executor: ThreadPoolExecutor, tmp_path: Path
+) -> None:
+    """In pieces, as a program writes it; its own rate and channels count, not the settings'."""
+    codec, sample_format = CONTAINERS[name]
+    sent = tone(1.0, 48_000, channels=2)
+    options = {"write_xing": "0", "id3v2_version": "0"} if name == "a.mp3" else {}
+    path = write_audio(
+        tmp_path / name, sent, 48_000, codec=codec, sample_format=sample_format, options=options
+    )
+    content = path.read_bytes()
+    assert kind_of(content[:NEEDED_MPEG_BYTES]) is not None
+
+    def write() -> None:
+        for first in range(0, len(content), 1_013):
+            os.write(pipe[1], content[first : first + 1_013])
+        os.close(pipe[1])
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    source = StandardInput("s", AudioConfig(), executor, clock=SystemClock(), descriptor=pipe[0])
+    events = await everything(source)
+    thread.join()
+    read = joined(events)
+    assert read.shape == (pytest.approx(48_000, abs=4_000), 2)
+    spectrum = np.abs(np.fft.rfft(read[4_000:40_000, 0]))
+    assert np.argmax(spectrum) == pytest.approx(440 * 36_000 / 48_000, abs=1)
+    assert isinstance(events[-1], SourceStatus)
+    assert events[-1].state is SourceState.ENDED
+
+
+async def test_a_container_that_cannot_be_read_from_a_pipe_is_refused_by_name(
+    pipe: tuple[int, int], executor: ThreadPoolExecutor
+) -> None:
+    os.write(pipe[1], b"RIFF\x24\x00\x00\x00WAVEfmt \xff\xff" + bytes(30))
+    os.close(pipe[1])
+    source = StandardInput("s", AudioConfig(), executor, clock=SystemClock(), descriptor=pipe[0])
+    with pytest.raises(AudioError, match=r"standard input \(WAV\)"):
+        await everything(source)
+
+
+async def test_a_container_whose_writer_stops_midway_does_not_hold_up_closing(
+    pipe: tuple[int, int], executor: ThreadPoolExecutor, tmp_path: Path
+) -> None:
+    path = write_audio(tmp_path / "a.wav", tone(2.0, 16_000), 16_000)
+    os.write(pipe[1], path.read_bytes()[:40_000])
+    source = StandardInput("s", AudioConfig(), executor, clock=SystemClock(), descriptor=pipe[0])
+    reading = asyncio.ensure_future(everything(source))
+    await asyncio.sleep(0.3)
+    await source.close()
+    assert await asyncio.wait_for(reading, 0.5)
+
+
+@pytest.mark.parametrize("start", [b"\xff\xff\xfe\xff", b"\xff\xfb\x90\x64", b"\xff\xf1\x50\x80"])
+async def test_soft_samples_are_no_mpeg_audio(
+    start: bytes, pipe: tuple[int, int], executor: ThreadPoolExecutor
+) -> None:
+    """They begin like it; what follows tells."""
+    noise = np.random.default_rng(0).integers(-9, 9, 3_000).astype("<i2").tobytes()
+    os.write(pipe[1], start + noise)
+    os.close(pipe[1])
+    source = StandardInput("s", AudioConfig(), executor, clock=SystemClock(), descriptor=pipe[0])
+    assert len(joined(await everything(source))) == 3_000 + len(start) // 2
+
+
 async def test_nothing_at_all_is_an_error(
     pipe: tuple[int, int], executor: ThreadPoolExecutor
 ) -> None:
@@ -152,7 +230,9 @@ def test_a_silent_pipe_does_not_keep_the_process_from_exiting() -> None:
     script = """
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from tests.audio.sound_files import tone, write_audio
 from voiceguard.audio.config import AudioConfig
+from voiceguard.audio.sniffing import NEEDED_MPEG_BYTES, kind_of
 from voiceguard.audio.stdin import StandardInput
 from voiceguard.clock import SystemClock
 

@@ -77,7 +77,7 @@ class AudioFile:
         loop, path = asyncio.get_running_loop(), self._path
         decoder: AudioDecoder | None = None
         try:
-            decoder = await _opened(loop.run_in_executor(self._io_executor, AudioDecoder, path))
+            decoder = await opened(loop.run_in_executor(self._io_executor, AudioDecoder, path))
             yield SourceStatus(state=SourceState.LISTENING)
             started_s = self._clock.monotonic_s()
             at_once = block_samples(decoder)
@@ -129,7 +129,7 @@ class AudioFile:
             await asyncio.sleep(delay_s)
 
 
-async def _opened(opening: asyncio.Future[AudioDecoder]) -> AudioDecoder:
+async def opened(opening: asyncio.Future[AudioDecoder]) -> AudioDecoder:
     """The decoder; one that nobody waits for any more is closed when it is open."""
     try:
         return await asyncio.shield(opening)

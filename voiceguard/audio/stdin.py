@@ -1,26 +1,31 @@
-"""Hop 1 of 6: raw PCM on standard input, ``arecord -t raw ... | voiceguard run --source stdin``.
+"""Hop 1 of 6: standard input, ``arecord -t raw ... | voiceguard run --source stdin``.
 
-Comes in: interleaved little-endian samples without a header. Goes out: chunks as they arrive, on
-the event loop; a writer that is faster than the reader waits, so nothing is lost. A pipe is read
-when the loop says that it holds something, so nothing ever hangs in a read; a redirected file,
-which cannot be waited for, is read on the I/O executor.
+Comes in: interleaved little-endian samples without a header; or a file in a container, which is
+known by its first bytes and decoded. Goes out: chunks as they arrive, on the event loop; a writer
+that is faster than the reader waits, so nothing is lost. A pipe is read when the loop says that it
+holds something, so nothing ever hangs in a read; a redirected file, which cannot be waited for, and
+containers are read on the I/O executor.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import select
 import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
 import structlog
 
+from voiceguard.audio.decode import AudioDecoder
+from voiceguard.audio.files import opened
+from voiceguard.audio.sniffing import NEEDED_BYTES, NEEDED_MPEG_BYTES, kind_of, may_be_mpeg
 from voiceguard.errors import AudioError
 from voiceguard.types import AudioChunk, SourceState, SourceStatistics, SourceStatus
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator
     from concurrent.futures import Executor
 
     from voiceguard.audio.config import AudioConfig
@@ -28,12 +33,16 @@ if TYPE_CHECKING:
     from voiceguard.types import Samples
 
 MAX_CHUNK_S = 0.5
+CONTAINED_CHUNK_S = 0.1
+"""What is decoded at once of a container, which may be written as somebody speaks."""
+_POLL_S = 0.1
+"""How soon a wait for a container's next bytes notices that the source was closed."""
 
 _log = structlog.get_logger()
 
 
 class StandardInput:
-    """Raw PCM from a file descriptor; ends when its writer closes it.
+    """Raw PCM or a container from a file descriptor; ends when its writer closes it.
 
     Args:
         name: The stream's name.
@@ -66,12 +75,14 @@ class StandardInput:
         self._wake = asyncio.Event()
         self._closed = False
         self._num_samples = 0
+        self._num_missed = 0
 
     async def events(self) -> AsyncIterator[AudioChunk | SourceStatus]:
         """Yields LISTENING, the chunks, and ENDED at the end of the input.
 
         Raises:
-            AudioError: Standard input is a terminal, or ends without a single sample.
+            AudioError: Standard input is a terminal, ends without a single sample, or holds a
+                container that can't be decoded.
         """
         if os.isatty(self._descriptor):
             raise AudioError(
@@ -79,14 +90,61 @@ class StandardInput:
                 hint="pipe raw PCM into it: `arecord -t raw -f S16_LE -r 16000 -c 1 | voiceguard "
                 "run --source stdin`",
             )
+        yield SourceStatus(state=SourceState.LISTENING)
+        start = await self._first_bytes()
+        if (kind := kind_of(start)) is not None:
+            events = self._contained(_Rest(self, start), kind)
+        else:
+            events = self._raw(start)
+        async for event in events:
+            yield event
+
+    async def _first_bytes(self) -> bytes:
+        """As many as tell what it is; fewer at the end."""
+        start = b""
+        while len(start) < NEEDED_BYTES or (may_be_mpeg(start) and len(start) < NEEDED_MPEG_BYTES):
+            data = await self._read(NEEDED_MPEG_BYTES - len(start))
+            if not data:
+                break
+            start += data
+        return start
+
+    async def _contained(self, rest: _Rest, kind: str) -> AsyncGenerator[AudioChunk | SourceStatus]:
+        loop = asyncio.get_running_loop()
+        name = f"standard input ({kind})"
+        _log.info("container_recognised", stream=self.name, kind=kind)
+        opening = loop.run_in_executor(self._io_executor, AudioDecoder, rest, name)
+        decoder = await opened(opening)
+        try:
+            at_once = round(CONTAINED_CHUNK_S * decoder.rate_hz)
+            position = 0
+            while not self._closed:
+                block = await loop.run_in_executor(self._io_executor, decoder.read, at_once)
+                if block is None:
+                    detail = "" if decoder.report is None else decoder.report.shortfall
+                    yield SourceStatus(state=SourceState.ENDED, detail=detail)
+                    return
+                position += block.num_missing or 0
+                self._num_missed += block.num_missing or 0
+                chunk = AudioChunk(
+                    samples=block.samples,
+                    rate_hz=decoder.rate_hz,
+                    first_sample=position,
+                    delivered_at_s=self._clock.monotonic_s(),
+                    after_gap=block.num_missing is not None,
+                )
+                position += len(block.samples)
+                self._num_samples += len(block.samples)
+                yield chunk
+        finally:
+            self._closed = True
+            decoder.close()
+
+    async def _raw(self, start: bytes) -> AsyncGenerator[AudioChunk | SourceStatus]:
         frame_bytes = self._type.itemsize * self._channels
         max_bytes = round(MAX_CHUNK_S * self._rate_hz) * frame_bytes
-        rest = b""
-        yield SourceStatus(state=SourceState.LISTENING)
-        while not self._closed:
-            data = await self._read(max_bytes)
-            if data is None:
-                return
+        rest, data = b"", start or await self._read(max_bytes)
+        while not self._closed and data is not None:
             if not data:
                 yield self._end(len(rest))
                 return
@@ -103,6 +161,7 @@ class StandardInput:
                     first_sample=first_sample,
                     delivered_at_s=self._clock.monotonic_s(),
                 )
+            data = await self._read(max_bytes)
 
     async def close(self) -> None:
         self._closed = True
@@ -110,8 +169,21 @@ class StandardInput:
 
     def statistics(self) -> SourceStatistics:
         return SourceStatistics(
-            samples_captured=self._num_samples, samples_delivered=self._num_samples
+            samples_captured=self._num_samples,
+            samples_delivered=self._num_samples,
+            samples_missed=self._num_missed,
         )
+
+    def read_blocking(self, max_bytes: int) -> bytes:
+        """What comes next, on the I/O executor; nothing at the end, and when closed."""
+        while not self._closed:
+            try:
+                ready, _, _ = select.select([self._descriptor], [], [], _POLL_S)
+            except (OSError, ValueError):  # closed by somebody else
+                return b""
+            if ready:
+                return os.read(self._descriptor, max_bytes)
+        return b""
 
     async def _read(self, max_bytes: int) -> bytes | None:
         """What there is by now; nothing at the end; None when closed while waiting."""
@@ -145,3 +217,17 @@ class StandardInput:
         if num_bytes_left:
             _log.warning("partial_frame_dropped", stream=self.name, num_bytes=num_bytes_left)
         return SourceStatus(state=SourceState.ENDED)
+
+
+class _Rest:
+    """What comes on standard input, from its first bytes on, for the decoder."""
+
+    def __init__(self, source: StandardInput, start: bytes) -> None:
+        self._source = source
+        self._start = start
+
+    def read(self, num_bytes: int, /) -> bytes:
+        if self._start:
+            data, self._start = self._start[:num_bytes], self._start[num_bytes:]
+            return data
+        return self._source.read_blocking(num_bytes)
