@@ -160,7 +160,8 @@ async def test_a_container_is_known_by_its_first_bytes_and_decoded(
     events = await everything(source)
     thread.join()
     read = joined(events)
-    assert read.shape == (pytest.approx(48_000, abs=4_000), 2)
+    assert read.shape[1] == 2
+    assert len(read) == pytest.approx(48_000, abs=4_000)
     spectrum = np.abs(np.fft.rfft(read[4_000:40_000, 0]))
     assert np.argmax(spectrum) == pytest.approx(440 * 36_000 / 48_000, abs=1)
     assert isinstance(events[-1], SourceStatus)
