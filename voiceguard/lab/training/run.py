@@ -123,7 +123,7 @@ class Run:
         ]
         heldout = choose_heldout(passages, config.heldout_share, config.seed)
         learnt = [speaker for speaker in self.material.speakers if speaker not in set(heldout)]
-        self.bank = VoiceBank(rounds, passages, learnt)
+        self.bank = VoiceBank(rounds, passages, learnt, hardware.device)
         self.num_heldout = len(heldout)
         hardware.use_threads()
         self._augment, found = _augmenters(inputs, config)
@@ -192,12 +192,9 @@ class Run:
         # No more batches than the run itself had: a trial run ends in no time.
         for turn in range(min(_WHITENING_BATCHES, self.config.num_steps)):
             length_s = _WHITENING_LENGTHS_S[turn % len(_WHITENING_LENGTHS_S)]
-            crops, _, classes = self.bank.draw(
-                _WHITENING_BATCH, int(length_s * SAMPLE_RATE_HZ), rng
-            )
-            clean = torch.from_numpy(crops).to(self._hardware.device)
-            embeddings.append(self.trainer.embed(augmenter(clean, rng)).cpu())
-            labels.append(classes)
+            batch = self.bank.draw(_WHITENING_BATCH, int(length_s * SAMPLE_RATE_HZ), rng)
+            embeddings.append(self.trainer.embed(augmenter(batch.crops, rng)).cpu())
+            labels.append(batch.labels.numpy())
         return torch.cat(embeddings).numpy(), np.concatenate(labels)
 
 

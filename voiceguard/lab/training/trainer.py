@@ -6,7 +6,6 @@ of a step comes from the seed and the step's number, so that a resumed run is th
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -113,7 +112,11 @@ class Trainer:
             [*self.network.parameters(), *self._objective.parameters()],
             lr=config.learning_rate,
             weight_decay=config.weight_decay,
+            fused=hardware.device.type == "cuda",
         )
+        # On the device: to look at a loss is to wait for it.
+        self._sums: dict[str, Tensor] = {}
+        self._failed_at = torch.full((), -1, dtype=torch.int64, device=hardware.device)
 
     def place_centers(self) -> None:
         """Puts the classes' centres where the initial weights hear the voices."""
@@ -124,13 +127,13 @@ class Trainer:
         """``(num_classes, dim)``: one clean crop of every voice."""
         num_samples = int(_CENTER_CROP_S * SAMPLE_RATE_HZ)
         rng = seeded(self.config.seed, "centers")
-        crops = [
-            self._bank.crop_of(label, num_samples, rng) for label in range(self._bank.num_classes)
-        ]
+        labels = np.arange(self._bank.num_classes)
         return torch.cat(
             [
-                self.embed(torch.from_numpy(np.stack(crops[first : first + _EMBEDDED_AT_ONCE])))
-                for first in range(0, len(crops), _EMBEDDED_AT_ONCE)
+                self.embed(
+                    self._bank.crops_of(labels[first : first + _EMBEDDED_AT_ONCE], num_samples, rng)
+                )
+                for first in range(0, len(labels), _EMBEDDED_AT_ONCE)
             ]
         )
 
@@ -192,25 +195,24 @@ class Trainer:
         Raises:
             TrainingError: The loss is not finite.
         """
-        config, sums = self.config, dict[str, float]()
+        config = self.config
         num_crops, num_summed, since = 0, 0, time.monotonic()
         first_step, started = self.step, since
+        self._sums = {}
         while self.step < config.num_steps and not is_stopped():
-            crops, losses = self._train_step()
-            num_crops += crops
+            num_crops += self._train_step()
             num_summed += 1
-            for name, value in losses.items():
-                sums[name] = sums.get(name, 0.0) + value
             self.step += 1
             is_last = self.step == config.num_steps
             if self.step % report_every and not is_last:
                 continue
+            losses = self._mean_losses(num_summed)
             now = time.monotonic()
             is_due = self._heldout is not None and (self.step % heldout_every == 0 or is_last)
             progress = Progress(
                 step=self.step,
                 num_steps=config.num_steps,
-                losses={name: total / num_summed for name, total in sums.items()},
+                losses=losses,
                 eers=self.measure() if is_due else {},
                 crops_per_s=num_crops / max(now - since, 1e-9),
                 remaining_s=(now - started)
@@ -220,31 +222,43 @@ class Trainer:
             self.history.append(
                 {"step": self.step, "losses": progress.losses, "eers": progress.eers}
             )
-            sums, num_crops, num_summed, since = {}, 0, 0, time.monotonic()
+            self._sums, num_crops, num_summed, since = {}, 0, 0, time.monotonic()
             on_report(progress)
+        self._raise_if_diverged()
 
-    def _train_step(self) -> tuple[int, dict[str, float]]:
-        config = self.config
+    def _mean_losses(self, num_steps: int) -> dict[str, float]:
+        """Since the last report; this is where the device is waited for."""
+        self._raise_if_diverged()
+        return {name: float(total) / num_steps for name, total in self._sums.items()}
+
+    def _raise_if_diverged(self) -> None:
+        if (step := int(self._failed_at)) >= 0:
+            raise TrainingError(
+                f"the loss is nan at step {step}: training has diverged",
+                hint="Go on from the last checkpoint with a lower learning_rate, in another --out.",
+            )
+
+    def _train_step(self) -> int:
+        """Returns the number of crops. Nothing in it waits for the device."""
+        config, device = self.config, self._hardware.device
         rng = seeded(config.seed, "step", self.step)
         num_samples = int(schedule.crop_s(config, self.step, rng) * SAMPLE_RATE_HZ)
         num_crops = max(8, int(config.batch_s * SAMPLE_RATE_HZ / num_samples))
-        crops, targets, labels = self._bank.draw(num_crops, num_samples, rng)
-        device = self._hardware.device
-        labels_there = torch.from_numpy(labels).to(device)
-        clean = torch.from_numpy(crops).to(device, non_blocking=True)
-        dirty = self._augmenter(clean, rng, speakers=labels_there)
+        batch = self._bank.draw(num_crops, num_samples, rng)
+        dirty = self._augmenter(batch.crops, rng, speakers=batch.labels)
         features = self._masked(self.log_mel(dirty), rng)
         with self._hardware.autocast():
             embeddings = self._forward(features)
-        given = None if targets is None else torch.from_numpy(targets).to(device)
+        others = None
+        if config.contrast_weight:
+            others = self._bank.draw_targets(config.contrast_voices, rng)
         loss, parts = self._objective(
-            embeddings.float(), given, labels_there, schedule.margin(config, self.step)
+            embeddings.float(),
+            batch.targets,
+            batch.labels.to(device, non_blocking=True),
+            schedule.margin(config, self.step),
+            others,
         )
-        if not math.isfinite(value := float(loss.detach())):
-            raise TrainingError(
-                f"the loss is {value} at step {self.step}: training has diverged",
-                hint="Go on from the last checkpoint with a lower learning_rate, in another --out.",
-            )
         for group in self._optimizer.param_groups:
             group["lr"] = schedule.learning_rate(config, self.step)
         self._optimizer.zero_grad(set_to_none=True)
@@ -252,36 +266,50 @@ class Trainer:
         nn.utils.clip_grad_norm_(self.network.parameters(), _GRADIENT_NORM)
         self._optimizer.step()
         self._follow()
-        return num_crops, {
-            "loss": value,
-            **{name: float(part.detach()) for name, part in parts.items()},
-        }
+        self._note({"loss": loss, **parts})
+        return num_crops
+
+    @torch.no_grad()
+    def _note(self, losses: dict[str, Tensor]) -> None:
+        for name, value in losses.items():
+            total = self._sums.get(name)
+            self._sums[name] = value.detach().double() + (0.0 if total is None else total)
+        is_first = ~losses["loss"].isfinite() & (self._failed_at < 0)
+        self._failed_at = torch.where(is_first, self.step, self._failed_at)
 
     def _masked(self, features: Tensor, rng: np.random.Generator) -> Tensor:
         """SpecAugment: a band of mels and a stretch of frames become the mean, which is 0.
 
         Source: D. Park et al., "SpecAugment", Interspeech 2019, section 2.
         """
-        _, num_mels, num_frames = features.shape
-        for row in np.flatnonzero(rng.random(len(features)) < self.config.spec_augment):
-            mels = int(rng.integers(1, _MASKED_MELS + 1))
-            frames = int(rng.integers(1, _MASKED_FRAMES + 1))
-            low = int(rng.integers(num_mels - mels))
-            start = int(rng.integers(max(1, num_frames - frames)))
-            features[row, low : low + mels] = 0
-            features[row, :, start : start + frames] = 0
-        return features
+        num_crops, num_mels, num_frames = features.shape
+        is_masked = rng.random(num_crops) < self.config.spec_augment
+        mels = rng.integers(1, _MASKED_MELS + 1, size=num_crops) * is_masked
+        frames = rng.integers(1, _MASKED_FRAMES + 1, size=num_crops) * is_masked
+        low = rng.integers(num_mels - mels)
+        start = rng.integers(np.maximum(1, num_frames - frames))
+        edges = torch.from_numpy(np.stack([low, low + mels, start, start + frames]))
+        low_mel, high_mel, first, end = edges.to(features.device)[:, :, None]
+        mel = torch.arange(num_mels, device=features.device)
+        frame = torch.arange(num_frames, device=features.device)
+        is_kept_mel = (mel < low_mel) | (mel >= high_mel)  # (num_crops, num_mels)
+        is_kept_frame = (frame < first) | (frame >= end)
+        return features * (is_kept_mel.unsqueeze(2) & is_kept_frame.unsqueeze(1))
 
     @torch.no_grad()
     def _follow(self) -> None:
         """The moving average of weights and statistics; young ones follow faster."""
         decay = min(self.config.average_decay, (1 + self.step) / (10 + self.step))
-        average = self.average.state_dict()
-        for name, tensor in self.network.state_dict().items():
-            if tensor.is_floating_point():
-                average[name].lerp_(tensor, 1 - decay)
-            else:
-                average[name].copy_(tensor)
+        ours = self.average.state_dict().values()
+        theirs = self.network.state_dict().values()
+        pairs = list(zip(ours, theirs, strict=True))
+        moving = [pair for pair in pairs if pair[0].is_floating_point()]
+        torch._foreach_lerp_(  # one kernel, not hundreds
+            [mine for mine, _ in moving], [new for _, new in moving], 1 - decay
+        )
+        for mine, new in pairs:
+            if not mine.is_floating_point():
+                mine.copy_(new)
 
     def measure(self) -> dict[str, float]:
         """EERs of the averaged weights on held-out speakers."""

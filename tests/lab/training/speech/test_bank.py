@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import torch
 
 from tests.fakes import PitchEncoder, tone
 from tests.lab.training.tiny import TINY
@@ -64,21 +65,21 @@ def test_a_round_is_made_once_and_again_for_another_key(tmp_path: Path) -> None:
 def test_targets_are_centred_and_of_norm_one(tmp_path: Path) -> None:
     bank = VoiceBank(rounds(tmp_path), PASSAGES, SPEAKERS)
 
-    _, targets, labels = bank.draw(200, 8000, np.random.default_rng(0))
+    batch = bank.draw(200, 8000, np.random.default_rng(0))
 
-    assert targets is not None
-    np.testing.assert_allclose(np.linalg.norm(targets, axis=1), 1, atol=1e-5)
-    assert set(labels.tolist()) == set(range(bank.num_classes))
+    assert batch.targets is not None
+    np.testing.assert_allclose(batch.targets.norm(dim=1), 1, atol=1e-5)
+    assert set(batch.labels.tolist()) == set(range(bank.num_classes))
     assert bank.num_classes == 12
 
 
 def test_crops_come_from_the_labelled_voice_and_short_ones_go_on(tmp_path: Path) -> None:
     bank = VoiceBank(rounds(tmp_path)[:1], PASSAGES, SPEAKERS)
 
-    crops, _, labels = bank.draw(30, 4 * 16_000, np.random.default_rng(0))  # longer than any
+    batch = bank.draw(30, 4 * 16_000, np.random.default_rng(0))  # longer than any
 
-    assert crops.dtype == np.float32
-    for crop, label in zip(crops, labels, strict=True):
+    assert batch.crops.dtype == torch.float32
+    for crop, label in zip(batch.crops.numpy(), batch.labels, strict=True):
         spectrum = np.abs(np.fft.rfft(crop))
         hz = float(np.argmax(spectrum)) / 4
         assert hz == pytest.approx(500 + 300 * int(label), abs=4)
@@ -87,10 +88,10 @@ def test_crops_come_from_the_labelled_voice_and_short_ones_go_on(tmp_path: Path)
 def test_heldout_speakers_are_never_drawn(tmp_path: Path) -> None:
     bank = VoiceBank(rounds(tmp_path), PASSAGES, ["s0", "s2"])
 
-    _, _, labels = bank.draw(100, 8000, np.random.default_rng(0))
+    batch = bank.draw(100, 8000, np.random.default_rng(0))
 
     assert bank.num_classes == 8
-    assert labels.max() < 8
+    assert batch.labels.max() < 8
 
 
 def test_without_a_teacher_there_are_no_targets(tmp_path: Path) -> None:
@@ -98,4 +99,4 @@ def test_without_a_teacher_there_are_no_targets(tmp_path: Path) -> None:
     bank = VoiceBank(made, PASSAGES, SPEAKERS)
 
     assert bank.teacher_dim is None
-    assert bank.draw(2, 8000, np.random.default_rng(0))[1] is None
+    assert bank.draw(2, 8000, np.random.default_rng(0)).targets is None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch.nn.functional import pad
 
 from voiceguard.errors import ConfigError
 from voiceguard.lab.training.corruption.codecs import (
@@ -115,9 +116,14 @@ class Augmenter:
     ) -> None:
         self._config = config
         self._device = torch.device(device)
-        self._noises = [noise.to(self._device) for noise in noises or music]
-        self._music = [noise.to(self._device) for noise in music or noises]
-        self._rooms = [group.to(self._device) for group in rooms if len(group)]
+        self._noises = _Recordings(noises or music, self._device)
+        self._music = _Recordings(music or noises, self._device)
+        groups = [group for group in rooms if len(group)]
+        taps = max((group.shape[1] for group in groups), default=0)
+        self._rooms = torch.cat(
+            [pad(group, (0, taps - group.shape[1])) for group in groups] or [torch.empty(0, 0)]
+        ).to(self._device)
+        self._num_rooms = np.array([len(group) for group in groups])
 
     @torch.no_grad()
     def __call__(
@@ -138,13 +144,14 @@ class Augmenter:
         """
         config = self._config
         crops = clean.clone()
-        num_crops = len(crops)
-        is_dirty = rng.random(num_crops) >= config.p_clean
+        shuffled = rng.permutation(len(crops))
+        dirty = shuffled[: _how_many(1 - config.p_clean, len(crops), rng)]
 
         def drawn(probability: float) -> NDArray[np.int64]:
-            return np.flatnonzero(is_dirty & (rng.random(num_crops) < probability))
+            # As good as exactly the share: a GPU then has few sizes to plan for.
+            return rng.permutation(dirty)[: _how_many(probability, len(dirty), rng)]
 
-        if len(rows := drawn(config.p_room)) and self._rooms:
+        if len(rows := drawn(config.p_room)) and len(self._rooms):
             crops[rows] = reverberated(crops[rows], self._draw_rooms(len(rows), rng))
         if len(rows := drawn(config.p_noise)):
             noise = self._draw_noise(rows, clean, speakers, rng)
@@ -155,7 +162,7 @@ class Augmenter:
             crops[rows] = self._band_limited(crops[rows], rng)
         if len(rows := drawn(config.p_codec)):
             crops[rows] = self._coded(crops[rows], rng)
-        return at_peak(crops, self._draw(config.peak_dbfs, np.arange(num_crops), rng))
+        return at_peak(crops, self._draw(config.peak_dbfs, shuffled, rng))
 
     def _draw(
         self, limits: tuple[float, float], rows: NDArray[np.int64], rng: np.random.Generator
@@ -165,12 +172,9 @@ class Augmenter:
 
     def _draw_rooms(self, num_crops: int, rng: np.random.Generator) -> Tensor:
         """One response per crop, ``(num_crops, taps)``: the shorter ones are filled with zeros."""
-        taps = max(group.shape[1] for group in self._rooms)
-        responses = torch.zeros(num_crops, taps, device=self._device)
-        for response in responses:
-            group = self._rooms[rng.integers(len(self._rooms))]
-            response[: group.shape[1]] = group[rng.integers(len(group))]
-        return responses
+        groups = rng.integers(len(self._num_rooms), size=num_crops)
+        first = np.cumsum(self._num_rooms) - self._num_rooms
+        return self._rooms[first[groups] + rng.integers(self._num_rooms[groups])]
 
     def _draw_noise(
         self,
@@ -185,13 +189,13 @@ class Augmenter:
         noise = torch.empty(len(rows), num_samples, device=self._device)
         edges = np.cumsum((config.p_babble, config.p_music, config.p_coloured))
         kind = np.searchsorted(edges, rng.random(len(rows)), side="right")
-        if not self._noises:  # then there is no music either
+        if not len(self._noises):  # then there is no music either
             kind[kind != _BABBLE] = _COLOURED
         if len(babbling := np.flatnonzero(kind == _BABBLE)):
             noise[babbling] = self._babble(rows[babbling], clean, speakers, rng)
-        for number in np.flatnonzero((kind == _MUSIC) | (kind == _RECORDED)):
-            pool = self._music if kind[number] == _MUSIC else self._noises
-            noise[number] = _stretch(pool[rng.integers(len(pool))], num_samples, rng)
+        for pool, of_kind in ((self._music, _MUSIC), (self._noises, _RECORDED)):
+            if len(recorded := np.flatnonzero(kind == of_kind)):
+                noise[recorded] = pool.stretches(len(recorded), num_samples, rng)
         if len(coloured := np.flatnonzero(kind == _COLOURED)):
             exponents = self._draw(_COLOURS, coloured, rng)
             noise[coloured] = coloured_noise(exponents, num_samples, rng)
@@ -207,12 +211,11 @@ class Augmenter:
         """Sums of other people's clean crops, each as loud as the other."""
         num_crops = len(clean)
         names = np.arange(num_crops) if speakers is None else speakers.cpu().numpy()
-        weights = np.zeros((len(rows), num_crops), dtype=np.float32)
         lowest, highest = self._config.babble_voices
-        for weight, row in zip(weights, rows, strict=True):
-            others = np.flatnonzero(names != names[row])
-            num_voices = min(len(others), int(rng.integers(lowest, highest + 1)))
-            weight[rng.choice(others, size=num_voices, replace=False)] = 1
+        num_voices = rng.integers(lowest, highest, size=(len(rows), 1), endpoint=True)
+        is_other = names != names[rows][:, None]  # (rows, num_crops)
+        order = np.where(is_other, rng.random(is_other.shape), 2.0).argsort(axis=1).argsort(axis=1)
+        weights = (is_other & (order < num_voices)).astype(np.float32)
         loudness = 1 / speech_rms(clean).clamp_min(_SILENT_RMS)
         voices = torch.roll(clean, int(rng.integers(clean.shape[1])), dims=1)
         return torch.from_numpy(weights).to(self._device) * loudness.T @ voices
@@ -297,9 +300,28 @@ def at_peak(crops: Tensor, peak_dbfs: Tensor) -> Tensor:
     return (crops * gains).clamp_(-1, 1)
 
 
-def _stretch(noise: Tensor, num_samples: int, rng: np.random.Generator) -> Tensor:
-    """A stretch from anywhere in a recording, which is repeated as needed."""
-    start = int(rng.integers(len(noise)))
-    if start + num_samples > len(noise):
-        noise = noise.repeat(1 + (start + num_samples) // len(noise))
-    return noise[start : start + num_samples]
+def _how_many(share: float, num: int, rng: np.random.Generator) -> int:
+    """The share of so many, rounded up or down as often as is right in the mean."""
+    return int(share * num + rng.random())
+
+
+class _Recordings:
+    """Recordings of any length, in one tensor."""
+
+    def __init__(self, recordings: Sequence[Tensor], device: torch.device) -> None:
+        self._samples = torch.cat([torch.empty(0), *recordings]).to(device)
+        self._lengths = np.array([len(each) for each in recordings], dtype=np.int64)
+        self._starts = np.cumsum(self._lengths) - self._lengths
+
+    def __len__(self) -> int:
+        return len(self._lengths)
+
+    def stretches(self, num: int, num_samples: int, rng: np.random.Generator) -> Tensor:
+        """``(num, num_samples)`` from anywhere in recordings, which are repeated as needed."""
+        chosen = rng.integers(len(self), size=num)
+        lengths = self._lengths[chosen]
+        places = np.stack([self._starts[chosen], lengths, rng.integers(lengths)])[:, :, None]
+        starts, lengths_there, offsets = torch.from_numpy(places).to(self._samples.device)
+        along = torch.arange(num_samples, device=self._samples.device)
+        stretches: Tensor = self._samples[starts + (offsets + along) % lengths_there]
+        return stretches

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from voiceguard.lab.corpora.clips import seeded
 from voiceguard.lab.corpora.embedding_cache import embed_all
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from voiceguard.lab.progress import Track
     from voiceguard.lab.training.config import TrainingConfig
@@ -34,13 +36,16 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 16
 """Passages that a teacher embeds together, where it can."""
+_SAME_VOICE_COSINE = 0.5
+"""Of two passages' centred targets under one label. Below it they may be two people's: some labels
+stand for a language or a household, and the mean of two voices is nobody's."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Round:
     """One voice of every speaker."""
 
-    speech: NDArray[np.int16]
+    speech: NDArray[np.int16] | Tensor
     """``(num_samples,)``: all passages, one after the other; maybe mapped from a file."""
     ends: NDArray[np.int64]
     """``(num_passages,)``, where each ends in ``speech``."""
@@ -50,7 +55,7 @@ class Round:
     def passage(self, number: int) -> NDArray[np.int16]:
         """One passage's samples, ``(num_samples,)``."""
         start = 0 if number == 0 else int(self.ends[number - 1])
-        return self.speech[start : int(self.ends[number])]
+        return np.asarray(self.speech[start : int(self.ends[number])])
 
 
 def make_round(
@@ -94,7 +99,8 @@ def make_round(
         # Last: a round without it is made again.
         replace_durably((about_path, json.dumps({"key": key, "ends": ends.tolist()}).encode()))
     return Round(
-        np.memmap(speech_path, dtype=np.int16, mode="r"),
+        # Of a mapping that cannot be written to torch makes no tensor.
+        np.memmap(speech_path, dtype=np.int16, mode="c"),
         np.array(json.loads(about_path.read_text("utf-8"))["ends"], dtype=np.int64),
         None if teacher is None else np.load(targets_path, allow_pickle=False),
     )
@@ -132,100 +138,155 @@ def _turn(passage: Passage) -> float:
     return float(seeded(passage.speaker).uniform())
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """What one step learns from."""
+
+    crops: Tensor
+    """``(num_crops, num_samples)`` float32 in [-1, 1], on the bank's device."""
+    targets: Tensor | None
+    """``(num_crops, teacher_dim)`` float32 of norm 1, there too; None without a teacher."""
+    labels: Tensor
+    """``(num_crops,)`` int64, the voices' classes, on the CPU."""
+
+
 class VoiceBank:
     """Draws crops.
 
     Args:
-        rounds: Every speaker's voices.
-        passages: In the same order as in the rounds.
-        speakers: Who is trained on; their order gives the classes.
+        rounds: Of ``make_round``.
+        passages: Of the same order; a speaker's follow one another.
+        speakers: Who is learnt; others' passages are left alone.
+        device: Where the speech is kept and the crops are cut: a GPU has room for days of it, and
+            a step then waits for no copy.
     """
 
     def __init__(
-        self, rounds: list[Round], passages: tuple[Passage, ...], speakers: list[str]
+        self,
+        rounds: list[Round],
+        passages: tuple[Passage, ...],
+        speakers: list[str],
+        device: torch.device | str = "cpu",
     ) -> None:
-        self._rounds = rounds
+        self._device = torch.device(device)
+        self._speech = [torch.as_tensor(each.speech).to(self._device) for each in rounds]
+        self._tensor_of = np.arange(len(rounds))
+        offsets = np.zeros((len(rounds), 1), dtype=np.int64)
+        if self._device.type != "cpu":  # one tensor, and one kernel cuts all crops
+            offsets[1:, 0] = np.cumsum([len(each) for each in self._speech[:-1]])
+            self._speech = [torch.cat(self._speech)]
+            self._tensor_of[:] = 0
+        self._num_rounds = len(rounds)
+        self._ends = np.stack([each.ends for each in rounds])  # (rounds, passages)
+        self._starts = np.roll(self._ends, 1, axis=1)
+        self._starts[:, 0] = 0
+        self._ends += offsets
+        self._starts += offsets
         number_of = {speaker: number for number, speaker in enumerate(speakers)}
         self._of_speaker: list[list[int]] = [[] for _ in speakers]
         for index, passage in enumerate(passages):
             if passage.speaker in number_of:
                 self._of_speaker[number_of[passage.speaker]].append(index)
+        self._first = np.array([own[0] for own in self._of_speaker])
+        self._num_passages = np.array([len(own) for own in self._of_speaker])
         seconds = np.array(
             [sum(passages[index].seconds for index in own) for own in self._of_speaker]
         )
         # Who spoke longer has more to teach, but not in proportion.
         self._weights = np.sqrt(seconds) / np.sqrt(seconds).sum()
-        self._targets = self._voice_targets()
+        targets = self._voice_targets([each.targets for each in rounds])
+        self._targets = None if targets is None else torch.from_numpy(targets).to(self._device)
 
     @property
     def num_classes(self) -> int:
         """One per speaker and round."""
-        return len(self._rounds) * len(self._of_speaker)
+        return self._num_rounds * len(self._of_speaker)
 
     @property
     def teacher_dim(self) -> int | None:
         """None without a teacher."""
-        return None if self._targets is None else int(self._targets[0].shape[1])
+        return None if self._targets is None else int(self._targets.shape[2])
 
-    def _voice_targets(self) -> list[NDArray[np.float32]] | None:
+    def _voice_targets(self, given: list[NDArray[np.float32] | None]) -> NDArray[np.float32] | None:
         """Per round, centred over everybody and of norm 1: see ``losses.Objective``.
 
         A passage's target is drawn halfway to its voice's mean: what the teacher heard of the
         occasion rather than of the voice is not to be learnt.
         """
-        given = [each.targets for each in self._rounds]
-        if any(each is None for each in given):
+        raw = [
+            each / np.linalg.norm(each, axis=1, keepdims=True) for each in given if each is not None
+        ]
+        if len(raw) < len(given):
             return None
-        raw = np.stack([each for each in given if each is not None])  # (rounds, passages, dim)
-        raw = raw / np.linalg.norm(raw, axis=2, keepdims=True)
-        trained = [index for own in self._of_speaker for index in own]
-        centred = raw - raw[:, trained].mean(axis=(0, 1))
+        trained = np.concatenate(self._of_speaker)
+        mean = np.mean([each[trained].mean(axis=0) for each in raw], axis=0)
+        centred = np.stack(raw) - mean
         centred /= np.linalg.norm(centred, axis=2, keepdims=True)
         blended = centred.copy()
         for own in self._of_speaker:
-            blended[:, own] += centred[:, own].mean(axis=1, keepdims=True)
+            voices = centred[:, own]  # (rounds, own passages, dim)
+            is_alike = voices @ voices.transpose(0, 2, 1) > _SAME_VOICE_COSINE
+            blended[:, own] += is_alike @ voices / is_alike.sum(axis=2, keepdims=True)
         blended /= np.linalg.norm(blended, axis=2, keepdims=True)
-        return list(blended)
+        return np.asarray(blended, dtype=np.float32)
 
-    def draw(
-        self, num_crops: int, num_samples: int, rng: np.random.Generator
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None, NDArray[np.int64]]:
-        """A batch.
-
-        Returns:
-            Crops ``(num_crops, num_samples)``, targets ``(num_crops, teacher_dim)``, and classes
-            ``(num_crops,)``.
-        """
-        crops = np.empty((num_crops, num_samples), dtype=np.float32)
-        targets, labels = [], np.empty(num_crops, dtype=np.int64)
+    def draw(self, num_crops: int, num_samples: int, rng: np.random.Generator) -> Batch:
+        """Crops of randomly drawn voices: each speaker by how long they spoke, each voice alike."""
         speakers = rng.choice(len(self._of_speaker), num_crops, p=self._weights)
-        for row, speaker in enumerate(speakers):
-            turn = int(rng.integers(len(self._rounds)))
-            own = self._of_speaker[speaker]
-            index = own[int(rng.integers(len(own)))]
-            crops[row] = self._crop(turn, index, own, num_samples, rng)
-            labels[row] = turn * len(self._of_speaker) + speaker
-            if self._targets is not None:
-                targets.append(self._targets[turn][index])
-        return crops, np.stack(targets) if targets else None, labels
+        turns = rng.integers(self._num_rounds, size=num_crops)
+        passages = self._first[speakers] + rng.integers(self._num_passages[speakers])
+        labels = torch.from_numpy(turns * len(self._of_speaker) + speakers)
+        targets = None
+        if self._targets is not None:
+            targets = self._targets[_there(turns, self._device), _there(passages, self._device)]
+        return Batch(self._cut(turns, speakers, passages, num_samples, rng), targets, labels)
 
-    def crop_of(
-        self, label: int, num_samples: int, rng: np.random.Generator
-    ) -> NDArray[np.float32]:
-        """A crop ``(num_samples,)`` of one class."""
-        turn, speaker = divmod(label, len(self._of_speaker))
-        own = self._of_speaker[speaker]
-        return self._crop(turn, own[int(rng.integers(len(own)))], own, num_samples, rng)
+    def draw_targets(self, num: int, rng: np.random.Generator) -> Tensor | None:
+        """Targets ``(num, teacher_dim)`` of voices drawn likewise; None without a teacher."""
+        if self._targets is None:
+            return None
+        speakers = rng.choice(len(self._of_speaker), num, p=self._weights)
+        turns = rng.integers(self._num_rounds, size=num)
+        passages = self._first[speakers] + rng.integers(self._num_passages[speakers])
+        return self._targets[_there(turns, self._device), _there(passages, self._device)]
 
-    def _crop(
-        self, turn: int, index: int, own: list[int], num_samples: int, rng: np.random.Generator
-    ) -> NDArray[np.float32]:
-        """Of one passage; a short one goes on with the speaker's others, or with itself."""
-        parts = [self._rounds[turn].passage(index)]
-        missing = num_samples - len(parts[0])
-        while missing > 0:
-            parts.append(self._rounds[turn].passage(own[int(rng.integers(len(own)))]))
-            missing -= len(parts[-1])
-        joined = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        start = int(rng.integers(len(joined) - num_samples + 1))
-        return joined[start : start + num_samples].astype(np.float32) / np.float32(FULL_SCALE)
+    def crops_of(
+        self, labels: NDArray[np.int64], num_samples: int, rng: np.random.Generator
+    ) -> Tensor:
+        """A crop of each of these classes, ``(len(labels), num_samples)``."""
+        turns, speakers = np.divmod(labels, len(self._of_speaker))
+        passages = self._first[speakers] + rng.integers(self._num_passages[speakers])
+        return self._cut(turns, speakers, passages, num_samples, rng)
+
+    def _cut(
+        self,
+        turns: NDArray[np.int64],
+        speakers: NDArray[np.int64],
+        passages: NDArray[np.int64],
+        num_samples: int,
+        rng: np.random.Generator,
+    ) -> Tensor:
+        """From passages; a short one goes on with the speaker's next, in a circle."""
+        starts = self._starts[turns, passages]
+        lengths = self._ends[turns, passages] - starts
+        # Where it is too short for the crop, any place in it is a beginning.
+        places = np.where(lengths > num_samples, lengths - num_samples + 1, lengths)
+        starts = starts + rng.integers(places)
+        circle = self._starts[turns, self._first[speakers]]
+        last = self._first[speakers] + self._num_passages[speakers] - 1
+        around = self._ends[turns, last] - circle
+        crops = torch.empty(len(turns), num_samples, device=self._device)
+        offsets = torch.arange(num_samples, device=self._device)
+        tensors = self._tensor_of[turns]
+        for number in np.unique(tensors):
+            rows = np.flatnonzero(tensors == number)
+            first, circle_of, length = (
+                _there(each[rows], self._device)[:, None] for each in (starts, circle, around)
+            )
+            positions = circle_of + (first - circle_of + offsets) % length
+            crops[_there(rows, self._device)] = self._speech[number][positions] / FULL_SCALE
+        return crops
+
+
+def _there(numbers: NDArray[np.int64], device: torch.device) -> Tensor:
+    return torch.from_numpy(numbers).to(device)
