@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.lab.training.tiny import TINY
-from voiceguard.lab.training.losses import AamSoftmax, Objective
+from voiceguard.lab.training.losses import AamSoftmax, Objective, contrast
 
 DIM, CLASSES = 5, 4
 
@@ -107,3 +107,36 @@ def test_the_parts_are_weighted_as_the_recipe_says() -> None:
 
     assert value_of(loss) == pytest.approx(value_of(weighted), rel=1e-5)
     assert math.isfinite(value_of(loss))
+
+
+def test_contrast_is_nothing_for_the_teachers_own_answer_and_rises_with_the_confusion() -> None:
+    unit = torch.nn.functional.normalize
+    targets = unit(batch()[0])
+    others = unit(torch.randn(20, DIM, generator=torch.Generator().manual_seed(2)))
+    anchors = torch.cat([targets, others])
+
+    same = value_of(contrast(targets, targets, anchors, 16.0))
+    nearly = value_of(contrast(unit(targets + 0.2 * targets.roll(1, 0)), targets, anchors, 16.0))
+    swapped = value_of(contrast(targets.roll(1, 0), targets, anchors, 16.0))
+
+    assert same == pytest.approx(0, abs=1e-6)
+    assert same < nearly < swapped
+
+
+def test_contrast_is_part_of_the_loss_where_it_has_a_weight() -> None:
+    embeddings, labels = batch()
+    targets = torch.nn.functional.normalize(batch()[0])
+    torch.manual_seed(0)
+    objective = Objective(DIM, DIM, CLASSES, replace(TINY, contrast_weight=0.5))
+
+    loss, parts = objective(embeddings, targets, labels, 0.0, targets[:2])
+
+    without = {name: part for name, part in parts.items() if name != "contrast"}
+    assert set(without) == {"distillation", "similarity", "aam"}
+    expected = (
+        objective.config.distillation_weight * parts["distillation"]
+        + objective.config.similarity_weight * parts["similarity"]
+        + objective.config.aam_weight * parts["aam"]
+        + 0.5 * parts["contrast"]
+    )
+    assert value_of(loss) == pytest.approx(value_of(expected), rel=1e-5)

@@ -43,6 +43,11 @@ class TrainingConfig:
     """1 - cosine between a linear head's output and the teacher's centred embedding."""
     similarity_weight: float = 2.0
     """Mean squared difference of the batch's cosine matrices."""
+    contrast_weight: float = 0.0
+    """Divergence from the teacher in which of many voices it is: see ``losses.contrast``."""
+    contrast_scale: float = 16.0
+    contrast_voices: int = 2048
+    """Drawn from all voices' targets, besides those of the batch."""
     aam_weight: float = 0.1
     """Additive-angular-margin softmax over the voices."""
     aam_margin: float = 0.2

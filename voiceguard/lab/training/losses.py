@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, linear, normalize
+from torch.nn.functional import cross_entropy, linear, log_softmax, normalize, softmax
 
 if TYPE_CHECKING:
     from voiceguard.lab.training.config import TrainingConfig
@@ -93,7 +93,12 @@ class Objective(nn.Module):
         self.aam = AamSoftmax(dim, num_classes, config) if config.aam_weight else None
 
     def forward(
-        self, embeddings: Tensor, targets: Tensor | None, labels: Tensor, margin: float
+        self,
+        embeddings: Tensor,
+        targets: Tensor | None,
+        labels: Tensor,
+        margin: float,
+        others: Tensor | None = None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss, and its parts unweighted.
 
@@ -103,21 +108,46 @@ class Objective(nn.Module):
                 in one cone, and a constant would nearly match them.
             labels: ``(batch,)`` of int64.
             margin: Of the softmax, in radians.
+            others: ``(num_others, teacher_dim)``, targets of other crops, to be told apart from.
         """
         config = self.config
         parts: dict[str, Tensor] = {}
         loss = embeddings.new_zeros(())
         if self.head is not None and targets is not None:
-            parts["distillation"] = (
-                1 - (normalize(self.head(embeddings)) * targets).sum(dim=1)
-            ).mean()
+            guessed = normalize(self.head(embeddings))
+            parts["distillation"] = (1 - (guessed * targets).sum(dim=1)).mean()
             unit = normalize(embeddings)
             parts["similarity"] = (unit @ unit.T - targets @ targets.T).square().mean()
             loss = (
                 config.distillation_weight * parts["distillation"]
                 + config.similarity_weight * parts["similarity"]
             )
+            if config.contrast_weight:
+                anchors = targets if others is None else torch.cat([targets, others])
+                parts["contrast"] = contrast(guessed, targets, anchors, config.contrast_scale)
+                loss = loss + config.contrast_weight * parts["contrast"]
         if self.aam is not None:
             parts["aam"] = self.aam(embeddings, labels, margin)
             loss = loss + config.aam_weight * parts["aam"]
         return loss, parts
+
+
+def contrast(guessed: Tensor, targets: Tensor, anchors: Tensor, scale: float) -> Tensor:
+    """How much less clearly than the teacher an embedding says which of many voices it is.
+
+    The Kullback-Leibler divergence of softmaxes over anchors. Unlike a mean over all pairs it is
+    made of the few voices that an embedding is nearly mistaken for: what strict thresholds are.
+
+    Args:
+        guessed: ``(batch, dim)`` of norm 1.
+        targets: Likewise, the teacher's for the same crops.
+        anchors: ``(num_anchors, dim)`` of norm 1, the targets among them.
+        scale: Of the cosines; the greater, the fewer voices count.
+
+    Source: Z. Fang et al., "SEED: Self-supervised Distillation for Visual Representation", ICLR
+    2021, equations 2 to 5; without a queue, as a teacher's embeddings are known beforehand.
+    """
+    wanted = scale * targets @ anchors.T
+    heard = log_softmax(scale * guessed @ anchors.T, dim=1)
+    per_crop = (softmax(wanted, dim=1) * (log_softmax(wanted, dim=1) - heard)).sum(dim=1)
+    return per_crop.mean()
