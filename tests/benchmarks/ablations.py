@@ -21,8 +21,9 @@ from voiceguard.lab.corpora.clips import seeded
 from voiceguard.lab.corpora.corpus import Corpus, read_corpus, together
 from voiceguard.lab.training.cards import make_card, save_model
 from voiceguard.lab.training.hardware import find_hardware
+from voiceguard.lab.training.inputs import Inputs, Schedule
 from voiceguard.lab.training.recipe import recipe
-from voiceguard.lab.training.run import Inputs, Run, Schedule
+from voiceguard.lab.training.run import Run
 
 if TYPE_CHECKING:
     from voiceguard.lab.training.trainer import Progress

@@ -23,6 +23,7 @@ TINY = [
         "batch_s": 6,
         "crop_s": [0.5, 1.0],
         "num_voices": 2,
+        "aam_weight": 0.1,
         "teacher": "none",
         "heldout_share": 0.4,
         "augment.p_room": 0,
@@ -88,7 +89,11 @@ def test_bad_input_is_told_in_a_sentence(tmp_path: Path) -> None:
     manifest = corpus(tmp_path, num_speakers=3)
     out = ("--out", tmp_path / "out")
     for arguments, code, told in (
-        (("train", manifest, *out, "--set", "teacher=none"), 2, "training needs 10"),
+        (
+            ("train", manifest, *out, "--set", "aam_weight=0.1", "--set", "teacher=none"),
+            2,
+            "training needs 10",
+        ),
         (("train", tmp_path / "nowhere", *out), 2, "is not there"),
         (("train", manifest, *out, "--set", "loudness=1"), 2, "'loudness'"),
         (("train", manifest, *out, "--precision", "int4"), 2, "precision must be one of"),

@@ -9,7 +9,7 @@ import pytest
 from tests.fakes import quiet
 from tests.lab.evaluation.voices import Written, write_corpus, write_wav
 from voiceguard.errors import UsageError
-from voiceguard.lab.corpora.corpus import read_corpus, read_noise
+from voiceguard.lab.corpora.corpus import read_corpus, read_noise, refuse_held_back
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -123,3 +123,25 @@ def test_neither_folder_nor_csv_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match="no noise files"):
         read_noise(tmp_path / "empty")
+
+
+def test_nobody_is_learnt_whom_the_manifest_keeps_for_measuring(tmp_path: Path) -> None:
+    again = Written(speaker="anna", session="wed", hz=400, seconds=0.2, split="train")
+    manifest = write_corpus(tmp_path, [*ROWS, again])
+
+    for split in ("train", None):
+        corpus = read_corpus(manifest, split=split)
+        with pytest.raises(UsageError, match=r"tones/anna.* stand in the split eval or test of"):
+            refuse_held_back(tmp_path, corpus)
+
+
+def test_train_speakers_of_their_own_and_corpora_without_splits_are_learnt(tmp_path: Path) -> None:
+    for name in ("divided", "undivided"):
+        (tmp_path / name).mkdir()
+    manifest = write_corpus(tmp_path / "divided", ROWS)
+    refuse_held_back(manifest, read_corpus(manifest, split="train", min_speakers=1))
+    undivided = write_corpus(tmp_path / "undivided", ROWS[:3])
+    refuse_held_back(undivided, read_corpus(undivided))
+    for speaker in ("dora", "emil"):
+        write_wav(tmp_path / "folders" / speaker / "a.wav", quiet(0.2))
+    refuse_held_back(tmp_path / "folders", read_corpus(tmp_path / "folders"))

@@ -80,7 +80,9 @@ def test_inter_top_k_makes_the_nearest_wrong_classes_harder() -> None:
 def test_a_perfect_student_has_no_distillation_loss_and_a_constant_one_does() -> None:
     torch.manual_seed(0)
     targets = torch.nn.functional.normalize(torch.randn(8, DIM))
-    objective = Objective(DIM, DIM, CLASSES, replace(TINY, aam_weight=0.0, teacher="default"))
+    objective = Objective(
+        DIM, DIM, CLASSES, replace(TINY, aam_weight=0.0, contrast_weight=0.0, teacher="default")
+    )
     assert objective.head is not None
     torch.nn.init.eye_(objective.head.weight)
     torch.nn.init.zeros_(objective.head.bias)
@@ -99,7 +101,12 @@ def test_the_parts_are_weighted_as_the_recipe_says() -> None:
     targets = torch.nn.functional.normalize(torch.randn(6, 7))
     embeddings, labels = batch()
     config = replace(
-        TINY, distillation_weight=2.0, similarity_weight=3.0, aam_weight=0.5, teacher="default"
+        TINY,
+        distillation_weight=2.0,
+        similarity_weight=3.0,
+        contrast_weight=0.0,
+        aam_weight=0.5,
+        teacher="default",
     )
     loss, parts = Objective(DIM, 7, CLASSES, config)(embeddings, targets, labels, 0.1)
 

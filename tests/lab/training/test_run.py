@@ -15,13 +15,15 @@ from voiceguard.encoder.card import native
 from voiceguard.encoder.loading import load_encoder
 from voiceguard.errors import UsageError
 from voiceguard.lab.training.cards import make_card, save_model
-from voiceguard.lab.training.run import Run, Schedule
+from voiceguard.lab.training.inputs import Schedule
 from voiceguard.lab.training.trainer import Progress, TrainingError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor
+
+    from voiceguard.lab.training.run import Run
 
 PLAIN: dict[str, Any] = {"aam_margin": 0.0, "large_margin_share": 0.0, "spec_augment": 0.0}
 """A loss whose values at the beginning and at the end can be compared."""

@@ -10,7 +10,8 @@ from voiceguard.lab.corpora.corpus import read_corpus
 from voiceguard.lab.training.config import TrainingConfig
 from voiceguard.lab.training.corruption.augment import AugmentConfig
 from voiceguard.lab.training.hardware import find_hardware
-from voiceguard.lab.training.run import Inputs, Run
+from voiceguard.lab.training.inputs import Inputs
+from voiceguard.lab.training.run import Run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +23,9 @@ TINY = TrainingConfig(
     crop_s=(0.5, 1.0),
     num_voices=2,
     teacher="none",
+    aam_weight=0.1,
+    large_margin_share=0.1,
+    whitening=0.5,
     heldout_share=0.4,
     # Simulating rooms takes most of a minute; they have tests of their own.
     augment=AugmentConfig(p_room=0.0),

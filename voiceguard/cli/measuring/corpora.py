@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,7 +21,7 @@ from voiceguard.scoring.snorm import load_cohort
 from voiceguard.service.kit import Kit, assemble, installed_in, open_encoder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from voiceguard.lab.corpora.corpus import Skip
 
@@ -40,6 +41,7 @@ EnrollOption = Annotated[
 
 _T = TypeVar("_T")
 _NAMED_SKIPS = 5
+_TOLD_EVERY_S = 60.0
 
 
 def load_kit(
@@ -99,10 +101,22 @@ def check_distinct(models: Sequence[str | None], kit: Kit) -> None:
 
 
 def show_progress(items: Sequence[_T], description: str) -> Iterable[_T]:
-    """A ``Track`` on standard error, where somebody looks at it."""
+    """A ``Track`` on standard error: a bar on a terminal, else a line a minute."""
     if not stderr.is_terminal:
-        return items
+        return told_now_and_then(items, description)
     return track(items, description, console=stderr, transient=True)
+
+
+def told_now_and_then(
+    items: Sequence[_T], description: str, clock: Callable[[], float] = time.monotonic
+) -> Iterator[_T]:
+    """The items, and once a minute a line on standard error that says how many are done."""
+    told_at = clock()
+    for number, item in enumerate(items):
+        if (now := clock()) - told_at >= _TOLD_EVERY_S:
+            stderr.print(f"{description}: {number} of {len(items)}", markup=False)
+            told_at = now
+        yield item
 
 
 def tell_skips(skips: Sequence[Skip]) -> None:

@@ -16,12 +16,13 @@ from voiceguard.cli.measuring.corpora import show_progress, tell_skips
 from voiceguard.cli.options import DeviceOption, JsonOption
 from voiceguard.cli.output import print_json, stderr, stdout
 from voiceguard.errors import InterruptedRunError
-from voiceguard.lab.corpora.corpus import read_corpus, together
+from voiceguard.lab.corpora.corpus import read_corpus, refuse_held_back, together
 from voiceguard.lab.training.cards import make_card, save_model
 from voiceguard.lab.training.hardware import find_hardware
+from voiceguard.lab.training.inputs import Inputs, Schedule
 from voiceguard.lab.training.plots import plot_progress
 from voiceguard.lab.training.recipe import recipe
-from voiceguard.lab.training.run import Inputs, Run, Schedule
+from voiceguard.lab.training.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -112,8 +113,11 @@ def train(
     hardware = find_hardware(
         device or "auto", precision, num_threads=threads, compile_network=compile_network
     )
+    corpora = [read_corpus(directory, split=split) for directory in directories]
+    for directory, corpus in zip(directories, corpora, strict=True):
+        refuse_held_back(directory, corpus)
     inputs = Inputs(
-        corpus=together([read_corpus(directory, split=split) for directory in directories]),
+        corpus=together(corpora),
         out=out,
         noise=noise,
         rooms=rir,

@@ -21,6 +21,9 @@ AUDIO_SUFFIXES = frozenset({
     ".ogg", ".opus", ".wav", ".webm", ".wma",
 })  # fmt: skip
 HALVES = ("a", "b")
+MEASURED_SPLITS = ("eval", "test")
+"""Of manifests: what is never learnt from."""
+_NAMED = 3
 _SPEAKER_COLUMNS = ("path", "speaker")
 _NOISE_COLUMNS = ("path",)
 _LEVELS_ABOVE = 3
@@ -108,6 +111,38 @@ def read_corpus(source: Path, *, split: str | None = None, min_speakers: int = 2
             "folder per speaker",
         )
     return corpus
+
+
+def refuse_held_back(source: Path, corpus: Corpus) -> None:
+    """Sees to it that nobody is learnt whom the same manifest keeps for measuring.
+
+    A manifest of nothing but such speakers keeps nobody: it is taken as it is.
+
+    Args:
+        source: What the corpus was read from.
+        corpus: To be learnt from.
+
+    Raises:
+        UsageError: Speakers of it stand in the manifest's split eval or test as well.
+    """
+    manifest = _find_manifest(source)
+    if manifest is None:
+        return
+    name = manifest.resolve().parent.name
+    rows = _read_rows(manifest, _SPEAKER_COLUMNS, None)
+    kept = {
+        f"{row.get('corpus') or name}/{row['speaker']}"
+        for row in rows
+        if row.get("split") in MEASURED_SPLITS
+    }
+    both = sorted(kept & set(corpus.by_speaker()))
+    if both and any(row.get("split") not in MEASURED_SPLITS for row in rows):
+        more = f" and {len(both) - _NAMED} more" if len(both) > _NAMED else ""
+        raise UsageError(
+            f"{', '.join(both[:_NAMED])}{more} stand in the split {' or '.join(MEASURED_SPLITS)} "
+            f"of {manifest}: whoever is learnt cannot be measured with",
+            hint="train on another split, --split train for example, or correct the manifest",
+        )
 
 
 def read_noise(source: Path, *, split: str | None = None) -> tuple[Path, ...]:

@@ -37,19 +37,20 @@ class TrainingConfig:
     """On top: the length of the vocal tract alone. (1, 1) switches it off."""
     max_speaker_s: float = 60.0
     """Of a speaker's speech; nobody drowns the others."""
-    teacher: str = "resemblyzer"
-    """Encoder whose embeddings are matched: a name or path, or ``none``."""
+    teacher: str = "campplus"
+    """Encoder whose embeddings are matched: a name or path, or ``none``. CAM++ comes by
+    `voiceguard models pull campplus`."""
     distillation_weight: float = 4.0
     """1 - cosine between a linear head's output and the teacher's centred embedding."""
     similarity_weight: float = 2.0
     """Mean squared difference of the batch's cosine matrices."""
-    contrast_weight: float = 0.0
+    contrast_weight: float = 1.0
     """Divergence from the teacher in which of many voices it is: see ``losses.contrast``."""
     contrast_scale: float = 16.0
     contrast_voices: int = 2048
     """Drawn from all voices' targets, besides those of the batch."""
-    aam_weight: float = 0.1
-    """Additive-angular-margin softmax over the voices."""
+    aam_weight: float = 0.0
+    """Additive-angular-margin softmax over the voices; for labels that are certain."""
     aam_margin: float = 0.2
     """Radians; ramped up over the first third."""
     aam_scale: float = 30.0

@@ -7,9 +7,6 @@ with the same arguments, it goes on where it was.
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +22,8 @@ from voiceguard.lab.training.checkpoint import NAME as CHECKPOINT
 from voiceguard.lab.training.config import NO_TEACHER
 from voiceguard.lab.training.corruption.augment import Augmenter
 from voiceguard.lab.training.corruption.rooms import load_noises, load_rooms, simulate_rooms
+from voiceguard.lab.training.inputs import material_key, voices_key
+from voiceguard.lab.training.needs import check_inputs, check_space, without_short
 from voiceguard.lab.training.speech.bank import VoiceBank, make_round
 from voiceguard.lab.training.speech.heldout import choose_heldout, make_heldout
 from voiceguard.lab.training.speech.material import (
@@ -34,9 +33,10 @@ from voiceguard.lab.training.speech.material import (
     store_material,
     stored_material,
 )
+from voiceguard.lab.training.speech.teachers import Teachers
 from voiceguard.lab.training.trainer import Trainer
 from voiceguard.lab.training.whitening import fold, within_voice_transform
-from voiceguard.types import SAMPLE_RATE_HZ
+from voiceguard.types import FRAME_S, SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,41 +44,17 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from voiceguard.lab.corpora.corpus import Corpus, Skip
+    from voiceguard.lab.corpora.corpus import Skip
     from voiceguard.lab.progress import Track
     from voiceguard.lab.training.config import TrainingConfig
     from voiceguard.lab.training.hardware import Hardware
+    from voiceguard.lab.training.inputs import Inputs, Schedule
     from voiceguard.lab.training.speech.material import Material
     from voiceguard.lab.training.trainer import Progress
-    from voiceguard.protocols import Encoder
 
 NUM_SIMULATED_ROOMS = 400
 _WHITENING_BATCHES, _WHITENING_BATCH = 128, 64
 _WHITENING_LENGTHS_S = (1.0, 2.0, 3.0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inputs:
-    """Where everything comes from and goes to."""
-
-    corpus: Corpus
-    out: Path
-    noise: Path | None = None
-    rooms: Path | None = None
-    split: str | None = None
-    """Of the noise's and rooms' manifest."""
-    initial: Path | None = None
-    """A model of voiceguard's own format to begin with, for fine-tuning."""
-    on_skips: Callable[[list[Skip]], None] = field(default=lambda _: None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Schedule:
-    """How often things happen; nothing of it changes what is learnt."""
-
-    report_every: int = 50
-    heldout_every: int = 500
-    save_every: int = 500
 
 
 class Run:
@@ -109,10 +85,11 @@ class Run:
         self._hardware = hardware
         initial = _initial(inputs.initial, config)
         _make_folder(self.folder)
-        teacher = _teacher(config)
-        self.material = _material(inputs, config, track)
+        check_inputs(inputs, config)
+        teacher = _teacher(config, hardware)
+        self.material = _material(inputs, config, teacher, track)
         skips = list(self.material.skips)
-        key = _voices_key(inputs, config, teacher)
+        key = voices_key(inputs, config, teacher)
         run: dict[str, Any] = {"config": config.to_json(), "material": key}
         if initial is not None:
             run["initial"] = initial[0].encoder_id
@@ -207,8 +184,18 @@ def _make_folder(folder: Path) -> None:
         ) from error
 
 
-def _teacher(config: TrainingConfig) -> Encoder | None:
-    return None if config.teacher == NO_TEACHER else load_encoder(config.teacher)
+def _teacher(config: TrainingConfig, hardware: Hardware) -> Teachers | None:
+    if config.teacher == NO_TEACHER:
+        return None
+    device = str(hardware.device)
+    num = hardware.num_threads if hardware.device.type == "cpu" else 1
+    return Teachers(lambda: load_encoder(config.teacher, device), num)
+
+
+def _shortest_s(config: TrainingConfig, teacher: Teachers) -> float:
+    """The shortest passage that the teacher can embed in every voice."""
+    fastest = max(1.0, config.changed_speed[1]) if config.num_voices > 1 else 1.0
+    return teacher.info.min_window_s * fastest + FRAME_S
 
 
 def _initial(
@@ -230,33 +217,11 @@ def _initial(
     return card, network
 
 
-def _voices_key(inputs: Inputs, config: TrainingConfig, teacher: Encoder | None) -> str:
-    """Names everything that the voices depend on."""
-    return _digest(
-        {
-            "material": _material_key(inputs, config),
-            "speed": config.changed_speed,
-            "formants": config.changed_formants,
-            "num_voices": config.num_voices,
-            "teacher": teacher.info.encoder_id if teacher else None,
-        }
-    )
-
-
-def _material_key(inputs: Inputs, config: TrainingConfig) -> str:
-    """Names everything that the passages depend on."""
-    recordings = [(str(each.path), each.speaker, each.session) for each in inputs.corpus.recordings]
-    return _digest(
-        {"corpus": recordings, "max_speaker_s": config.max_speaker_s, "seed": config.seed}
-    )
-
-
-def _digest(parts: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
-
-
-def _material(inputs: Inputs, config: TrainingConfig, track: Track) -> Material:
-    key = _material_key(inputs, config)
+def _material(
+    inputs: Inputs, config: TrainingConfig, teacher: Teachers | None, track: Track
+) -> Material:
+    """What is learnt from, decoded before or now; checked that all its voices have room."""
+    key = material_key(inputs, config)
     material = stored_material(inputs.out, key)
     if material is None:
         material = gather(
@@ -267,6 +232,9 @@ def _material(inputs: Inputs, config: TrainingConfig, track: Track) -> Material:
             track=track,
         )
         store_material(material, inputs.out, key)
+    if teacher is not None:
+        material = without_short(material, _shortest_s(config, teacher))
+    check_space(inputs.out, material, config)
     return material
 
 

@@ -25,6 +25,7 @@ from voiceguard.lab.training.checkpoint import (
     restore_optimizer,
     save_checkpoint,
 )
+from voiceguard.lab.training.corruption.masking import masked
 from voiceguard.lab.training.losses import Objective
 from voiceguard.types import SAMPLE_RATE_HZ
 
@@ -41,9 +42,6 @@ if TYPE_CHECKING:
 _EMBEDDED_AT_ONCE = 64
 _CENTER_CROP_S = 2.0
 _GRADIENT_NORM = 5.0
-_MASKED_MELS = 12
-_MASKED_FRAMES = 15
-"""At most; spec_augment takes a uniform share of it."""
 
 
 class TrainingError(VoiceguardError):
@@ -246,7 +244,7 @@ class Trainer:
         num_crops = max(8, int(config.batch_s * SAMPLE_RATE_HZ / num_samples))
         batch = self._bank.draw(num_crops, num_samples, rng)
         dirty = self._augmenter(batch.crops, rng, speakers=batch.labels)
-        features = self._masked(self.log_mel(dirty), rng)
+        features = masked(self.log_mel(dirty), config.spec_augment, rng)
         with self._hardware.autocast():
             embeddings = self._forward(features)
         others = None
@@ -276,25 +274,6 @@ class Trainer:
             self._sums[name] = value.detach().double() + (0.0 if total is None else total)
         is_first = ~losses["loss"].isfinite() & (self._failed_at < 0)
         self._failed_at = torch.where(is_first, self.step, self._failed_at)
-
-    def _masked(self, features: Tensor, rng: np.random.Generator) -> Tensor:
-        """SpecAugment: a band of mels and a stretch of frames become the mean, which is 0.
-
-        Source: D. Park et al., "SpecAugment", Interspeech 2019, section 2.
-        """
-        num_crops, num_mels, num_frames = features.shape
-        is_masked = rng.random(num_crops) < self.config.spec_augment
-        mels = rng.integers(1, _MASKED_MELS + 1, size=num_crops) * is_masked
-        frames = rng.integers(1, _MASKED_FRAMES + 1, size=num_crops) * is_masked
-        low = rng.integers(num_mels - mels)
-        start = rng.integers(np.maximum(1, num_frames - frames))
-        edges = torch.from_numpy(np.stack([low, low + mels, start, start + frames]))
-        low_mel, high_mel, first, end = edges.to(features.device)[:, :, None]
-        mel = torch.arange(num_mels, device=features.device)
-        frame = torch.arange(num_frames, device=features.device)
-        is_kept_mel = (mel < low_mel) | (mel >= high_mel)  # (num_crops, num_mels)
-        is_kept_frame = (frame < first) | (frame >= end)
-        return features * (is_kept_mel.unsqueeze(2) & is_kept_frame.unsqueeze(1))
 
     @torch.no_grad()
     def _follow(self) -> None:

@@ -13,6 +13,7 @@ from tests.fakes import PitchEncoder, tone
 from tests.lab.training.tiny import TINY
 from voiceguard.lab.training.speech.bank import Round, VoiceBank, make_round
 from voiceguard.lab.training.speech.material import Passage, to_pcm
+from voiceguard.lab.training.speech.teachers import Teachers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,12 +24,11 @@ PASSAGES = tuple(
     for number in (0, 1, 1, 2)
 )
 SPEAKERS = ["s0", "s1", "s2"]
+TEACHER = Teachers(PitchEncoder)
 
 
 def rounds(folder: Path) -> list[Round]:
-    return [
-        make_round(PASSAGES, number, CONFIG, PitchEncoder(), folder, key="k") for number in range(4)
-    ]
+    return [make_round(PASSAGES, number, CONFIG, TEACHER, folder, key="k") for number in range(4)]
 
 
 def test_the_first_voice_is_the_speakers_own_and_the_others_differ(tmp_path: Path) -> None:
@@ -51,14 +51,14 @@ def test_all_passages_of_a_speaker_change_alike(tmp_path: Path) -> None:
 
 
 def test_a_round_is_made_once_and_again_for_another_key(tmp_path: Path) -> None:
-    first = make_round(PASSAGES, 1, CONFIG, PitchEncoder(), tmp_path, key="k")
+    first = make_round(PASSAGES, 1, CONFIG, TEACHER, tmp_path, key="k")
     stamp = (tmp_path / "voices-01.i16").stat().st_mtime_ns
 
     again = make_round(PASSAGES, 1, CONFIG, None, tmp_path, key="k")
     assert (tmp_path / "voices-01.i16").stat().st_mtime_ns == stamp
     np.testing.assert_array_equal(first.speech, again.speech)
 
-    make_round(PASSAGES, 1, replace(CONFIG, seed=9), PitchEncoder(), tmp_path, key="other")
+    make_round(PASSAGES, 1, replace(CONFIG, seed=9), TEACHER, tmp_path, key="other")
     assert (tmp_path / "voices-01.i16").stat().st_mtime_ns != stamp
 
 
@@ -100,3 +100,34 @@ def test_without_a_teacher_there_are_no_targets(tmp_path: Path) -> None:
 
     assert bank.teacher_dim is None
     assert bank.draw(2, 8000, np.random.default_rng(0)).targets is None
+
+
+def test_passages_that_the_teacher_hears_two_people_in_keep_targets_of_their_own() -> None:
+    def targets(*, alike: bool) -> torch.Tensor:
+        voices = np.eye(6, dtype=np.float32)
+        voices[2] = voices[1] + 0.3 * voices[5] if alike else voices[4]
+        speech = np.concatenate([passage.pcm for passage in PASSAGES])
+        ends = np.cumsum([len(passage.pcm) for passage in PASSAGES])
+        bank = VoiceBank([Round(speech, ends, voices[:4])], PASSAGES, SPEAKERS)
+        drawn = bank.draw(200, 8000, np.random.default_rng(0))
+        assert drawn.targets is not None
+        found: torch.Tensor = torch.unique(
+            drawn.targets[drawn.labels == 1].round(decimals=3), dim=0
+        )
+        return found
+
+    together, apart = targets(alike=True), targets(alike=False)
+    assert float(together[0] @ together[-1]) > 0.9
+    assert float(apart[0] @ apart[-1]) < 0.2
+
+
+def test_a_crop_that_is_too_long_goes_on_with_the_next_passage_in_a_circle() -> None:
+    pcm = np.arange(1, 11, dtype=np.int16)
+    passages = (Passage("a", "c", pcm[:4]), Passage("b", "c", pcm[4:7]), Passage("b", "c", pcm[7:]))
+    bank = VoiceBank([Round(pcm, np.array([4, 7, 10]), None)], passages, ["a", "b"])
+
+    crops = bank.crops_of(np.array([1] * 50), 8, np.random.default_rng(0)) * 32767
+    circle = {tuple(np.roll(pcm[4:], -k).tolist()) for k in range(6)}
+
+    assert {tuple(row[:6].round().int().tolist()) for row in crops} == circle
+    torch.testing.assert_close(crops[:, 6:], crops[:, :2])

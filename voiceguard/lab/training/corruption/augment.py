@@ -22,6 +22,7 @@ from voiceguard.lab.training.corruption.codecs import (
     telephone,
 )
 from voiceguard.lab.training.corruption.filters import band_limit
+from voiceguard.lab.training.corruption.recordings import Recordings
 from voiceguard.lab.training.corruption.rooms import reverberated
 from voiceguard.types import FRAME_SAMPLES
 
@@ -50,12 +51,12 @@ _CODEC_PEAK_DB = (-20.0, -1.0)
 class AugmentConfig:
     """How often each thing happens; a probability of 0 switches it off."""
 
-    p_clean: float = 0.15
+    p_clean: float = 0.25
     """Nothing but the level changes. The other probabilities are of the rest of the crops."""
     p_room: float = 0.5
-    hall_share: float = 0.6
+    hall_share: float = 0.5
     """Of the simulated rooms: they sound for 0.8 to 4 s, others for 0.15 to 0.9 s."""
-    p_noise: float = 0.7
+    p_noise: float = 0.65
     snr_db: tuple[float, float] = (0.0, 20.0)
     p_babble: float = 0.25
     """Of the noisy crops, as are the next two: other voices of the batch are the noise."""
@@ -66,7 +67,7 @@ class AugmentConfig:
     p_clipping: float = 0.03
     clipping_db: tuple[float, float] = (3.0, 12.0)
     """Below the peak."""
-    p_band_limit: float = 0.25
+    p_band_limit: float = 0.3
     """Telephone (300 to 3400 Hz) and a low pass, half and half."""
     low_pass_hz: tuple[float, float] = (3000.0, 7000.0)
     p_codec: float = 0.15
@@ -116,8 +117,8 @@ class Augmenter:
     ) -> None:
         self._config = config
         self._device = torch.device(device)
-        self._noises = _Recordings(noises or music, self._device)
-        self._music = _Recordings(music or noises, self._device)
+        self._noises = Recordings(noises or music, self._device)
+        self._music = Recordings(music or noises, self._device)
         groups = [group for group in rooms if len(group)]
         taps = max((group.shape[1] for group in groups), default=0)
         self._rooms = torch.cat(
@@ -303,25 +304,3 @@ def at_peak(crops: Tensor, peak_dbfs: Tensor) -> Tensor:
 def _how_many(share: float, num: int, rng: np.random.Generator) -> int:
     """The share of so many, rounded up or down as often as is right in the mean."""
     return int(share * num + rng.random())
-
-
-class _Recordings:
-    """Recordings of any length, in one tensor."""
-
-    def __init__(self, recordings: Sequence[Tensor], device: torch.device) -> None:
-        self._samples = torch.cat([torch.empty(0), *recordings]).to(device)
-        self._lengths = np.array([len(each) for each in recordings], dtype=np.int64)
-        self._starts = np.cumsum(self._lengths) - self._lengths
-
-    def __len__(self) -> int:
-        return len(self._lengths)
-
-    def stretches(self, num: int, num_samples: int, rng: np.random.Generator) -> Tensor:
-        """``(num, num_samples)`` from anywhere in recordings, which are repeated as needed."""
-        chosen = rng.integers(len(self), size=num)
-        lengths = self._lengths[chosen]
-        places = np.stack([self._starts[chosen], lengths, rng.integers(lengths)])[:, :, None]
-        starts, lengths_there, offsets = torch.from_numpy(places).to(self._samples.device)
-        along = torch.arange(num_samples, device=self._samples.device)
-        stretches: Tensor = self._samples[starts + (offsets + along) % lengths_there]
-        return stretches

@@ -7,6 +7,7 @@ energy, and lists of recordings, with what could not be read and why.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -76,6 +77,19 @@ def reverberated(crops: Tensor, responses: Tensor) -> Tensor:
     before = crops.square().sum(dim=1, keepdim=True)
     after = heard.square().sum(dim=1, keepdim=True)
     return heard * torch.sqrt(before / after.clamp_min(1e-12))
+
+
+def require_simulator() -> None:
+    """Looks whether rooms can be simulated, without simulating any.
+
+    Raises:
+        VoiceguardError: pyroomacoustics is not installed.
+    """
+    if find_spec("pyroomacoustics") is None:
+        raise VoiceguardError(
+            "simulating rooms needs pyroomacoustics, which is not installed",
+            hint="pip install 'voiceguard[train]', or train without rooms: --set augment.p_room=0",
+        )
 
 
 def simulate_rooms(num_rooms: int, rng: np.random.Generator, *, hall_share: float = 0.0) -> Tensor:

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 
 from voiceguard.lab.corpora.clips import seeded
-from voiceguard.lab.corpora.embedding_cache import embed_all
 from voiceguard.lab.progress import untracked
 from voiceguard.lab.training.speech.material import FULL_SCALE, to_pcm
 from voiceguard.lab.training.speech.voices import changed_voice
@@ -30,12 +29,10 @@ if TYPE_CHECKING:
     from voiceguard.lab.progress import Track
     from voiceguard.lab.training.config import TrainingConfig
     from voiceguard.lab.training.speech.material import Passage
-    from voiceguard.protocols import Encoder
+    from voiceguard.lab.training.speech.teachers import Teachers
     from voiceguard.types import Samples
 
 
-_AT_ONCE = 16
-"""Passages that a teacher embeds together, where it can."""
 _SAME_VOICE_COSINE = 0.5
 """Of two passages' centred targets under one label. Below it they may be two people's: some labels
 stand for a language or a household, and the mean of two voices is nobody's."""
@@ -62,7 +59,7 @@ def make_round(
     passages: tuple[Passage, ...],
     number: int,
     config: TrainingConfig,
-    teacher: Encoder | None,
+    teacher: Teachers | None,
     folder: Path,
     *,
     key: str,
@@ -90,9 +87,10 @@ def make_round(
             for passage in track(passages, f"voices {number + 1} of {config.num_voices}")
         ]
         parts = [to_pcm(samples) for samples in voices]
-        targets = [] if teacher is None else _targets(voices, teacher, number, config, track)
         replace_durably((speech_path, np.concatenate(parts).tobytes()))
         if teacher is not None:
+            label = f"teacher's targets {number + 1} of {config.num_voices}"
+            targets = teacher.embed(voices, label, track)
             with targets_path.open("wb") as file:
                 np.save(file, np.stack(targets), allow_pickle=False)
         ends = np.cumsum([len(part) for part in parts])
@@ -104,14 +102,6 @@ def make_round(
         np.array(json.loads(about_path.read_text("utf-8"))["ends"], dtype=np.int64),
         None if teacher is None else np.load(targets_path, allow_pickle=False),
     )
-
-
-def _targets(
-    voices: list[Samples], teacher: Encoder, number: int, config: TrainingConfig, track: Track
-) -> list[NDArray[np.float32]]:
-    batches = [voices[first : first + _AT_ONCE] for first in range(0, len(voices), _AT_ONCE)]
-    label = f"teacher's targets {number + 1} of {config.num_voices}"
-    return [target for batch in track(batches, label) for target in embed_all(teacher, batch)]
 
 
 def _key_of(about_path: Path) -> str | None:
@@ -253,7 +243,7 @@ class VoiceBank:
     def crops_of(
         self, labels: NDArray[np.int64], num_samples: int, rng: np.random.Generator
     ) -> Tensor:
-        """A crop of each of these classes, ``(len(labels), num_samples)``."""
+        """A crop of each of the classes ``(num_crops,)``: ``(num_crops, num_samples)`` float32."""
         turns, speakers = np.divmod(labels, len(self._of_speaker))
         passages = self._first[speakers] + rng.integers(self._num_passages[speakers])
         return self._cut(turns, speakers, passages, num_samples, rng)

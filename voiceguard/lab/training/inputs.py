@@ -1,0 +1,68 @@
+"""What a run is made of, and the names of what was made of it.
+
+In: a corpus and folders. Out: ``Inputs``, and keys by which a run knows its own files again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from voiceguard.lab.corpora.corpus import Corpus, Skip
+    from voiceguard.lab.training.config import TrainingConfig
+    from voiceguard.lab.training.speech.teachers import Teachers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """Where everything comes from and goes to."""
+
+    corpus: Corpus
+    out: Path
+    noise: Path | None = None
+    rooms: Path | None = None
+    split: str | None = None
+    """Of the noise's and rooms' manifest."""
+    initial: Path | None = None
+    """A model of voiceguard's own format to begin with, for fine-tuning."""
+    on_skips: Callable[[list[Skip]], None] = field(default=lambda _: None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """How often things happen; nothing of it changes what is learnt."""
+
+    report_every: int = 50
+    heldout_every: int = 500
+    save_every: int = 500
+
+
+def voices_key(inputs: Inputs, config: TrainingConfig, teacher: Teachers | None) -> str:
+    """Names everything that the voices depend on."""
+    return _digest(
+        {
+            "material": material_key(inputs, config),
+            "speed": config.changed_speed,
+            "formants": config.changed_formants,
+            "num_voices": config.num_voices,
+            "teacher": teacher.info.encoder_id if teacher else None,
+        }
+    )
+
+
+def material_key(inputs: Inputs, config: TrainingConfig) -> str:
+    """Names everything that the passages depend on."""
+    recordings = [(str(each.path), each.speaker, each.session) for each in inputs.corpus.recordings]
+    return _digest(
+        {"corpus": recordings, "max_speaker_s": config.max_speaker_s, "seed": config.seed}
+    )
+
+
+def _digest(parts: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

@@ -1,0 +1,103 @@
+"""What a run needs beside speech, looked at before hours are spent: packages, files, disk, memory.
+
+In: inputs, a recipe, and then what was gathered. Out: nothing, or an error that says what is
+missing.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from voiceguard.errors import StateError, UsageError
+from voiceguard.lab.corpora.corpus import Skip, read_noise
+from voiceguard.lab.training.corruption.rooms import require_simulator
+from voiceguard.lab.training.speech.material import MIN_TUNING_SPEAKERS
+
+if TYPE_CHECKING:
+    from voiceguard.lab.training.config import TrainingConfig
+    from voiceguard.lab.training.inputs import Inputs
+    from voiceguard.lab.training.speech.material import Material
+
+_BYTES_PER_SAMPLE = 2
+_COPIES_IN_MEMORY = 4
+"""While a round of voices is made: its samples as float32, as 16-bit numbers and as a file."""
+_MEGABYTE = 1e6
+_MEMINFO = Path("/proc/meminfo")
+
+
+def check_inputs(inputs: Inputs, config: TrainingConfig) -> None:
+    """Looks for packages and files; decodes nothing.
+
+    Raises:
+        VoiceguardError: A package is missing.
+        UsageError: There is no noise or no room where it was said to be.
+    """
+    if inputs.noise is not None:
+        read_noise(inputs.noise, split=inputs.split)
+    if config.augment.p_room:
+        require_simulator()
+        if inputs.rooms is not None:
+            read_noise(inputs.rooms, split=inputs.split)
+
+
+def check_space(folder: Path, material: Material, config: TrainingConfig) -> None:
+    """Looks whether all voices fit on the disk, and one round of them into memory.
+
+    Raises:
+        StateError: They don't.
+    """
+    round_bytes = _BYTES_PER_SAMPLE * sum(len(passage.pcm) for passage in material.passages)
+    there = sum(path.stat().st_size for path in folder.glob("voices-*.i16"))
+    needed = config.num_voices * round_bytes - there
+    if (free := shutil.disk_usage(folder).free) < needed:
+        raise StateError(
+            f"{config.num_voices} voices of this speech take {needed / _MEGABYTE:.0f} MB in "
+            f"{folder}, where {free / _MEGABYTE:.0f} MB are free",
+            hint="Make room, name another --out, or take fewer voices: --set num_voices=N.",
+        )
+    available = available_memory()
+    if available is not None and available < _COPIES_IN_MEMORY * round_bytes:
+        raise StateError(
+            f"making voices of this speech takes {_COPIES_IN_MEMORY * round_bytes / _MEGABYTE:.0f} "
+            f"MB of memory, where {available / _MEGABYTE:.0f} MB are available",
+            hint="Take less speech of each speaker: --set max_speaker_s=S.",
+        )
+
+
+def available_memory() -> int | None:
+    """Bytes that can be had without swapping; None where the system does not say."""
+    try:
+        lines = _MEMINFO.read_text("ascii").splitlines()
+    except OSError:
+        return None
+    found = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
+    return int(found[0]) * 1024 if found else None
+
+
+def without_short(material: Material, shortest_s: float) -> Material:
+    """Leaves out the passages that are too short, and names them.
+
+    Args:
+        material: As gathered.
+        shortest_s: What the teacher needs, times the speed of the fastest voice.
+
+    Raises:
+        UsageError: Hardly anybody is left.
+    """
+    short = [passage for passage in material.passages if passage.seconds < shortest_s]
+    reason = f"a passage shorter than the {shortest_s:.2f} s that teacher and fastest voice need"
+    left = replace(
+        material,
+        passages=tuple(each for each in material.passages if each.seconds >= shortest_s),
+        skips=(*material.skips, *(Skip(Path(each.speaker), reason) for each in short)),
+    )
+    if (num := len(left.speakers)) < MIN_TUNING_SPEAKERS:
+        raise UsageError(
+            f"{num} speakers have a passage of {shortest_s:.2f} s, which teacher and fastest voice "
+            "need",
+            hint="Add longer recordings, or narrow changed_speed.",
+        )
+    return left
