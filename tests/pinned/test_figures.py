@@ -81,8 +81,9 @@ def test_cohort(folder: Path) -> None:
 
 
 RECIPE = {
-    "channels": 8, "batch_s": 6, "crop_s": [0.5, 1.0], "num_voices": 1, "teacher": "none",
-    "heldout_share": 0.4, "augment.p_room": 0, "seed": 5,
+    "channels": 8, "batch_s": 6, "crop_s": [0.5, 1.0], "num_voices": 1, "aam_weight": 0.1,
+    "teacher": "none", "large_margin_share": 0.1, "whitening": 0.5, "heldout_share": 0.4,
+    "augment.p_room": 0, "seed": 5,
 }  # fmt: skip
 NUM_STEPS = 10
 
