@@ -9,9 +9,9 @@ import typer
 
 from voiceguard.cli.options import ConfigOption, JsonOption, StateDirOption, overrides
 from voiceguard.cli.output import print_json, stdout
-from voiceguard.doctor import Status, examine
 from voiceguard.errors import ExitCode
 from voiceguard.logs import LogConfig, configure_logging
+from voiceguard.service.doctor import Status, examine
 
 _MARKS = {"ok": "[green]ok  [/]", "warn": "[yellow]warn[/]", "fail": "[bold red]fail[/]"}
 

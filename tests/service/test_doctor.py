@@ -13,7 +13,10 @@ import pytest
 from tests.services import free_port
 from voiceguard.audio.config import AudioConfig
 from voiceguard.audio.devices import DeviceDescription
-from voiceguard.doctor import (
+from voiceguard.errors import DeviceError
+from voiceguard.mqtt.config import MqttConfig
+from voiceguard.paths import default_key_file, history_file, voiceprints_dir
+from voiceguard.service.doctor import (
     Check,
     Status,
     check_broker_reachable,
@@ -25,9 +28,6 @@ from voiceguard.doctor import (
     check_torch,
     check_voiceprints,
 )
-from voiceguard.errors import DeviceError
-from voiceguard.mqtt.config import MqttConfig
-from voiceguard.paths import default_key_file, history_file, voiceprints_dir
 from voiceguard.settings import Settings
 from voiceguard.types import Template, Voiceprint
 from voiceguard.voiceprints.store import VoiceprintStore
