@@ -14,6 +14,8 @@ from structlog.testing import capture_logs
 from tests.integration.mosquitto import consumer, mosquitto, until
 from tests.integration.test_mosquitto import BASE, DISCOVERY, decision_ids, make_config, running
 from tests.mqtt.decisions import fresh_decision
+from voiceguard.errors import BrokerError
+from voiceguard.mqtt.trial import try_broker
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -144,6 +146,52 @@ async def test_a_flood_of_commands_keeps_no_decision_waiting(tmp_path: Path) -> 
         assert link.statistics().num_connections == 1
         assert link.statistics().decisions_delivered == 10
         assert max(delays_s) < 2.0
+
+
+async def test_doctor_does_what_the_daemon_does(tmp_path: Path) -> None:
+    """Publish, subscribe, retain and will, beside the daemon; nothing of it is left."""
+    async with (
+        mosquitto(tmp_path / "broker") as broker,
+        running(make_config(broker.url)) as link,
+    ):
+        for protocol in ("5", "3.1.1"):
+            said = await try_broker(make_config(broker.url, protocol=protocol))
+            assert said.startswith(f"{broker.url}, MQTT {protocol}: publish, subscribe, retain")
+            assert "untested: an access list bound to the client id" in said
+        assert link.statistics().num_connections == 1
+        assert "voiceguard-den-check" in broker.log
+        async with consumer(broker.port) as newcomer:
+            await newcomer.until(lambda: newcomer.last(f"{BASE}/status") is not None)
+            assert not [m for m in newcomer.messages if "/check/" in str(m.topic)]
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        (acl("readwrite homeassistant/#"), r"publish voiceguard/den/check/event: not authorised"),
+        (acl("write voiceguard/#", "readwrite homeassistant/#"), "does not come back to us"),
+        (
+            acl("readwrite voiceguard/den/check/event", "write voiceguard/den/check/state"),
+            "does not come back to us",
+        ),
+    ],
+)
+async def test_doctor_names_what_an_access_list_denies(
+    tmp_path: Path, rules: str, said: str
+) -> None:
+    """With what to write into it."""
+    async with mosquitto(tmp_path / "broker", acl=rules) as broker:
+        with pytest.raises(BrokerError, match=said) as refused:
+            await try_broker(make_config(broker.url))
+        assert "`topic " in refused.value.hint
+
+
+async def test_doctor_notices_a_will_that_is_not_sent(tmp_path: Path) -> None:
+    """Without it a daemon that dies goes on being online."""
+    rules = acl(*(f"readwrite voiceguard/den/check/{name}" for name in ("event", "state")))
+    async with mosquitto(tmp_path / "broker", acl=rules) as broker:
+        with pytest.raises(BrokerError):
+            await try_broker(make_config(broker.url))
 
 
 async def flood(port: int, topic: str, seconds: float) -> int:

@@ -6,10 +6,12 @@ import asyncio
 import logging
 import socket
 import sys
+from pathlib import Path
 
 import aiomqtt
 import pytest
 
+from tests.integration.mosquitto import until
 from voiceguard.errors import BrokerError, install_command
 from voiceguard.mqtt.config import MqttConfig
 from voiceguard.mqtt.embedded import embedded_broker
@@ -63,3 +65,33 @@ async def test_without_the_extra_the_hint_says_how_to_get_it(
         async with embedded_broker(0):
             pass
     assert missing.value.hint == f"run: {install_command('amqtt')}"
+
+
+def num_descriptors() -> int:
+    """What this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def test_connections_that_say_nothing_are_not_kept() -> None:
+    """300 of them hold neither their descriptors nor the place of an honest client."""
+    async with embedded_broker(0) as address:
+        before = num_descriptors()
+        silent = [await asyncio.open_connection(address.host, address.port) for _ in range(300)]
+        for _, writer in silent[:100]:
+            writer.write(b"\x10")  # half a header
+        await until(lambda: sum(reader.at_eof() for reader, _ in silent) >= 300 - 64)
+        assert num_descriptors() - before <= 300 + 64
+        await until(lambda: all(reader.at_eof() for reader, _ in silent))
+        await check_broker(MqttConfig(broker=str(address), protocol="3.1.1"))
+        for _, writer in silent:
+            writer.close()
+
+
+async def test_what_is_no_mqtt_is_hung_up_on() -> None:
+    """At once, whatever it is."""
+    async with embedded_broker(0) as address:
+        for said in (b"GET / HTTP/1.1\r\n\r\n" * 4, b"\x10\xff\xff\xff\x7f", b"\x10\xff" * 9):
+            reader, writer = await asyncio.open_connection(address.host, address.port)
+            writer.write(said)
+            assert await asyncio.wait_for(reader.read(), 6.0) == b""
+            writer.close()

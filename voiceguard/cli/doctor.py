@@ -22,16 +22,21 @@ def doctor(
     broker: Annotated[
         str | None, typer.Option(help="Broker to try instead.", show_default=False)
     ] = None,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="Publish nothing: only connect to the broker.")
+    ] = False,
     json_lines: JsonOption = False,
 ) -> int:
     """Check program, model, microphone, key, voiceprints and broker; say how to mend each.
 
-    Changes nothing and may run beside the daemon. Exits with 1 if any check fails.
+    Changes nothing here and may run beside the daemon. At the broker it publishes, subscribes,
+    retains and leaves a will as the daemon does, as CLIENT_ID-check on topics of its own, which it
+    empties again. Exits with 1 if any check fails.
     """
     configure_logging(LogConfig(level="error"))
     settings = {**overrides(state_dir=state_dir), "mqtt": {"broker": broker}}
     statuses = set()
-    for check in examine(config, settings):
+    for check in examine(config, settings, is_read_only=read_only):
         statuses.add(check.status)
         if json_lines:
             print_json(asdict(check))

@@ -11,7 +11,7 @@ import importlib.util
 import logging
 import socket
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 
@@ -26,6 +26,11 @@ log = structlog.get_logger()
 _HOST = "127.0.0.1"
 DEFAULT_PORT = 1883
 _STOP_WITHIN_S = 1.0
+_CONNECT_WITHIN_S = 5.0
+_MAX_UNFINISHED = 64
+"""Connections that have not said who they are: each holds a descriptor."""
+_CONNECT = 0x10
+_MAX_CONNECT_BYTES = 1 << 16
 # amqtt reports every connection at INFO and every rude client at WARNING; its own failures that
 # matter reach us as exceptions.
 _CHATTY = ("amqtt", "transitions")
@@ -60,7 +65,36 @@ async def embedded_broker(port: int = DEFAULT_PORT) -> AsyncIterator[BrokerAddre
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     chosen = _free_port(port)
-    broker = Broker(_configuration(chosen))
+
+    class _PatientBroker(Broker):
+        """Waits for a CONNECT only so long, and for so many at a time."""
+
+        num_unfinished = 0
+
+        async def stream_connected(
+            self,
+            reader: asyncio.StreamReader,
+            writer: asyncio.StreamWriter,
+            listener_name: str,
+        ) -> None:
+            if self.num_unfinished >= _MAX_UNFINISHED:
+                writer.close()
+                return
+            self.num_unfinished += 1
+            try:
+                first = await _first_packet(reader)
+            except (TimeoutError, asyncio.IncompleteReadError, ConnectionError, ValueError):
+                writer.close()
+                return
+            finally:
+                self.num_unfinished -= 1
+            replayed = cast("asyncio.StreamReader", _Replayed(first, reader))
+            try:
+                await super().stream_connected(replayed, writer, listener_name)
+            finally:
+                writer.close()
+
+    broker = _PatientBroker(_configuration(chosen))
     try:
         await broker.start()
     except AmqttError as error:
@@ -80,6 +114,40 @@ async def embedded_broker(port: int = DEFAULT_PORT) -> AsyncIterator[BrokerAddre
                 await broker.shutdown()
         except TimeoutError:
             log.warning("embedded_broker_abandoned", address=str(address))
+
+
+class _Replayed:
+    """What amqtt uses of a StreamReader, with what was read already before the rest."""
+
+    def __init__(self, first: bytes, reader: asyncio.StreamReader) -> None:
+        self._first = first
+        self._reader = reader
+        self.feed_eof = reader.feed_eof
+
+    async def readexactly(self, num_bytes: int) -> bytes:
+        now, self._first = self._first[:num_bytes], self._first[num_bytes:]
+        missing = num_bytes - len(now)
+        return now + (await self._reader.readexactly(missing) if missing else b"")
+
+    async def read(self, num_bytes: int = -1) -> bytes:
+        now, self._first = self._first, b""
+        return now or await self._reader.read(num_bytes)
+
+
+async def _first_packet(reader: asyncio.StreamReader) -> bytes:
+    """A whole CONNECT, in time."""
+    async with asyncio.timeout(_CONNECT_WITHIN_S):
+        head = await reader.readexactly(2)
+        if head[0] != _CONNECT:
+            raise ValueError("not MQTT")
+        while head[-1] & 0x80:
+            head += await reader.readexactly(1)
+            if len(head) > 5:  # a length has at most four bytes
+                raise ValueError("not MQTT")
+        size = sum((byte & 0x7F) << (7 * index) for index, byte in enumerate(head[1:]))
+        if size > _MAX_CONNECT_BYTES:
+            raise ValueError("no CONNECT is so long")
+        return head + await reader.readexactly(size)
 
 
 def _configuration(port: int) -> dict[str, Any]:

@@ -72,7 +72,8 @@ async def try_broker(config: MqttConfig) -> str:
         try:
             await trial.run()
         finally:
-            await trial.clear()
+            if trial.protocol is not None:
+                await trial.clear()
         return (
             f"{address}, MQTT {trial.protocol}: publish, subscribe, retain and will work in "
             f"{config.topics.check}/# (untested: an access list bound to the client id)"

@@ -1,7 +1,8 @@
 """What can be wrong with an installation, one small check each: ``voiceguard doctor`` runs them.
 
-Blocking, beside a running daemon and without disturbing it: nothing is written, no device is
-opened, nothing is published. Every check says what it found and, unless all is well, how to mend
+Blocking, beside a running daemon and without disturbing it: nothing is written and no device is
+opened; at the broker, messages are tried out on topics of its own and removed, unless it is to be
+read only. Every check says what it found and, unless all is well, how to mend
 it. They come in the order in which things must work: program, model, microphone, state, broker.
 """
 
@@ -24,7 +25,7 @@ from voiceguard.audio.portaudio import list_devices
 from voiceguard.audio.sources import parse_sources
 from voiceguard.errors import VoiceguardError, install_command
 from voiceguard.mqtt import embedded
-from voiceguard.mqtt.trial import check_broker
+from voiceguard.mqtt.trial import check_broker, try_broker
 from voiceguard.paths import PRIVATE_DIR_MODE, history_file, state_dir
 from voiceguard.settings import Settings, find_config_file, load_settings
 from voiceguard.types import VERSION
@@ -61,12 +62,15 @@ class Check:
         return cls(name, status, str(error), error.hint)
 
 
-def examine(config_file: Path | None, overrides: Mapping[str, Any]) -> Iterator[Check]:
+def examine(
+    config_file: Path | None, overrides: Mapping[str, Any], *, is_read_only: bool = False
+) -> Iterator[Check]:
     """Runs every check, one after the other; yields each result as soon as it is there.
 
     Args:
         config_file: As ``--config``; without it the usual places.
         overrides: What the command line sets, nested as the settings are.
+        is_read_only: Publishes nothing, not even to topics of its own.
     """
     yield check_python()
     yield check_torch()
@@ -78,7 +82,7 @@ def examine(config_file: Path | None, overrides: Mapping[str, Any]) -> Iterator[
     yield check_state_dir(settings)
     yield from check_voiceprints(settings, encoder_id)
     yield check_history(settings)
-    yield check_broker_reachable(settings)
+    yield check_broker_reachable(settings, is_read_only=is_read_only)
 
 
 # --- the program ----------------------------------------------------------------------------
@@ -259,8 +263,8 @@ def check_history(settings: Settings) -> Check:
 # --- the broker -----------------------------------------------------------------------------
 
 
-def check_broker_reachable(settings: Settings) -> Check:
-    """Connects once, as somebody else than the daemon."""
+def check_broker_reachable(settings: Settings, *, is_read_only: bool = False) -> Check:
+    """Does what the daemon does, as somebody else and elsewhere; read only: connects once."""
     broker = settings.mqtt.broker
     if broker == "none":
         return Check("broker", Status.OK, "none: decisions are not published")
@@ -274,7 +278,7 @@ def check_broker_reachable(settings: Settings) -> Check:
             )
         return Check("broker", Status.WARN, "embedded: for first runs only", "--broker mqtt://HOST")
     try:
-        detail = asyncio.run(check_broker(settings.mqtt))
+        detail = asyncio.run((check_broker if is_read_only else try_broker)(settings.mqtt))
     except VoiceguardError as error:
         return Check.failed("broker", error)
     return Check("broker", Status.OK, detail)
