@@ -65,36 +65,7 @@ async def embedded_broker(port: int = DEFAULT_PORT) -> AsyncIterator[BrokerAddre
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     chosen = _free_port(port)
-
-    class _PatientBroker(Broker):
-        """Waits for a CONNECT only so long, and for so many at a time."""
-
-        num_unfinished = 0
-
-        async def stream_connected(
-            self,
-            reader: asyncio.StreamReader,
-            writer: asyncio.StreamWriter,
-            listener_name: str,
-        ) -> None:
-            if self.num_unfinished >= _MAX_UNFINISHED:
-                writer.close()
-                return
-            self.num_unfinished += 1
-            try:
-                first = await _first_packet(reader)
-            except (TimeoutError, asyncio.IncompleteReadError, ConnectionError, ValueError):
-                writer.close()
-                return
-            finally:
-                self.num_unfinished -= 1
-            replayed = cast("asyncio.StreamReader", _Replayed(first, reader))
-            try:
-                await super().stream_connected(replayed, writer, listener_name)
-            finally:
-                writer.close()
-
-    broker = _PatientBroker(_configuration(chosen))
+    broker = _patient(Broker)(_configuration(chosen))
     try:
         await broker.start()
     except AmqttError as error:
@@ -132,6 +103,40 @@ class _Replayed:
     async def read(self, num_bytes: int = -1) -> bytes:
         now, self._first = self._first, b""
         return now or await self._reader.read(num_bytes)
+
+
+def _patient(kind: Any) -> Any:  # noqa: ANN401 - amqtt has no types, and may be missing
+    """The broker that hangs up on whoever does not say who they are."""
+
+    class _PatientBroker(kind):  # type: ignore[misc] # as above
+        """Waits for a CONNECT only so long, and for so many at a time."""
+
+        num_unfinished = 0
+
+        async def stream_connected(
+            self,
+            reader: asyncio.StreamReader,
+            writer: asyncio.StreamWriter,
+            listener_name: str,
+        ) -> None:
+            if self.num_unfinished >= _MAX_UNFINISHED:
+                writer.close()
+                return
+            self.num_unfinished += 1
+            try:
+                first = await _first_packet(reader)
+            except (TimeoutError, asyncio.IncompleteReadError, ConnectionError, ValueError):
+                writer.close()
+                return
+            finally:
+                self.num_unfinished -= 1
+            replayed = cast("asyncio.StreamReader", _Replayed(first, reader))
+            try:
+                await super().stream_connected(replayed, writer, listener_name)
+            finally:
+                writer.close()
+
+    return _PatientBroker
 
 
 async def _first_packet(reader: asyncio.StreamReader) -> bytes:
