@@ -137,6 +137,12 @@ def test_a_hostile_file_is_refused_by_name(tmp_path: Path, content: bytes, said:
     assert len(str(caught.value)) < 1000
 
 
+def test_a_byte_order_mark_is_none_of_the_settings(tmp_path: Path) -> None:
+    path = tmp_path / "v.toml"
+    path.write_bytes(b"\xef\xbb\xbf[gate]\r\nhangover_s = 0.3\r\n")
+    assert load_settings(path).gate.hangover_s == 0.3
+
+
 @pytest.mark.parametrize("value", ["x", "[1]", "[" * 100_000, '{"ring_s": 1e400}'])
 def test_a_table_in_the_environment_is_json_or_refused_by_name(
     monkeypatch: pytest.MonkeyPatch, value: str

@@ -50,7 +50,7 @@ class Guard:
         """Makes and stores a voiceprint; unusable recordings are left out.
 
         Args:
-            speaker: ``[a-z0-9_-]{1,32}``.
+            speaker: ``[a-z0-9_][a-z0-9_-]{0,31}``.
             recordings: One take each.
             consent: That the speaker has agreed to it; the time is stored with the voiceprint.
             display_name: For people.

@@ -20,6 +20,7 @@ import contextlib
 import os
 import re
 import secrets
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -141,6 +142,14 @@ def is_there(path: Path) -> bool:
             f"(uid {os.getuid()})",
         ) from error
     return True
+
+
+def is_open_to_all(directory: Path) -> bool:
+    """Whether every user of the machine may put files there: voiceprints and their key, say."""
+    try:
+        return bool(directory.stat().st_mode & stat.S_IWOTH)
+    except OSError:  # whoever uses it will be told
+        return False
 
 
 def make_private_dir(directory: Path) -> None:

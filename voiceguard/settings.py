@@ -18,9 +18,9 @@ import platformdirs
 from pydantic import Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    TomlConfigSettingsSource,
 )
 
 from voiceguard.audio.config import AudioConfig
@@ -34,7 +34,8 @@ from voiceguard.scoring.policy import PolicyConfig
 from voiceguard.speech.gate import GateConfig
 from voiceguard.speech.vad import VadConfig
 from voiceguard.speech.windows import WindowConfig
-from voiceguard.validation.parsing import parse_json_object
+from voiceguard.validation.files import read_regular
+from voiceguard.validation.parsing import MAX_BYTES, parse_json_object
 from voiceguard.validation.ranges import Between, SettingsTable
 from voiceguard.validation.reading import expected, shortened
 
@@ -87,7 +88,7 @@ class Settings(BaseSettings):
     service: ServiceConfig = Field(default_factory=ServiceConfig)
     log: LogConfig = Field(default_factory=LogConfig)
 
-    _toml_file: ClassVar[Path | None] = None
+    _from_file: ClassVar[dict[str, Any]] = {}
 
     @classmethod
     def settings_customise_sources(
@@ -99,8 +100,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Command line over environment over file."""
-        file = TomlConfigSettingsSource(settings_cls, cls._toml_file)
-        return init_settings, env_settings, file
+        return init_settings, env_settings, InitSettingsSource(settings_cls, cls._from_file)
 
 
 _TABLES = frozenset(
@@ -153,11 +153,11 @@ def load_settings(config_file: Path | None = None, **overrides: Any) -> Settings
         ConfigError: Names the file or variable, the key, what was found and what was expected.
     """
     path = find_config_file(config_file)
-    _check_syntax(path)
+    values = {} if path is None else _read_toml(path)
     _check_environment()
 
     class _SettingsFromFile(Settings):
-        _toml_file: ClassVar[Path | None] = path
+        _from_file: ClassVar[dict[str, Any]] = values
 
     try:
         settings = _SettingsFromFile(**_without_none(overrides))
@@ -183,12 +183,12 @@ def _without_none(values: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in nested.items() if value != {}}
 
 
-def _check_syntax(path: Path | None) -> None:
-    if path is None:
-        return
+def _read_toml(path: Path) -> dict[str, Any]:
+    """A byte order mark, as editors elsewhere leave it, is none of the text."""
     try:
-        with path.open("rb") as file:
-            tomllib.load(file)
+        if len(content := read_regular(path, MAX_BYTES + 1)) > MAX_BYTES:
+            raise ConfigError(f"{path} is larger than {MAX_BYTES} bytes", hint="is it settings?")
+        return tomllib.loads(content.decode("utf-8-sig"))
     except RecursionError:
         raise ConfigError(f"{path} is nested too deeply", hint="correct it") from None
     except ValueError as error:  # also of bytes that are no text, and of endless numbers

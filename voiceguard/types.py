@@ -286,7 +286,7 @@ class Voiceprint:
     """An enrolled speaker."""
 
     speaker: str
-    """``[a-z0-9_-]{1,32}``: goes into topics and file names."""
+    """``[a-z0-9_][a-z0-9_-]{0,31}``: goes into topics and file names."""
     display_name: str
     encoder_id: str
     templates: tuple[Template, ...] = field(repr=False)

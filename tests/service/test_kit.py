@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.encoder.foreign.made import make_speechbrain
 from tests.older_encoder import put_by
@@ -15,7 +16,7 @@ from voiceguard.encoder.foreign import detecting
 from voiceguard.encoder.library import calibration_path, cohort_path
 from voiceguard.errors import EncoderError, VoiceprintError
 from voiceguard.paths import models_dir, own_calibration_file
-from voiceguard.service.kit import assemble, calibration_in_force
+from voiceguard.service.kit import assemble, calibration_in_force, open_store
 from voiceguard.settings import load_settings
 from voiceguard.types import Outcome, Reason
 
@@ -124,3 +125,17 @@ def test_an_imported_encoder_of_the_state_directory_decides_nothing_until_it_is_
     assert judgement.reason is Reason.UNCALIBRATED
     assert judgement.scores[0].llr is None
     assert -1 <= judgement.scores[0].cosine <= 1
+
+
+def test_a_state_directory_that_everybody_may_write_into_draws_a_word(tmp_path: Path) -> None:
+    settings = load_settings(None, state_dir=str(tmp_path))
+    tmp_path.chmod(0o700)
+    with capture_logs() as logs:
+        open_store(settings)
+    assert logs == []
+    tmp_path.chmod(0o1777)
+    with capture_logs() as logs:
+        open_store(settings)
+    assert [(each["event"], each["hint"]) for each in logs] == [
+        ("state_dir_exposed", f"chmod 700 {tmp_path}")
+    ]

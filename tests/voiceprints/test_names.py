@@ -28,6 +28,8 @@ def test_right_names_pass(name: str) -> None:
         ("../../etc/passwd", "'.'", "'etc-passwd'"),
         ("anna\n", r"'\\n'", "'anna'"),
         ("a\0b", r"'\\x00'", "'a-b'"),
+        ("--help", "hyphen", "'help'"),
+        ("-", "hyphen", "use 1 to 32"),
     ],
 )
 def test_the_wrong_character_is_named_and_a_right_name_suggested(
@@ -49,7 +51,7 @@ def test_too_long_and_empty_names_are_refused() -> None:
 
 @given(st.text(max_size=60))
 def test_exactly_the_documented_names_pass_and_every_suggestion_is_one(name: str) -> None:
-    if re.fullmatch(r"[a-z0-9_-]{1,32}", name):
+    if re.fullmatch(r"[a-z0-9_][a-z0-9_-]{0,31}", name):
         check_speaker_name(name)
         return
     with pytest.raises(UsageError) as caught:

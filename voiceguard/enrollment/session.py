@@ -68,7 +68,7 @@ class EnrollmentSession:
 
     Args:
         store: Where to.
-        speaker: ``[a-z0-9_-]{1,32}``.
+        speaker: ``[a-z0-9_][a-z0-9_-]{0,31}``.
         mode: What becomes of a voiceprint that is there.
 
     Raises:

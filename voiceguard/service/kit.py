@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import structlog
+
 from voiceguard.encoder import load_encoder
 from voiceguard.encoder.installed import installed_models
 from voiceguard.encoder.library import (
@@ -19,7 +21,14 @@ from voiceguard.encoder.library import (
 )
 from voiceguard.enrollment import TakeJudge, predict_acceptance
 from voiceguard.errors import VoiceprintError
-from voiceguard.paths import is_there, models_dir, own_calibration_file, state_dir
+from voiceguard.paths import (
+    is_open_to_all,
+    is_there,
+    models_dir,
+    own_calibration_file,
+    state_dir,
+    voiceprints_dir,
+)
 from voiceguard.pipeline.judge import Judge
 from voiceguard.scoring.calibration import load_calibration
 from voiceguard.scoring.limits import NO_LIMITS
@@ -42,6 +51,8 @@ if TYPE_CHECKING:
     from voiceguard.scoring.snorm import Cohort
     from voiceguard.settings import Settings
     from voiceguard.types import Channel, Voiceprint
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,9 +216,13 @@ def calibration_in_force(settings: Settings, encoder_id: str) -> Path | None:
 
 
 def open_store(settings: Settings) -> VoiceprintStore:
-    """The voiceprints of the state directory in force."""
+    """The voiceprints of the state directory in force; a warning where anybody can put others."""
+    state = state_dir(settings.state_dir)
+    for directory in (state, voiceprints_dir(state)):
+        if is_open_to_all(directory):
+            log.warning("state_dir_exposed", path=str(directory), hint=f"chmod 700 {directory}")
     return VoiceprintStore(
-        state_dir(settings.state_dir),
+        state,
         key_file=settings.key_file or None,
         encoder_name=lambda encoder_id: encoder_name(settings, encoder_id),
     )

@@ -12,7 +12,9 @@ _ALLOWED = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_-")
 
 
 def check_speaker_name(name: str) -> str:
-    """Returns the name where it matches ``[a-z0-9_-]{1,32}``.
+    """Returns the name where it matches ``[a-z0-9_][a-z0-9_-]{0,31}``.
+
+    With a hyphen in front every command would take it for an option.
 
     Raises:
         UsageError: It does not; says which character is wrong and suggests a name that is right.
@@ -26,6 +28,11 @@ def check_speaker_name(name: str) -> str:
                 f"(character {position})",
                 hint=_suggestion(name),
             )
+    if name.startswith("-"):
+        raise UsageError(
+            f"the speaker's name {_shown(name)} must not begin with a hyphen",
+            hint=_suggestion(name),
+        )
     if len(name) > MAX_NAME_LENGTH:
         raise UsageError(
             f"the speaker's name {_shown(name)} has {len(name)} characters; "
@@ -36,7 +43,7 @@ def check_speaker_name(name: str) -> str:
 
 
 _RULE = (
-    f"use 1 to {MAX_NAME_LENGTH} of a-z, 0-9, _ and -; "
+    f"use 1 to {MAX_NAME_LENGTH} of a-z, 0-9, _ and -, the first no -; "
     "--display-name takes any text, for people to read"
 )
 

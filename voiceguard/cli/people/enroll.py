@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 def enroll(
-    name: Annotated[str, typer.Argument(help="1 to 32 of a-z, 0-9, _ and -.")],
+    name: Annotated[str, typer.Argument(help="1 to 32 of a-z, 0-9, _ and -, the first no -.")],
     files: Annotated[
         list[Path] | None, typer.Argument(metavar="[FILE]...", help="More files, after --from.")
     ] = None,
