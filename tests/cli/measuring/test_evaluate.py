@@ -77,6 +77,40 @@ def test_an_evaluation_can_be_read_by_machines_and_looked_at(tmp_path: Path) -> 
     assert "voiceguard evaluate" in page.read_text()
 
 
+def test_the_summary_has_eight_figures_per_corpus_and_encoder(tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    # Sessions of one and two utterances: nobody has one of more than three.
+    write_corpus(corpus, people(3, utterances=2, second_session=1), spoken=True)
+    noise = tmp_path / "noise"
+    write_wav(noise / "fan.wav", quiet(1, level=0.1))
+    done = voiceguard(
+        "evaluate", corpus, "--summary", "--noise", noise, "--json",
+        state=tmp_path, environment={"XDG_CACHE_HOME": str(tmp_path / "cache")},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["num_enrolled"] == 3
+    assert [row["corpus"] for row in said["summary"]] == ["tones", "mean"]
+    columns = said["summary"][0]["figures"]
+    assert [*columns] == [
+        *("1 s", "2 s", "3 s", "5 s", "3 s, 5 dB", "3 s, rooms", "2 s, 10 dB + rooms"),
+        "minDCF(0.01) 3 s",
+    ]
+    absent = {name for name, figure in columns.items() if figure is None}
+    assert absent >= {"5 s", "3 s, rooms", "2 s, 10 dB + rooms"}  # too short, and no rooms
+    assert columns["1 s"]["num_target"] == 3
+    assert said["summary"][1]["figures"] == columns
+    tested = {(row["condition"], row["length"]) for row in said["figures"]}
+    assert ("5 dB", "1 s") not in tested
+
+
+def test_the_summary_is_not_mixed_with_what_it_decides(tmp_path: Path) -> None:
+    done = voiceguard("evaluate", tmp_path, "--summary", "--conditions", "clean", state=tmp_path)
+    assert done.returncode == 2
+    assert "none of --trials, --conditions and --report" in done.stderr
+
+
 def test_a_list_of_trials_gives_scores_only(tmp_path: Path) -> None:
     write_corpus(tmp_path, people(2, utterances=2, second_session=0))
     listed = tmp_path / "trials.txt"

@@ -57,6 +57,14 @@ def test_crops_have_the_net_length_asked_for_and_begin_at_the_same_places() -> N
     assert len(list(nested(speech, (1.0, 2.0, 3.0), max_places=1))) == 1
 
 
+def test_speech_shorter_than_the_longest_crop_is_cut_to_the_others_where_that_is_wanted() -> None:
+    speech = spoken(quiet(1), tone(440, 2.5), quiet(1))
+    assert list(nested(speech, (1.0, 2.0, 5.0), max_places=3)) == []
+    (crops,) = nested(speech, (1.0, 2.0, 5.0), max_places=3, shorten=True)
+    assert [*crops] == [1.0, 2.0]
+    assert list(nested(speech, (4.0, 5.0), max_places=3, shorten=True)) == []
+
+
 def test_the_room_is_as_quiet_as_it_was() -> None:
     clip = in_a_room(tone(440, 1), 0.003, seeded(1))
     before, after = clip.samples[:LEAD_SAMPLES], clip.samples[-TRAIL_SAMPLES:]

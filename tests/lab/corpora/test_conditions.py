@@ -13,6 +13,7 @@ from voiceguard.lab.corpora.clips import Clip
 from voiceguard.lab.corpora.conditions import (
     Clean,
     Noisy,
+    NoisyRoom,
     Reverberant,
     Telephone,
     make_conditions,
@@ -106,9 +107,21 @@ def test_a_telephone_keeps_the_length_even_if_it_is_odd() -> None:
     assert clip.samples.shape == (15_999,)
 
 
+def test_in_a_noisy_room_the_noise_is_added_to_what_the_room_leaves(tmp_path: Path) -> None:
+    room = np.zeros(2_000, np.float32)
+    room[0], room[1_000] = 0.9, 0.5
+    write_wav(tmp_path / "room.wav", room)
+    write_wav(tmp_path / "fan.wav", quiet(2, level=0.1))
+    clip, level = clip_of(sine(500, peak=0.1)), rms(sine(500, peak=0.1))
+    condition = NoisyRoom([tmp_path / "fan.wav"], [tmp_path / "room.wav"])
+    heard = condition.hear(clip, level, np.random.default_rng(1)).samples
+    dry = Reverberant([tmp_path / "room.wav"]).hear(clip, level, np.random.default_rng(1)).samples
+    assert 20 * np.log10(level / rms(heard - dry)) == pytest.approx(10, abs=0.1)
+
+
 def test_conditions_follow_the_material(tmp_path: Path) -> None:
     some = [tmp_path / "a.wav"]
     assert [each.name for each in make_conditions(telephone=False)] == ["clean"]
     assert [each.name for each in make_conditions(some, some)] == [
-        "clean", "10 dB", "5 dB", "0 dB", "reverberant", "telephone",
+        "clean", "10 dB", "5 dB", "0 dB", "reverberant", "10 dB reverberant", "telephone",
     ]  # fmt: skip

@@ -48,10 +48,19 @@ def test_splits_of_a_manifest_count(tmp_path: Path) -> None:
     assert [path.name for path in files.to_fit] == ["1.wav"]
 
 
+def test_noise_is_of_the_speechs_split_where_there_is_one(tmp_path: Path) -> None:
+    folder(tmp_path, 3)
+    (tmp_path / "manifest.csv").write_text("path,split\n0.wav,eval\n1.wav,train\n2.wav,test\n")
+    for split, name in (("test", "2.wav"), ("eval", "0.wav"), ("train", "0.wav"), ("new", "0.wav")):
+        files = divided(tmp_path, split)
+        assert [path.name for path in files.to_test] == [name]
+        assert [path.name for path in files.to_fit] == ["1.wav"]
+
+
 def test_everything_that_the_material_allows_is_heard(tmp_path: Path) -> None:
     noise, rooms = folder(tmp_path / "noise", 2), folder(tmp_path / "rooms", 4)
     material = read_material(noise, rooms)
-    names = ["clean", "10 dB", "5 dB", "0 dB", "reverberant", "telephone"]
+    names = ["clean", "10 dB", "5 dB", "0 dB", "reverberant", "10 dB reverberant", "telephone"]
     assert [each.name for each in material.conditions] == names
     assert [each.name for each in material.fitting] == [FIT_NOISE, FIT_ROOM]
     assert material.facts["rooms"] == f"{rooms}: 2 files to test with, 2 to fit"

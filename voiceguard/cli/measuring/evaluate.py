@@ -29,10 +29,12 @@ from voiceguard.errors import UsageError
 from voiceguard.lab.corpora.corpus import Corpus, read_corpus
 from voiceguard.lab.corpora.embedding_cache import cache_dir
 from voiceguard.lab.evaluation.daemon.evaluation import Judged
+from voiceguard.lab.evaluation.encoders.summary import summary_plan
 from voiceguard.lab.evaluation.encoders.trial_list import read_trial_list
 from voiceguard.lab.evaluation.material import read_material
 from voiceguard.lab.evaluation.report.encoder_tables import encoder_tables, plain_evaluation
 from voiceguard.lab.evaluation.report.page import About, check_report, write_report
+from voiceguard.lab.evaluation.report.summary_table import plain_summary, summary_tables
 from voiceguard.lab.evaluation.report.tables import daemon_tables, eer_table, plain_daemon
 from voiceguard.lab.evaluation.run import Request, labelled, run
 from voiceguard.service.kit import assemble
@@ -84,10 +86,18 @@ def evaluate(
         str | None,
         typer.Option(
             help="Only these, separated by commas: clean, 10 dB, 5 dB, 0 dB, reverberant, "
-            "telephone.",
+            "10 dB reverberant, telephone.",
             show_default=False,
         ),
     ] = None,
+    summary: Annotated[
+        bool,
+        typer.Option(
+            "--summary",
+            help="Eight figures per encoder and corpus, and their mean, scores only: 1, 2, 3 and "
+            "5 s clean, 3 s at 5 dB, 3 s in rooms, 2 s at 10 dB in rooms, minDCF at 3 s.",
+        ),
+    ] = False,
     decisions: Annotated[
         bool,
         typer.Option("--decisions/--no-decisions", help="The daemon's path, or scores only."),
@@ -115,24 +125,34 @@ def evaluate(
     Every speaker is enrolled in turn. Embeddings are remembered, so that a second run is quick.
     """
     judged = _judged(calibration)
+    if summary and (trials is not None or conditions is not None or report is not None):
+        raise UsageError(
+            "--summary says what is tested and what is shown: it goes with none of --trials, "
+            "--conditions and --report",
+            hint="leave --summary out for every figure",
+        )
     if report is not None:
         check_report(report)
-    material = read_material(noise, rir, conditions)
+    material = read_material(noise, rir, conditions, split=split)
     speech = _speech(directory, trials, split)
     models: list[str | None] = [*dict.fromkeys(model or [])] or [None]
     kit = load_kit(config, models[0], device, state_dir=state_dir)
     check_distinct(models, kit)
+    plan = material.plan(num_enroll=num_enroll)
     request = Request(
         kits=labelled(_kits(kit, [name for name in models[1:] if name is not None])),
         speech=speech,
-        plan=material.plan(num_enroll=num_enroll),
-        with_decisions=decisions,
+        plan=summary_plan(plan) if summary else plan,
+        with_decisions=decisions and not summary,
         judged=judged,
     )
     today = datetime.now(UTC).date()
     found = run(request, today=today, cache=cache_dir(), track=show_progress)
     tell_skips(found.skips)
-    _tell(kit, found, json_lines=json_lines)
+    if summary:
+        _tell_summary(found, split=split, json_lines=json_lines)
+    else:
+        _tell(kit, found, json_lines=json_lines)
     if trials is not None and decisions:
         stderr.print("a list of trials names no speakers: scores only, no decisions", markup=False)
     if report is not None:
@@ -191,6 +211,15 @@ def _tell(kit: Kit, found: Findings, *, json_lines: bool) -> None:
             f"{len(daemon.experiment.enrolled)} of {encoders.num_speakers} speakers enrolled",
             markup=False,
         )
+
+
+def _tell_summary(found: Findings, *, split: str | None, json_lines: bool) -> None:
+    if json_lines:
+        print_json({"version": __version__, "split": split, **plain_summary(found.encoders)})
+        return
+    for table in summary_tables(found.encoders):
+        print_table(table)
+        stdout.print()
 
 
 def _write_report(

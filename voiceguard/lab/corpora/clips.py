@@ -137,7 +137,7 @@ def _joined(parts: list[Samples], marks: list[NDArray[np.bool_]], quiet: float) 
 
 
 def nested(
-    speech: Speech, lengths_s: Sequence[float], *, max_places: int
+    speech: Speech, lengths_s: Sequence[float], *, max_places: int, shorten: bool = False
 ) -> Iterator[dict[float, Speech]]:
     """Crops of every length, all from the same places: the same trials at every length.
 
@@ -145,11 +145,14 @@ def nested(
         speech: Of one session.
         lengths_s: Net speech.
         max_places: More would add trials of the same two people, and little knowledge.
+        shorten: Whether speech that is shorter than the greatest length has crops of the others.
 
     Yields:
         For every disjoint stretch of the greatest length, its beginnings of each length.
     """
-    longest_s = max(lengths_s)
+    if shorten:
+        lengths_s = [each for each in lengths_s if each <= speech.net_s + 1e-9]
+    longest_s = max(lengths_s, default=np.inf)
     for number in range(min(max_places, int(speech.net_s / longest_s + 1e-9))):
         start_s = number * longest_s
         yield {length_s: speech.between(start_s, start_s + length_s) for length_s in lengths_s}

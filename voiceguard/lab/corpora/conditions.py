@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from voiceguard.types import Channel, Samples
 
 CLEAN = "clean"
+REVERBERANT = "reverberant"
+NOISY_ROOM = "10 dB reverberant"
+NOISY_ROOM_SNR_DB = 10.0
 SNRS_DB = (10.0, 5.0, 0.0)
 
 TELEPHONE_RATE_HZ = 8_000
@@ -80,13 +83,27 @@ class Noisy:
 class Reverberant:
     """A measured room, another one each time; the direct sound keeps its place in time."""
 
-    def __init__(self, files: Sequence[Path], *, name: str = "reverberant") -> None:
+    def __init__(self, files: Sequence[Path], *, name: str = REVERBERANT) -> None:
         self.name = name
         self._files = tuple(files)
 
     def hear(self, clip: Clip, speech_rms: float, rng: np.random.Generator) -> Clip:  # noqa: ARG002
         response = _load(self._files[int(rng.integers(len(self._files)))], channel=0)
         return Clip(reverberated(clip.samples, response), clip.start_s, clip.end_s)
+
+
+class NoisyRoom:
+    """A measured room, and on what arrives from it recorded noise at a stated level."""
+
+    name = NOISY_ROOM
+
+    def __init__(self, noise_files: Sequence[Path], room_files: Sequence[Path]) -> None:
+        self._room = Reverberant(room_files)
+        self._noise = Noisy(NOISY_ROOM_SNR_DB, noise_files)
+
+    def hear(self, clip: Clip, speech_rms: float, rng: np.random.Generator) -> Clip:
+        # A room keeps the level of what sounds in it.
+        return self._noise.hear(self._room.hear(clip, speech_rms, rng), speech_rms, rng)
 
 
 class Telephone:
@@ -113,6 +130,8 @@ def make_conditions(
         conditions += [Noisy(snr_db, noise_files) for snr_db in SNRS_DB]
     if room_files:
         conditions.append(Reverberant(room_files))
+    if noise_files and room_files:
+        conditions.append(NoisyRoom(noise_files, room_files))
     if telephone:
         conditions.append(Telephone())
     return tuple(conditions)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from voiceguard.lab.corpora.conditions import Condition
 
+_TO_TEST, _TO_FIT = "eval", "train"
 FIT_NOISE = "10 dB of other noises"
 FIT_ROOM = "reverberant in other rooms"
 FIT_SNR_DB = 10.0
@@ -56,18 +57,21 @@ class Files(NamedTuple):
     to_fit: tuple[Path, ...]
 
 
-def read_material(noise: Path | None, rir: Path | None, listed: str | None = None) -> Material:
+def read_material(
+    noise: Path | None, rir: Path | None, listed: str | None = None, *, split: str | None = None
+) -> Material:
     """Finds the files.
 
     Args:
         noise: For 10, 5 and 0 dB; None: no such condition.
         rir: Impulse responses; None: no reverberant condition.
         listed: Names of conditions, separated by commas; None: all that the material allows.
+        split: Of the speech; noise and rooms are of the same where their manifest has it.
 
     Raises:
         UsageError: There are no files, or a name means no condition.
     """
-    noises, rooms = divided(noise), divided(rir)
+    noises, rooms = divided(noise, split), divided(rir, split)
     conditions = make_conditions(noises.to_test, rooms.to_test)
     if listed is not None:
         conditions = _chosen(conditions, [name.strip() for name in listed.split(",")])
@@ -114,15 +118,23 @@ def conditions_to_fit(noise: Path | None, rir: Path | None) -> tuple[Condition, 
     return fit_conditions(*files, names=(f"{FIT_SNR_DB:g} dB", "reverberant"))
 
 
-def divided(source: Path | None) -> Files:
+def divided(source: Path | None, split: str | None = None) -> Files:
     """By the splits eval and train; a folder without them is divided in two.
+
+    Args:
+        source: A folder or manifest; None: no files.
+        split: To test with instead of eval, where the manifest has it; never train.
 
     Raises:
         UsageError: There are no files.
     """
     if source is None:
         return Files((), ())
-    test_files, fit_files = (read_noise(source, split=split) for split in ("eval", "train"))
+    fit_files = read_noise(source, split=_TO_FIT)
+    try:
+        test_files = read_noise(source, split=_TO_TEST if split in (None, _TO_FIT) else split)
+    except UsageError:
+        test_files = read_noise(source, split=_TO_TEST)
     if test_files == fit_files and len(test_files) > 1:
         return Files(test_files[::2], test_files[1::2])
     return Files(test_files, fit_files)

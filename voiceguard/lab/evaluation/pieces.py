@@ -88,8 +88,9 @@ def pieces_of(
     about = session[0].recording
     whose = (plan.seed, about.speaker, about.session)
     speech = join(each.speech for each in session)
-    for number, crops in enumerate(nested(speech, plan.lengths_s, max_places=plan.max_places)):
-        level_rms = speech_rms(crops[max(plan.lengths_s)])
+    places = nested(speech, plan.lengths_s, max_places=plan.max_places, shorten=plan.every_session)
+    for number, crops in enumerate(places):
+        level_rms = speech_rms(crops[max(crops)])
         # The two readings have always drawn different room tone; published figures rest on it.
         place = (*whose, str(number) if as_recorded else number)
         for length_s, crop in crops.items():

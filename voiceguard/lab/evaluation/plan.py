@@ -35,6 +35,11 @@ class Plan:
     """How test speech arrives, clean first; enrollment is clean."""
     fitting: tuple[Condition, ...] = ()
     """Further ones, which the daemon's calibrations are fitted with and nothing is tested in."""
+    cells: frozenset[tuple[str, str]] | None = None
+    """Conditions and lengths that encoders are tested in; None: every length in every condition."""
+    every_session: bool = False
+    """Whether whoever has too few utterances in each session is enrolled from all of one, and tests
+    take sessions that are shorter than the longest crop."""
     brief: tuple[str, ...] = ()
     """Those in which the daemon hears crops of one length only, beside whole utterances."""
     brief_length_s: float = 3.0
@@ -55,6 +60,10 @@ class Plan:
     def heard_by_daemon(self) -> tuple[Condition, ...]:
         """Clean, what is fitted with, what is tested."""
         return (self.conditions[0], *self.fitting, *self.conditions[1:])
+
+    def is_tested(self, length: str, condition: str) -> bool:
+        """Whether encoders are tested with this length in this condition."""
+        return self.cells is None or (condition, length) in self.cells
 
     def is_left_out(self, length: str, condition: str) -> bool:
         """Whether the daemon need not hear crops of this length in this condition."""

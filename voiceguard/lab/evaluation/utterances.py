@@ -92,13 +92,22 @@ def utterances(
             skips.append(Skip(recording.path, "no speech in it"))
 
 
-def takes_of(sessions: Mapping[str, list[Utterance]], num_enroll: int) -> list[Utterance]:
+def takes_of(
+    sessions: Mapping[str, list[Utterance]], num_enroll: int, *, whole: bool = False
+) -> list[Utterance]:
     """What a speaker is enrolled from: the longest utterances of the session with most speech.
 
     The longest, as prompts are long sentences. The session keeps one utterance at least for
     testing; empty where there is no such session.
+
+    Args:
+        sessions: A speaker's utterances.
+        num_enroll: At most so many.
+        whole: Where no session has more of them, take all of one and leave the others for testing.
     """
     large = [session for session in sessions.values() if len(session) > num_enroll]
+    if not large and whole and len(sessions) > 1:
+        large = list(sessions.values())
     if not large:
         return []
     session = max(large, key=lambda session: sum(each.speech.net_s for each in session))

@@ -93,7 +93,7 @@ class Embedder:
         """Enrolls a speaker who has utterances enough, and embeds everything else."""
         self.skips += spoken.skips
         sessions = self._long_enough(spoken)
-        takes = takes_of(sessions, self.plan.num_enroll)
+        takes = takes_of(sessions, self.plan.num_enroll, whole=self.plan.every_session)
         if takes:
             self.enroll(takes[0].recording, [take.speech.samples for take in takes])
         for session in left_to_test(sessions, takes):
@@ -155,6 +155,8 @@ class Embedder:
 
     def _heard(self, about: Recording, piece: Piece) -> Iterator[tuple[Cell, Tested, Samples]]:
         for condition in self.plan.conditions:
+            if not self.plan.is_tested(piece.length, condition.name):
+                continue
             clip = piece.heard(condition)
             snr_db = estimated_snr_db(clip, self.kit.make_gate()) if self.with_snr else np.nan
             tested = Tested(about, piece.net_speech_s, snr_db)

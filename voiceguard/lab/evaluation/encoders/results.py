@@ -106,7 +106,8 @@ def conclude(
     conditions = tuple(condition.name for condition in plan.conditions)
     names = [*(length_name(length_s) for length_s in plan.lengths_s), FULL]
     lengths = tuple(name for name in names if Cell(conditions[0], name) in embedded.tests)
-    cells = [Cell(condition, length) for condition in conditions for length in lengths]
+    every = (Cell(condition, length) for condition in conditions for length in lengths)
+    cells = [cell for cell in every if cell in embedded.tests]
     corpora = tuple(sorted({each.corpus for each in embedded.enrollees}))
     draws: Mapping[str, SpeakerDraws | None] = (
         _draws(embedded, plan) if knows_speakers else dict.fromkeys(corpora)

@@ -17,7 +17,7 @@ def encoder_tables(evaluation: EncoderEvaluation) -> list[Table]:
     """Figures per condition, what encoders cost, and where there are several how they compare."""
     tables = [_figure_table(evaluation), _cost_table(evaluation)]
     if evaluation.comparisons:
-        tables.append(_comparison_table(evaluation))
+        tables.append(comparison_table(evaluation))
     return tables
 
 
@@ -80,7 +80,8 @@ def _figure_table(evaluation: EncoderEvaluation) -> Table:
     return table
 
 
-def _comparison_table(evaluation: EncoderEvaluation) -> Table:
+def comparison_table(evaluation: EncoderEvaluation) -> Table:
+    """The first encoder against each other one."""
     table = make_table(
         f"{evaluation.labels[0]} against the others, mean of the corpora's EERs, by cosine",
         "difference: relative to the other encoder; 95 %: speaker-paired interval; *: it excludes "
