@@ -18,6 +18,7 @@ from tests.encoder.foreign.made import (
     encoder_of,
     make_speechbrain,
     needs_parity,
+    network_of,
     speechbrain_names,
     speechbrain_yaml,
 )
@@ -213,3 +214,14 @@ def test_tensors_of_other_sizes_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(EncoderError, match=r"projection.bias is \(9,\) there, \(8,\) by") as caught:
         speechbrain.read(directory)
     assert "same model" in caught.value.hint
+
+
+def test_weights_that_were_saved_inside_a_distributed_wrapper_are_the_same(tmp_path: Path) -> None:
+    plain = speechbrain.read(make_speechbrain(tmp_path / "theirs"))
+    checkpoint = tmp_path / "theirs" / "embedding_model.ckpt"
+    state = torch.load(checkpoint, weights_only=True)
+    torch.save({f"module.{name}": tensor for name, tensor in state.items()}, checkpoint)
+    wrapped = speechbrain.read(tmp_path / "theirs")
+    expected, found = network_of(plain).state_dict(), network_of(wrapped).state_dict()
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)

@@ -125,3 +125,14 @@ def test_nonsense_shapes_are_no_crash(tmp_path: Path) -> None:
         torch.save({**state, name: torch.zeros(())}, path)
         with pytest.raises(EncoderError):
             threed_speaker.read(path)
+
+
+def test_weights_that_were_saved_inside_a_distributed_wrapper_are_read(tmp_path: Path) -> None:
+    path = make_campplus(tmp_path / "theirs.bin")
+    state = torch.load(path, weights_only=True)
+    torch.save({f"module.{name}": tensor for name, tensor in state.items()}, path)
+    assert threed_speaker.recognises(path)
+    assert (
+        threed_speaker.read(path).architecture
+        == threed_speaker.read(make_campplus(tmp_path / "plain.bin")).architecture
+    )

@@ -236,3 +236,28 @@ def test_other_sizes_than_the_tensors_have_are_told(
     config = changed(conv_config(), "encoder", "jasper", 1, option, value=value)
     with pytest.raises(EncoderError, match=r"do not belong together.*configuration"):
         nemo.read(archive(tmp_path, config, random_tensors(conv_config())))
+
+
+@pytest.mark.parametrize("config", [conv_config(), ecapa_config()])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_ddp_and_a_folder_of_their_own_change_nothing_but_the_rounding(
+    tmp_path: Path, config: Config, dtype: torch.dtype
+) -> None:
+    tensors = random_tensors(config)
+    whole = nemo.read(write_archive(tmp_path / "whole.nemo", members(config, tensors)))
+    wrapped = {
+        f"module.{name}": each.to(dtype) if each.is_floating_point() else each
+        for name, each in tensors.items()
+    }
+    packed = {
+        name.replace("./", "titanet/"): content
+        for name, content in members(config, wrapped).items()
+    }
+    (tmp_path / "folder").mkdir()
+    write_archive(tmp_path / "folder" / "theirs.nemo", packed)
+    assert nemo.recognises(tmp_path / "folder")
+    half = nemo.read(tmp_path / "folder")
+    assert half.architecture == whole.architecture
+    samples = torch.from_numpy(synthetic_voice(1.0))
+    expected, found = embed(whole, samples), embed(half, samples)
+    assert np.abs(found - expected).max() <= 0.1 * np.abs(expected).max()

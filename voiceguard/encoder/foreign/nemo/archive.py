@@ -36,8 +36,14 @@ MIN_WINDOW_S = 0.5
 
 
 def recognises(path: Path) -> bool:
-    """Whether a file is called ``.nemo`` or begins like an archive."""
+    """Whether a file is called ``.nemo`` or begins like an archive; or a folder's only one is."""
+    path = _archive(path)
     return path.is_file() and (path.suffix.lower() == ".nemo" or is_tar(path))
+
+
+def _archive(path: Path) -> Path:
+    inside = list(path.glob("*.nemo")) if path.is_dir() else []
+    return inside[0] if len(inside) == 1 else path
 
 
 def read(path: Path) -> Imported:
@@ -47,6 +53,7 @@ def read(path: Path) -> Imported:
         EncoderError: The archive is damaged, incomplete or hostile, holds another kind of model,
             or has an option that would change embeddings and that voiceguard does not follow.
     """
+    path = _archive(path)
     members = read_members(path, {CONFIG: MAX_YAML_BYTES, WEIGHTS: MOST_WEIGHTS_BYTES})
     config = yaml_from(members[CONFIG], where=f"{path}: {CONFIG}")
     try:

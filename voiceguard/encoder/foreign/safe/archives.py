@@ -47,7 +47,8 @@ def read_members(path: Path, wanted: Mapping[str, int]) -> dict[str, bytes]:
 
     Args:
         path: The archive.
-        wanted: The most bytes that each member may have, by its name (without a leading ``./``).
+        wanted: The most bytes that each member may have, by its name (without a leading ``./``,
+            and without the folder where all of them were packed inside one).
 
     Returns:
         The content of every member wanted.
@@ -84,6 +85,9 @@ def _read(
         if number > MOST_MEMBERS:
             raise EncoderError(f"{path} has more than {MOST_MEMBERS} members", hint=_HOSTILE_HINT)
         name = _checked_name(path, member)
+        folder, _, inner = name.partition("/")
+        if inner in wanted and folder not in wanted:
+            name = inner
         most = wanted.get(name, MOST_BYTES)
         if not 0 <= member.size <= most:
             raise EncoderError(

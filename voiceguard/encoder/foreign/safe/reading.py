@@ -17,6 +17,7 @@ import torch
 import yaml
 
 from voiceguard.encoder.foreign.safe.files import read_limited
+from voiceguard.encoder.foreign.safe.names import unwrapped
 from voiceguard.errors import EncoderError
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def tensors_from(content: bytes, *, where: str) -> dict[str, torch.Tensor]:
         raise EncoderError(f"{where}: its tensors claim {size} bytes")
     if not tensors:
         raise EncoderError(f"{where} holds no tensors by name")
-    return tensors
+    return unwrapped(tensors)
 
 
 def _check_archive(content: bytes, where: str) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from voiceguard.encoder.foreign.safe.names import unwrapped
 from voiceguard.encoder.foreign.safe.tensor_table import Stack, TensorRecord
 from voiceguard.errors import EncoderError
 
@@ -108,7 +109,7 @@ def _arrays(archive: zipfile.ZipFile, where: str) -> dict[str, NDArray[Any]]:
         raise EncoderError(f"{where}: its tensors claim {size} bytes")
     if not tensors:
         raise EncoderError(f"{where} holds no tensors by name")
-    return {name: _array(archive, root, tensor) for name, tensor in tensors.items()}
+    return {name: _array(archive, root, each) for name, each in unwrapped(tensors).items()}
 
 
 def _array(archive: zipfile.ZipFile, root: str, tensor: TensorRecord) -> NDArray[Any]:
