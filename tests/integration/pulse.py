@@ -8,12 +8,14 @@ import signal
 import subprocess
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from tests.services import require_program
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
 SINK = "vgmic"
@@ -127,6 +129,25 @@ class PulseServer:
     def start_playing(self, wav: Path) -> subprocess.Popen[bytes]:
         """Plays a sound file in the background; the caller waits for it or ends it."""
         return subprocess.Popen(self._play_command(wav), env=self.env)
+
+    @contextmanager
+    def playing_raw(self, raw: Path, channels: int) -> Iterator[None]:
+        """Plays 16-bit samples at 16 kHz meanwhile, each channel into the sink's own."""
+        listed = self._control("list", "sinks").splitlines()
+        places = next(line.split(": ")[1] for line in listed if "Channel Map" in line)
+        command = [self._paplay, "--raw", f"--device={SINK}", "--rate=16000", "--format=s16le"]
+        playing = subprocess.Popen(
+            [*command, f"--channels={channels}", f"--channel-map={places}", str(raw)], env=self.env
+        )
+        try:
+            yield
+        finally:
+            playing.kill()
+            playing.wait()
+
+    def mute(self, *, muted: bool) -> None:
+        """Mutes the microphone as a person does in the desktop's settings."""
+        self._control("set-source-mute", f"{SINK}.monitor", "1" if muted else "0")
 
     def _play_command(self, wav: Path) -> list[str]:
         return [self._paplay, f"--device={SINK}", str(wav)]

@@ -33,9 +33,9 @@ class AudioConfig(SettingsTable):
     """What a device's ring buffer holds before the oldest audio is overwritten."""
     stall_after_s: Annotated[float, Between(0.5, 10)] = 0.7
     """A device that delivers nothing for so long is re-opened."""
-    mute_after_s: Annotated[float, Between(1, 3600, or_zero=True)] = 10.0
-    """Exact zeros for so long mean a muted microphone; 0 never does (a noise-suppressing virtual
-    microphone delivers zeros between words)."""
+    mute_after_s: Annotated[float, Between(1, 3600, or_zero=True)] = 300.0
+    """Exact zeros for so long mean a muted microphone, where no sound server says whether it is;
+    0 never does (one that suppresses noise delivers zeros for as long as nobody speaks)."""
     wait_for_device: bool = False
     """Whether a device that is not there at start is waited for, or an error. The systemd units
     turn it on; one that goes away later is always waited for."""

@@ -16,9 +16,8 @@ import av.error
 import numpy as np
 import structlog
 
-from voiceguard.audio.container import Readable, open_container, open_file
+from voiceguard.audio.container import Readable, RiffHeader, open_container, open_file
 from voiceguard.audio.packets import CONVERT, DecodedBlock, PacketDecoder
-from voiceguard.audio.riff import RiffHeader
 from voiceguard.errors import AudioError
 
 if TYPE_CHECKING:

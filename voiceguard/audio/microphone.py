@@ -19,6 +19,7 @@ import structlog
 
 from voiceguard.audio import portaudio
 from voiceguard.audio.devices import DeviceGoneError
+from voiceguard.audio.sound_server import describe_source
 from voiceguard.audio.timeline import Timeline
 from voiceguard.errors import DeviceError
 from voiceguard.types import AudioChunk, SourceState, SourceStatistics, SourceStatus
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from voiceguard.audio.config import AudioConfig
+    from voiceguard.audio.sound_server import ServerSource
     from voiceguard.clock import Clock
     from voiceguard.types import Samples
 
@@ -40,6 +42,9 @@ CLOSE_S = 0.4
 MAX_CHUNK_S = 0.5
 LATE_S = 0.1
 """A timer that fires later than this shows that the process was held up, not the device."""
+ASK_AFTER_S = 1.0
+"""Of exact zeros, before a sound server is asked whether the microphone is muted."""
+ASK_AGAIN_S = 5.0
 STEADY_S = 2.0
 """A device that delivered for so long and then fails is opened again at once."""
 
@@ -83,6 +88,10 @@ class Microphone:
         self._capture: portaudio.Capture | None = None
         self._state = SourceState.STARTING
         self._silent_s = 0.0
+        self._is_muted: bool | None = None
+        """What the sound server said since there have been only zeros; None: it can't say."""
+        self._asked_at_s: float | None = None
+        self._is_asking = False
         self._timeline = Timeline()
         self._num_opened = 0
         self._past = SourceStatistics()
@@ -115,6 +124,7 @@ class Microphone:
                 while (trouble := await self._next_samples(capture)) is None:
                     for event in self._take(capture):
                         yield event
+                    self._ask_whether_muted(capture)
                 for event in self._take(capture):  # what came while the trouble was noticed
                     yield event
                 if status := self._enter(trouble.state, trouble.detail):
@@ -263,17 +273,45 @@ class Microphone:
             )
             if state is SourceState.MUTED and (
                 status := self._enter(
-                    state, f"exact zeros for {self._silent_s:.0f} s; is its mute switch on?"
+                    state,
+                    "the sound server says that it is muted"
+                    if self._is_muted
+                    else f"exact zeros for {self._silent_s:.0f} s; is its mute switch on?",
                 )
             ):
                 yield status
 
     def _judge(self, samples: Samples, rate_hz: int) -> SourceState:
         """LISTENING or MUTED, by what was heard up to and with these samples."""
-        self._silent_s = 0.0 if samples.any() else self._silent_s + len(samples) / rate_hz
+        if samples.any():
+            self._silent_s, self._is_muted, self._asked_at_s = 0.0, None, None
+            return SourceState.LISTENING
+        self._silent_s += len(samples) / rate_hz
         mute_after_s = self._config.mute_after_s
-        muted = mute_after_s > 0 and self._silent_s >= mute_after_s
+        muted = self._is_muted
+        if muted is None and not self._is_asking:
+            muted = mute_after_s > 0 and self._silent_s >= mute_after_s
         return SourceState.MUTED if muted else SourceState.LISTENING
+
+    def _ask_whether_muted(self, capture: portaudio.Capture) -> None:
+        """After some seconds of zeros, and then now and again: a sound server knows, zeros don't.
+
+        A microphone that suppresses noise delivers zeros all night.
+        """
+        now_s = self._clock.monotonic_s()
+        is_due = self._asked_at_s is None or now_s - self._asked_at_s >= ASK_AGAIN_S
+        if not (is_due and self._silent_s >= ASK_AFTER_S and capture.device.is_sound_server):
+            return
+        assert self._loop is not None
+        self._asked_at_s, self._is_asking = now_s, True
+        asking = self._loop.run_in_executor(self._io_executor, describe_source)
+        asking.add_done_callback(self._note_whether_muted)
+
+    def _note_whether_muted(self, asked: asyncio.Future[ServerSource | None]) -> None:
+        self._is_asking = False
+        if self._silent_s > 0 and not asked.cancelled() and asked.exception() is None:
+            source = asked.result()
+            self._is_muted = None if source is None else source.is_muted
 
     def _enter(self, state: SourceState, detail: str = "") -> SourceStatus | None:
         """The status to yield when this is a change."""

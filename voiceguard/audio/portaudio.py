@@ -23,6 +23,7 @@ from voiceguard.audio.devices import (
     probe,
 )
 from voiceguard.audio.ring import RingBuffer
+from voiceguard.audio.sound_server import ServerSource, UnmixedStream, describe_source
 from voiceguard.errors import DeviceError
 from voiceguard.types import SAMPLE_RATE_HZ
 
@@ -47,12 +48,16 @@ class Capture:
         config: AudioConfig,
         wake: Callable[[], None],
         clock: Clock,
+        source: ServerSource | None = None,
     ) -> None:
         self.device = device
+        self.source = source
         server = device.is_sound_server
         own_rate_hz = SAMPLE_RATE_HZ if server else device.default_rate_hz
         self.rate_hz = config.rate_hz or own_rate_hz
-        if config.num_channels:
+        if source is not None:
+            self.num_channels = source.num_channels
+        elif config.num_channels:
             self.num_channels = config.num_channels
         elif isinstance(config.channel, int):
             self.num_channels = config.channel + 1
@@ -116,7 +121,8 @@ class _PortAudio:
                 for capture in list(self._captures):
                     self._end(capture)
                 self._reinitialise(sounddevice)
-            capture = Capture(find_device(describe(sounddevice), wanted), config, wake, clock)
+            device = find_device(describe(sounddevice), wanted)
+            capture = Capture(device, config, wake, clock, _source_behind(device, config))
             _start(sounddevice, capture, config)
             self._captures.add(capture)
             return capture
@@ -195,8 +201,40 @@ def close_capture(capture: Capture) -> None:
     _portaudio.close(capture)
 
 
+def _source_behind(device: DeviceDescription, config: AudioConfig) -> ServerSource | None:
+    """What to record unmixed, where one channel of a sound server's source is wanted."""
+    if not device.is_sound_server or config.channel == "downmix":
+        return None
+    source = describe_source()
+    if source is None:
+        if config.num_channels:
+            return None
+        raise DeviceGoneError(
+            f'nobody says how many channels the microphone behind "{device.name}" has',
+            hint="does the sound server run, and is libpulse installed? Else name the hardware "
+            "device instead, or set audio.num_channels",
+        )
+    if config.channel >= source.num_channels:
+        raise DeviceError(
+            f"channel {config.channel} was asked for, counted from 0, but {source.name} behind "
+            f'"{device.name}" has {source.num_channels}',
+            hint=f'set audio.channel to "downmix" or to 0..{source.num_channels - 1}',
+        )
+    return source
+
+
 def _start(sounddevice: ModuleType, capture: Capture, config: AudioConfig) -> None:
     name = capture.device.name
+    if capture.source is not None:
+        capture.stream = UnmixedStream(
+            capture.source,
+            capture.rate_hz,
+            capture.block_samples,
+            capture.on_block,
+            capture.on_end,
+        )
+        capture.stream.start()
+        return
     try:
         capture.stream = sounddevice.InputStream(
             device=capture.device.index,
