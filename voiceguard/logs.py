@@ -61,6 +61,7 @@ EVENTS: dict[str, str] = {
     "recording_cut": "of a long recording, an evaluation uses the beginning",
     "source_changed": "a stream is listening, stalled, muted, lost or ended",
     "state_dir_exposed": "every user of the machine may write into it, and enroll themselves",
+    "speech_too_soft": "speech is hardly louder than a sample's last bit; the level is too low",
     "stream_failed": "a source or stream broke in a way that nobody expected; the others go on",
     "suspend_noticed": "the machine slept; what was pending is dropped",
     "switch_not_remembered": "armed or disarmed could not be stored for a restart",

@@ -56,10 +56,10 @@ class FakeDriver:
         monkeypatch.setitem(sys.modules, "sounddevice", module)
         return self
 
-    def deliver(self, *, after_s: float = 0.1, overflow: bool = False) -> None:
+    def deliver(self, *, after_s: float = 0.1, overflow: bool = False, level: float = 0.01) -> None:
         """One block of 0.1 s, so long after the last."""
         self.clock.now_s += after_s
-        block = np.full((BLOCK_SAMPLES, 1), 0.01, dtype=np.float32)
+        block = np.full((BLOCK_SAMPLES, 1), level, dtype=np.float32)
         self.streams[-1]["callback"](block, BLOCK_SAMPLES, None, Flags(overflow))
 
     def vanish(self) -> None:

@@ -109,3 +109,36 @@ async def test_what_the_driver_lost_and_what_outages_cost_is_counted(
     assert counts.samples_missed == 8_000 + 5 * 16_000
     assert (counts.samples_lost, counts.num_overflows, counts.overflow_s) == (0, 1, 0.5)
     assert counts.samples_captured == counts.samples_delivered == 4 * 1_600
+
+
+async def test_zeros_mean_a_mute_after_the_time_that_is_set_where_no_server_can_say(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = FakeClock()
+    driver = FakeDriver(clock).install(monkeypatch)
+    statuses: list[SourceStatus] = []
+    with ThreadPoolExecutor(2) as executor:
+        config = AudioConfig(mute_after_s=2.0)
+        microphone = Microphone("m", None, config, executor, clock=clock)
+
+        async def listen() -> None:
+            async for event in microphone.events():
+                statuses.extend([event] if isinstance(event, SourceStatus) else [])
+
+        listening = asyncio.create_task(listen())
+        await until(lambda: len(driver.streams) == 1)
+        for num_blocks, level, state in (
+            (15, 0.0, SourceState.LISTENING),
+            (1, 0.01, SourceState.LISTENING),
+            (20, 0.0, SourceState.MUTED),
+            (1, 0.01, SourceState.LISTENING),
+        ):
+            for _ in range(num_blocks):
+                before = microphone.statistics().samples_delivered
+                driver.deliver(level=level)
+                await until(lambda: microphone.statistics().samples_delivered > before)  # noqa: B023
+            await until(lambda: bool(statuses) and statuses[-1].state is state)  # noqa: B023
+        assert [each.state.value for each in statuses] == ["listening", "muted", "listening"]
+        assert "exact zeros for 2 s" in statuses[1].detail
+        await microphone.close()
+        await listening

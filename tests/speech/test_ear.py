@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from tests.fakes import chunks, quiet, tone
 from voiceguard.errors import AudioError
@@ -107,3 +108,17 @@ def test_what_is_no_number_is_silence_and_counted() -> None:
     heard = list(ear.hear(samples))
     assert ear.num_not_finite == len(samples[::5_000])
     assert all(np.isfinite(item.samples).all() for item in heard if isinstance(item, Window))
+
+
+def test_a_microphone_whose_level_is_far_too_low_is_named_once() -> None:
+    """Speech at -70 dB has four bits of sixteen left; at -40 dB all is well."""
+    for level_db, is_soft in ((-70.0, True), (-40.0, False)):
+        level = 10 ** (level_db / 20)
+        voice = [tone(440, 2.5, level=level, seed=seed) for seed in (1, 2)]
+        room = np.zeros(24_000, dtype=np.float32)
+        ear = make_ear()
+        with capture_logs() as logs:
+            heard = list(ear.hear(np.concatenate([room, voice[0], room, voice[1], room])))
+        assert len(ends(heard)) == 2
+        assert ear.speech_is_soft == is_soft
+        assert [log["event"] for log in logs] == ["speech_too_soft"] * is_soft
