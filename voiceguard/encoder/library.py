@@ -28,7 +28,7 @@ SCORING_DIR = WEIGHTS_DIR / "scoring"
 COHORT_SUFFIX = ".cohort.safetensors"
 CALIBRATION_SUFFIX = ".calibration.json"
 
-DEFAULT_MODEL = "ecapa-c256"
+DEFAULT_MODEL = "ecapa-c320"
 """What "default" means until `voiceguard models use` says otherwise: the one place to change when
 better weights are shipped."""
 

@@ -321,7 +321,7 @@ class VoiceprintStore:
         return self._encoders.name_of(encoder_id)
 
     def describe_encoder(self, encoder_id: str) -> str:
-        """The id, and the name that it has here: ``fb1d7a9bfaf3d568 (ecapa-c256)``."""
+        """The id, and the name that it has here: ``f97a3195a4a38cd5 (ecapa-c320)``."""
         return self._encoders.describe(encoder_id)
 
     def _existing_key(self) -> StoreKey:

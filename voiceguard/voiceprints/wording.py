@@ -22,7 +22,7 @@ class EncoderNames:
         self.name_of = name_of
 
     def describe(self, encoder_id: str) -> str:
-        """The id, and the name that it has here: ``fb1d7a9bfaf3d568 (ecapa-c256)``."""
+        """The id, and the name that it has here: ``f97a3195a4a38cd5 (ecapa-c320)``."""
         name = self.name_of(encoder_id)
         return encoder_id if name is None else f"{encoder_id} ({name})"
 

@@ -53,7 +53,7 @@ def test_info_shows_everything_on_the_card(
         native.read_card(native.card_path(model)).encoder_id,
         str(model),
         "MB, F32, intact",
-        "2.05 M parameters",
+        "2.89 M parameters",
         "192 dimensions",
         "Apache-2.0",
         "Corpus B",

@@ -88,7 +88,8 @@ def require_simulator() -> None:
     if find_spec("pyroomacoustics") is None:
         raise VoiceguardError(
             "simulating rooms needs pyroomacoustics, which is not installed",
-            hint="pip install 'voiceguard[train]', or train without rooms: --set augment.p_room=0",
+            hint=f"run `{install_command('pyroomacoustics')}`, or train without rooms: "
+            "--set augment.p_room=0",
         )
 
 
