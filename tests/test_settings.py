@@ -152,3 +152,16 @@ def test_a_table_in_the_environment_is_json_or_refused_by_name(
         load_settings()
     monkeypatch.setenv("VOICEGUARD_AUDIO", '{"ring_s": 20}')
     assert load_settings().audio.ring_s == 20
+
+
+def test_a_rate_per_hour_takes_the_place_of_the_default_and_of_nothing_stated(
+    tmp_path: Path,
+) -> None:
+    path = _write(tmp_path / "v.toml", "[policy]\nfar_per_hour = 1\n")
+    policy = load_settings(path).policy
+    assert (policy.p_fa, policy.far_per_hour) == (None, 1.0)
+    with pytest.raises(ConfigError, match=r"policy: .*either p_fa or far_per_hour, not both"):
+        load_settings(path, policy={"p_fa": 0.002})
+    path.write_text("[policy]\nfar_per_hour = 90\n")
+    with pytest.raises(ConfigError, match=r"policy: .*far_per_hour .*60\.0.*90"):
+        load_settings(path)

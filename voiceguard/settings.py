@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import platformdirs
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -89,6 +89,14 @@ class Settings(BaseSettings):
     log: LogConfig = Field(default_factory=LogConfig)
 
     _from_file: ClassVar[dict[str, Any]] = {}
+
+    @field_validator("policy", mode="before")
+    @classmethod
+    def _without_default_p_fa(cls, policy: object) -> object:
+        """A rate per hour takes the place of p_fa's default, and of nothing that is stated."""
+        if isinstance(policy, dict) and policy.get("far_per_hour") is not None:
+            return {"p_fa": None, **policy}
+        return policy
 
     @classmethod
     def settings_customise_sources(

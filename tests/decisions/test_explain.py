@@ -32,7 +32,8 @@ def payload(reason: str, outcome: str = "inconclusive", **changes: Any) -> dict[
 def test_too_little_speech_for_certainty_says_how_much_would_do() -> None:
     text = explain(payload("between_thresholds", net_speech_s=1.1))
     assert text == (
-        "Too little to be sure: LLR +2.1 for anna; more than +4.6 needed at p_fa 1 %. "
+        "Too little to be sure: LLR +2.1 for anna; more than +4.6 needed at p_fa 1 %, about "
+        "6.5 false accepts per voiceprint and hour of other people's speech. "
         "It had only 1.1 s of speech: speak for 2 s or longer."
     )
 
@@ -49,7 +50,10 @@ def test_with_good_audio_another_take_is_advised() -> None:
 
 def test_an_accept_needs_no_advice() -> None:
     text = explain(payload("above_threshold", "accepted", speaker="anna", net_speech_s=1.0))
-    assert text == "Sounds like anna: LLR +2.1 for anna; more than +4.6 needed at p_fa 1 %."
+    assert text == (
+        "Sounds like anna: LLR +2.1 for anna; more than +4.6 needed at p_fa 1 %, about 6.5 false "
+        "accepts per voiceprint and hour of other people's speech."
+    )
 
 
 def test_both_candidates_are_named_when_the_margin_failed() -> None:

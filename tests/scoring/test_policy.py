@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from tests.scoring.people import make_calibration
 from voiceguard.scoring.policy import (
+    DECISIONS_PER_HOUR,
+    FAR_CEILING,
     P_FA_CEILING,
     Evidence,
     PolicyConfig,
@@ -274,3 +276,45 @@ def test_a_rate_beyond_the_data_is_labelled() -> None:
 def test_a_policy_out_of_range_is_refused_with_the_range(field: str, value: float) -> None:
     with pytest.raises(ValueError, match=rf"{field} must be .* not {value}"):
         replace(CONFIG, **{field: value})  # type: ignore[arg-type]
+
+
+def test_a_rate_per_hour_is_each_voiceprints_own() -> None:
+    hourly = PolicyConfig(p_fa=None, far_per_hour=1.0)
+    assert hourly.p_fa_of(1, None) == pytest.approx(1 / DECISIONS_PER_HOUR)
+    measured = replace(CALIBRATION, decisions_per_hour=500.0)
+    assert hourly.p_fa_of(1, measured) == pytest.approx(1 / 500)
+    alone = decide(scored(12.0), FINAL, hourly, measured)
+    among_three = decide(scored(12.0, -5.0, -6.0), FINAL, hourly, measured)
+    assert alone.p_fa == pytest.approx(1 / 500)
+    assert among_three.p_fa == pytest.approx(3 / 500)
+    assert among_three.accept_llr == pytest.approx(alone.accept_llr)
+    stated = decide(scored(12.0), FINAL, hourly.per_decision(1, measured), measured)
+    assert stated == alone
+
+
+@given(
+    per_hour=st.floats(1e-6, FAR_CEILING),
+    num_voiceprints=st.integers(0, 40),
+    num_decisions=st.one_of(st.none(), st.floats(1, 36_000)),
+)
+def test_no_rate_per_hour_exceeds_the_ceiling(
+    per_hour: float, num_voiceprints: int, num_decisions: float | None
+) -> None:
+    calibration = replace(CALIBRATION, decisions_per_hour=num_decisions)
+    policy = PolicyConfig(p_fa=None, far_per_hour=per_hour)
+    assert 0 < policy.p_fa_of(num_voiceprints, calibration) <= P_FA_CEILING
+
+
+@pytest.mark.parametrize(
+    ("rates", "told"),
+    [
+        ({"far_per_hour": 1.0}, "not both"),
+        ({"p_fa": None}, "not none"),
+        ({"p_fa": None, "far_per_hour": 0.0}, "far_per_hour must be above 0"),
+        ({"p_fa": None, "far_per_hour": math.nan}, "far_per_hour must be above 0"),
+        ({"p_fa": None, "far_per_hour": 61.0}, "at most 60"),
+    ],
+)
+def test_exactly_one_rate_is_stated(rates: dict[str, float | None], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        PolicyConfig(**rates)  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from voiceguard.scoring.policy import DECISIONS_PER_HOUR
 from voiceguard.types import Outcome, Reason
 
 if TYPE_CHECKING:
@@ -66,7 +67,12 @@ _BY_SCORE = {
 def _about_scores(payload: Mapping[str, Any], scores: list[Mapping[str, Any]]) -> str:
     best = scores[0]
     name, llr, threshold = best["speaker"], best["llr"], payload["accept_llr"]
-    needed = f"; more than {_llr(threshold)} needed at p_fa {100 * payload['p_fa']:g} %"
+    # Each voiceprint has an equal part of the rate.
+    per_hour = payload["p_fa"] * DECISIONS_PER_HOUR / len(scores)
+    needed = (
+        f"; more than {_llr(threshold)} needed at p_fa {100 * payload['p_fa']:g} %, about "
+        f"{per_hour:.2g} false accepts per voiceprint and hour of other people's speech"
+    )
     figures = f"LLR {_llr(llr)} for {name}{needed if threshold is not None else ''}"
     reason = payload["reason"]
     if reason == Reason.ABOVE_THRESHOLD:

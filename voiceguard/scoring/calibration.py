@@ -88,6 +88,9 @@ class Calibration:
     """What enrollments foretell; None: nothing."""
     change_cosine: float | None = None
     """Successive stretches of speech less alike than this are two voices; None: unknown."""
+    decisions_per_hour: float | None = None
+    """Final decisions that an hour of uninterrupted speech makes, for policies that are stated per
+    hour; None: not measured, the policy has a default."""
 
     def __post_init__(self) -> None:
         pairs = (*self.quality_range, self.slope_quality, self.offset_quality)
@@ -104,6 +107,8 @@ class Calibration:
             raise ValueError("slope must not be negative, and llr_cap must be positive")
         if self.change_cosine is not None and not -1 <= self.change_cosine <= 1:
             raise ValueError("change_cosine must be between -1 and 1")
+        if self.decisions_per_hour is not None and not 1 <= self.decisions_per_hour <= 36_000:
+            raise ValueError("decisions_per_hour must be between 1 and 36000")
         if any(low > high for low, high in self.quality_range):
             raise ValueError("quality_range must be (lowest, highest), twice")
         if not self.nontarget_tails or not self.target_tails:

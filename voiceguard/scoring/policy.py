@@ -14,7 +14,7 @@ the voiceprints.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 from voiceguard.types import Outcome, Reason, SpeakerScore
@@ -27,14 +27,22 @@ if TYPE_CHECKING:
 
 P_FA_CEILING = 0.05
 """No configuration may promise less than this."""
+FAR_CEILING = 60.0
+DECISIONS_PER_HOUR = 1300.0
+"""Final decisions that an hour of other people's uninterrupted speech makes, where a calibration
+has not measured it: an utterance of the corpora at hand has 2.8 s of speech."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyConfig(SettingsTable):
     """When to accept, the [policy] table of voiceguard.toml."""
 
-    p_fa: Annotated[float, Between(0, P_FA_CEILING, is_low_excluded=True)] = 0.01
-    """False accepts per final decision about a stranger, all voiceprints together; <= 0.05."""
+    p_fa: Annotated[float | None, Between(0, P_FA_CEILING, is_low_excluded=True)] = 0.01
+    """False accepts per final decision about a stranger, all voiceprints together; <= 0.05. None
+    where far_per_hour is stated."""
+    far_per_hour: Annotated[float | None, Between(0, FAR_CEILING, is_low_excluded=True)] = None
+    """Instead of p_fa: false accepts per hour of other people's uninterrupted speech, and
+    voiceprint; never more than p_fa = 0.05 would be."""
     p_miss: Annotated[float, Between(0, 0.5)] = 0.05
     """An enrolled speaker's segments that may be called rejected or unknown; what lies between is
     inconclusive. 0: there is no between, everything that is not accepted is rejected or unknown."""
@@ -53,6 +61,33 @@ class PolicyConfig(SettingsTable):
     """Provisional looks at a segment; each gets an equal part of that share."""
     expiry_s: Annotated[float, Between(0.5, 60)] = 5.0
     """How long after it was made a decision may be acted on."""
+
+    def __post_init__(self) -> None:
+        SettingsTable.__post_init__(self)
+        if (self.p_fa is None) == (self.far_per_hour is None):
+            raise ValueError(
+                "state either p_fa or far_per_hour, not "
+                + ("none of them" if self.p_fa is None else "both")
+            )
+
+    def per_decision(self, num_voiceprints: int, calibration: Calibration | None) -> PolicyConfig:
+        """The same policy with its rate stated per final decision."""
+        p_fa = self.p_fa_of(num_voiceprints, calibration)
+        return replace(self, p_fa=p_fa, far_per_hour=None)
+
+    def p_fa_of(self, num_voiceprints: int, calibration: Calibration | None) -> float:
+        """False accepts per final decision, all voiceprints together; at most P_FA_CEILING.
+
+        Args:
+            num_voiceprints: In force.
+            calibration: Says how many decisions an hour of speech makes.
+        """
+        if self.p_fa is not None:
+            return self.p_fa
+        assert self.far_per_hour is not None
+        measured = None if calibration is None else calibration.decisions_per_hour
+        num_decisions = measured or DECISIONS_PER_HOUR
+        return min(P_FA_CEILING, self.far_per_hour * max(1, num_voiceprints) / num_decisions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +116,7 @@ class Verdict:
     speaker: str | None
     """The accepted or claimed one."""
     p_fa: float
-    """The operating point: per final decision, all voiceprints and looks."""
+    """The operating point: per final decision, all voiceprints and looks; far_per_hour as such."""
     accept_llr: float | None = None
     """LLRs strictly above it accept; None where no threshold applied."""
     reject_llr: float | None = None
@@ -117,16 +152,18 @@ def decide(
         key=lambda score: (-_llr_or_lowest(score), score.speaker),
     )
     llrs = [score.llr for score in ranked]
+    p_fa = config.p_fa_of(len(llrs), calibration)
     obstacle = _obstacle(llrs, evidence, config, calibration)
     if obstacle is not None or calibration is None:
         return Verdict(
             outcome=Outcome.INCONCLUSIVE,
             reason=obstacle or Reason.UNCALIBRATED,
             speaker=claimed,
-            p_fa=config.p_fa,
+            p_fa=p_fa,
         )
     best, *others = (llr for llr in llrs if llr is not None)
-    accept_llr, extrapolated = _accept_threshold(evidence, config, calibration, len(llrs))
+    budget = accept_budget(config, evidence, len(llrs), calibration)
+    accept_llr, extrapolated = _accept_threshold(budget, calibration)
     reject_llr = _reject_threshold(evidence, config, calibration, accept_llr)
     lead = best - others[0] if others else math.inf
     outcome, reason = _compare(best, lead, accept_llr, reject_llr, config)
@@ -136,14 +173,19 @@ def decide(
         outcome=outcome,
         reason=reason,
         speaker=ranked[0].speaker if outcome is Outcome.ACCEPTED else claimed,
-        p_fa=config.p_fa,
+        p_fa=p_fa,
         accept_llr=accept_llr if math.isfinite(accept_llr) else None,
         reject_llr=reject_llr,
         extrapolated=extrapolated,
     )
 
 
-def accept_budget(config: PolicyConfig, evidence: Evidence, num_voiceprints: int) -> float:
+def accept_budget(
+    config: PolicyConfig,
+    evidence: Evidence,
+    num_voiceprints: int,
+    calibration: Calibration | None = None,
+) -> float:
     """The part of p_fa that one voiceprint may use in this verdict; 0: nothing is left."""
     if evidence.is_final:
         share = 1.0 - config.look_share
@@ -151,7 +193,7 @@ def accept_budget(config: PolicyConfig, evidence: Evidence, num_voiceprints: int
         share = config.look_share / config.max_looks
     else:
         share = 0.0
-    return config.p_fa * share / num_voiceprints
+    return config.p_fa_of(num_voiceprints, calibration) * share / num_voiceprints
 
 
 def _compare(
@@ -186,11 +228,8 @@ def _obstacle(
     return next((reason for stands, reason in obstacles if stands), None)
 
 
-def _accept_threshold(
-    evidence: Evidence, config: PolicyConfig, calibration: Calibration, num_voiceprints: int
-) -> tuple[float, bool]:
+def _accept_threshold(budget: float, calibration: Calibration) -> tuple[float, bool]:
     """Infinite where the budget is spent. Never below 0: there the evidence speaks against them."""
-    budget = accept_budget(config, evidence, num_voiceprints)
     if budget <= 0:
         return math.inf, False
     threshold = calibration.threshold_for(budget)

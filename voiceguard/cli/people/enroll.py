@@ -102,14 +102,15 @@ def enroll(
     else:
         kit, takes = _record_takes(session, settings, source, label)
     enrolled = session.finish(takes, now=datetime.now(UTC), display_name=display_name)
+    policy = settings.policy.per_decision(len(session.store.names()), kit.calibration)
     if json_lines:
-        print_json(_payload(enrolled, paths, settings.policy))
+        print_json(_payload(enrolled, paths, policy))
     else:
         _congratulate(enrolled, takes.usable_speech_s)
         show_prediction(
             enrolled.prediction,
             enrolled.voiceprint.display_name,
-            settings.policy,
+            policy,
             num_takes=len(latest_takes(enrolled.voiceprint)),
             is_calibrated=kit.calibration is not None,
         )

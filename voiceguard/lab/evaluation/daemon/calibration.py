@@ -5,18 +5,20 @@ In: a corpus and a kit. Out: a ``Calibration`` and cross-fitted figures.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from voiceguard.errors import UsageError
+from voiceguard.lab.corpora.conditions import CLEAN
 from voiceguard.lab.evaluation.daemon.continuous import Continuous
 from voiceguard.lab.evaluation.daemon.enrollment_limits import measure_takes, with_enrollment
 from voiceguard.lab.evaluation.daemon.experiment import run_experiment
 from voiceguard.lab.evaluation.daemon.figures import score_figures
 from voiceguard.lab.evaluation.daemon.speaker_changes import measure_changes, successive_cosines
 from voiceguard.lab.evaluation.daemon.trials import fitted_to_the_other_half, score_trials
+from voiceguard.lab.evaluation.plan import FULL
 from voiceguard.lab.evaluation.utterances import each_speaker
 from voiceguard.lab.fitting.calibration import Prior, fit_calibration, fit_change_cosine
 from voiceguard.lab.progress import untracked
@@ -99,6 +101,8 @@ def calibrate(
     )
     takes = measure_takes(kit, longest, experiment, seed=plan.seed, track=track)
     calibration = with_enrollment(calibration, experiment, takes, kit, shipped)
+    per_hour = decisions_per_hour(trials)
+    calibration = replace(calibration, decisions_per_hour=per_hour)
     calibrations = fitted_to_the_other_half(trials, calibration, prior)
     return CalibrationRun(
         calibration=calibration,
@@ -107,6 +111,17 @@ def calibrate(
         takes=takes,
         experiment=experiment,
     )
+
+
+def decisions_per_hour(trials: Trials) -> float | None:
+    """Final decisions about utterances as spoken, one each, per hour of their speech.
+
+    Args:
+        trials: Of whole utterances, among others; None comes out where there are none.
+    """
+    whole = trials.condition == f"{FULL} {CLEAN}"
+    net_s = trials.net_speech_s[whole]
+    return 3600 / float(net_s.mean()) if len(net_s) and net_s.mean() > 0 else None
 
 
 def fitted_change_cosine(changes: VoiceChanges) -> float | None:

@@ -173,7 +173,7 @@ class _Panel:
                     length=test.length,
                     noise=test.noise,
                     kind=kind_of(each, test),
-                    p_fa=judge.policy.p_fa,
+                    p_fa=judge.policy.p_fa_of(1, judge.calibration),
                     outcome=str(said[-1].outcome) if said else NOT_HEARD,
                     reason=str(said[-1].reason) if said else NOT_HEARD,
                     extrapolated=any(judgement.verdict.extrapolated for judgement in said),
@@ -198,7 +198,7 @@ class _Panel:
 
 def _under(kit: Kit, calibration: Calibration, p_fa: float) -> Kit:
     """The same kit with another calibration and operating point."""
-    policy = replace(kit.settings.policy, p_fa=p_fa)
+    policy = replace(kit.settings.policy, p_fa=p_fa, far_per_hour=None)
     settings = kit.settings.model_copy(update={"policy": policy})
     return replace(kit, calibration=calibration, settings=settings)
 

@@ -158,13 +158,14 @@ def evaluate(
         predictions = check_predictions(kit, experiment, calibrations)
     tested = [condition.name for condition in plan.conditions]
     policy = kit.settings.policy
-    p_fas = tuple(sorted({policy.p_fa, *P_FAS}, reverse=True))
+    shipped_p_fa = policy.p_fa_of(1, kit.calibration)
+    p_fas = tuple(sorted({shipped_p_fa, *P_FAS}, reverse=True))
     decided = decide_all(kit, experiment, calibrations, p_fas=p_fas, noises=tested, track=track)
     trials = trials.in_surroundings(*tested)
     return Evaluation(
         choice=choice,
         p_fas=p_fas,
-        shipped_p_fa=policy.p_fa,
+        shipped_p_fa=shipped_p_fa,
         experiment=experiment,
         calibrations=calibrations,
         llrs=crossed_llrs(trials, calibrations),
@@ -192,6 +193,6 @@ def _place(tested: list[str], row: ScoreFigures) -> int:
 def _threshold(policy: PolicyConfig, p_fa: float, calibrations: Mapping[str, Calibration]) -> float:
     """As ``policy.decide`` has it for a final decision about one voiceprint."""
     final = Evidence(net_speech_s=1.0, snr_db=0.0, is_final=True)
-    budget = accept_budget(replace(policy, p_fa=p_fa), final, 1)
+    budget = accept_budget(replace(policy, p_fa=p_fa, far_per_hour=None), final, 1)
     found = [each.threshold_for(budget).llr for each in calibrations.values()]
     return max(0.0, sum(found) / len(found))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from voiceguard.lab.evaluation.daemon.figures import P_FAS
+from voiceguard.lab.evaluation.daemon.hourly import accepts_per_hour
 from voiceguard.lab.fitting.trials import Kind
 from voiceguard.types import Reason
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from voiceguard.lab.evaluation.daemon.decisions import DecisionFigures
     from voiceguard.lab.evaluation.daemon.evaluation import Evaluation
     from voiceguard.lab.evaluation.daemon.figures import ScoreFigures
+    from voiceguard.lab.evaluation.daemon.hourly import HourlyAccepts
     from voiceguard.lab.evaluation.daemon.predictions import PredictionCheck
     from voiceguard.lab.evaluation.daemon.promises import HourFigures, PromiseFigures, TimeFigures
     from voiceguard.lab.evaluation.daemon.rates import Rate
@@ -53,6 +55,7 @@ def daemon_tables(evaluation: Evaluation) -> list[Table]:
         decision_table(shipped, evaluation.shipped_p_fa),
         promise_table(evaluation.promises, evaluation.shipped_p_fa),
         hour_table(evaluation.hours, evaluation.shipped_p_fa),
+        hourly_table(accepts_per_hour(evaluation.llrs)),
         time_table(evaluation.times, evaluation.shipped_p_fa),
         *([prediction_table(evaluation.predictions)] if evaluation.predictions else ()),
     ]
@@ -203,6 +206,31 @@ def hour_table(rows: Sequence[HourFigures], shipped_p_fa: float) -> Table:
     return table
 
 
+def hourly_table(rows: Sequence[HourlyAccepts]) -> Table:
+    """What one false accept per hour leaves of the speaker's own accepts."""
+    table = make_table(
+        "Accepts at the threshold that lets one stranger in per hour",
+        "threshold: at which the median voiceprint has at most one false accept per hour of other "
+        "people's speech, chosen on these trials; hours: each voiceprint met; same, other session: "
+        "share of the speaker's own 3 s accepted, in %",
+        ["noise", "corpus"],
+        ["LLR", "voiceprints", "hours", "median/h", "worst/h", "same %", "other %"],
+    )
+    for row in rows:
+        table.add_row(
+            row.noise,
+            row.corpus,
+            f"{row.accept_llr:.1f}",
+            str(row.num_voiceprints),
+            f"{row.hours_each:.2f}",
+            f"{row.median_voiceprint:.2g}",
+            f"{row.worst_voiceprint:.2g}",
+            percent(row.same_session),
+            percent(row.other_session),
+        )
+    return table
+
+
 def time_table(rows: Sequence[TimeFigures], shipped_p_fa: float) -> Table:
     """How soon the enrolled speaker is accepted."""
     table = make_table(
@@ -273,6 +301,7 @@ def plain_daemon(evaluation: Evaluation) -> dict[str, Any]:
         "decisions": plain(evaluation.decisions),
         "claims": plain(evaluation.promises),
         "false_accepts_per_hour": plain(evaluation.hours),
+        "accepts_at_one_per_hour": plain(accepts_per_hour(evaluation.llrs)),
         "time_to_decision": plain(evaluation.times),
         "predictions": plain(evaluation.predictions.figures) if evaluation.predictions else None,
     }
