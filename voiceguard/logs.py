@@ -50,6 +50,7 @@ EVENTS: dict[str, str] = {
     "file_damaged": "parts of an audio file can't be decoded; the rest was used",
     "file_truncated": "an audio file ends early; what there is was used",
     "health_changed": "listening, disarmed, unavailable, and why",
+    "history_entry_refused": "an entry of the history is no decision; the others are shown",
     "history_not_written": "a decision could not be remembered",
     "history_set_aside": "the history was damaged; a new one was begun",
     "home_assistant_started": "discovery and states were sent again",

@@ -91,3 +91,23 @@ def test_an_empty_history_says_so_and_makes_no_file(tmp_path: Path) -> None:
     assert "No decisions yet" in result.stderr
     assert result.stdout == ""
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_an_entry_that_is_no_decision_is_named_and_the_others_are_shown(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    payload = decision_payload(make_decision())
+    history = History(tmp_path / "history.sqlite3")
+    history.append(payload)
+    history.append({**payload, "decision_id": "strange", "scores": 7, "net_speech_s": None})
+    history.close()
+    shown = voiceguard("history", *options, state=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    assert payload["decision_id"][:8] in shown.stdout
+    assert "strange" not in shown.stdout
+    assert "left out: the entry 'strange' of the history can't be used" in shown.stderr
+    why = voiceguard("history", "--why", "strange", state=tmp_path)
+    assert why.returncode == 1
+    assert "the entry 'strange'" in why.stderr
+    assert "Traceback" not in why.stderr

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from voiceguard.decisions.history import History, HistoryConfig
 from voiceguard.errors import StateError
@@ -200,7 +201,7 @@ def test_a_forgotten_person_leaves_nothing_behind(history: History) -> None:
     assert b"anna" not in history.path.read_bytes()
 
 
-def damage_first_entry(history: History, text: str) -> None:
+def damage_first_entry(history: History, text: str | bytes | int) -> None:
     history.append(entry(0))
     history.append(entry(1))
     history.close()
@@ -209,11 +210,16 @@ def damage_first_entry(history: History, text: str) -> None:
     connection.close()
 
 
-@pytest.mark.parametrize("text", ["[" * 100_000, '{"scores": 1e400}', "[]", "not JSON"])
-def test_an_entry_that_is_no_payload_is_told(history: History, text: str) -> None:
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, '{"scores": 1e400}', "[]", "not JSON", 7, b"\xff", ""]
+)
+def test_an_entry_that_is_no_payload_is_told_and_hides_no_other(
+    history: History, text: str | bytes | int
+) -> None:
     damage_first_entry(history, text)
-    with pytest.raises(StateError, match="cannot use the history"):
-        history.recent()
+    with capture_logs() as logs:
+        assert ids(history.recent()) == ["id-0001"]
+    assert [each["event"] for each in logs] == ["history_entry_refused"]
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"scores": 1e400}', "{}", '{"scores": 1}'])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.table import Table
@@ -20,10 +20,16 @@ from voiceguard.cli.output import (
 from voiceguard.cli.settings import configured
 from voiceguard.decisions.explain import explain
 from voiceguard.decisions.history import History
-from voiceguard.errors import UsageError
+from voiceguard.errors import StateError, UsageError
 from voiceguard.paths import history_file
 from voiceguard.paths import state_dir as find_state_dir
 from voiceguard.types import Outcome
+from voiceguard.validation.boundary import refusing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_View = TypeVar("_View")
 
 
 def history(
@@ -75,27 +81,53 @@ def _find(store: History, why: str, filters: dict[str, Any]) -> dict[str, Any]:
 
 def _show(payloads: list[dict[str, Any]], *, json_lines: bool) -> None:
     if json_lines:
-        for payload in payloads:
-            print_json({**payload, "why": explain(payload)})
+        for line in _understood(payloads, _explained):
+            print_json(line)
         return
     if not payloads:
         stderr.print("No decisions yet: `voiceguard run` makes them.")
         return
     table = Table("time", "stream", "outcome", "speaker", "LLR", "speech", "why", "id", box=None)
-    for payload in payloads:
-        best = payload["scores"][0] if payload["scores"] else None
-        table.add_row(
-            local_time(payload["decided_at"]),
-            payload["stream"],
-            styled_outcome(payload["outcome"]),
-            payload["speaker"] or (f"({best['speaker']}?)" if best else "-"),
-            format_llr(best["llr"] if best else None),
-            f"{payload['net_speech_s']:.1f} s",
-            payload["reason"],
-            payload["decision_id"][:8],
-        )
+    for row in _understood(payloads, _row):
+        table.add_row(*row)
     print_table(table)
     stderr.print("`voiceguard history --why ID` explains one of them.", style="dim")
+
+
+def _row(payload: dict[str, Any]) -> list[str]:
+    best = payload["scores"][0] if payload["scores"] else None
+    return [
+        local_time(payload["decided_at"]),
+        str(payload["stream"]),
+        styled_outcome(payload["outcome"]),
+        str(payload["speaker"] or (f"({best['speaker']}?)" if best else "-")),
+        format_llr(best["llr"] if best else None),
+        f"{payload['net_speech_s']:.1f} s",
+        str(payload["reason"]),
+        payload["decision_id"][:8],
+    ]
+
+
+def _explained(payload: dict[str, Any]) -> dict[str, Any]:
+    return {**payload, "why": explain(payload)}
+
+
+def _understood(
+    payloads: list[dict[str, Any]], view: Callable[[dict[str, Any]], _View]
+) -> Iterator[_View]:
+    """Views of entries; one that is not what a decision looks like is told and left out."""
+    for payload in payloads:
+        try:
+            with refusing(_called(payload), StateError):
+                shown = view(payload)
+        except StateError as error:
+            stderr.print(f"left out: {error}", markup=False, soft_wrap=True)
+            continue
+        yield shown
+
+
+def _called(payload: dict[str, Any]) -> str:
+    return f"the entry {str(payload.get('decision_id'))[:40]!r} of the history"
 
 
 def _show_losses(notes: list[dict[str, Any]], *, json_lines: bool) -> None:
@@ -107,28 +139,34 @@ def _show_losses(notes: list[dict[str, Any]], *, json_lines: bool) -> None:
         stderr.print("No stream has lost anything.")
         return
     table = Table("stream", "opened", "until", "lost", box=None)
-    for note in notes:
-        table.add_row(
-            note["stream"],
-            local_time(note["opened_at"]),
-            local_time(note["noted_at"]),
-            ", ".join(f"{name} {value}" for name, value in note.items() if name not in _ABOUT_NOTE),
-        )
+    for row in _understood(notes, _losses):
+        table.add_row(*row)
     print_table(table)
+
+
+def _losses(note: dict[str, Any]) -> list[str]:
+    return [
+        str(note["stream"]),
+        local_time(note["opened_at"]),
+        local_time(note["noted_at"]),
+        ", ".join(f"{name} {value}" for name, value in note.items() if name not in _ABOUT_NOTE),
+    ]
 
 
 _ABOUT_NOTE = {"stream", "opened_at", "noted_at"}
 
 
 def _explain(payload: dict[str, Any], *, json_lines: bool) -> None:
-    text = explain(payload)
+    with refusing(_called(payload), StateError):
+        text = explain(payload)
+        headline = (
+            f"{local_time(payload['decided_at'])} {styled_outcome(payload['outcome'])} "
+            f"({payload['net_speech_s']:.1f} s of speech on {payload['stream']})"
+        )
     if json_lines:
         print_json({**payload, "why": text})
         return
-    stdout.print(
-        f"{local_time(payload['decided_at'])} {styled_outcome(payload['outcome'])} "
-        f"({payload['net_speech_s']:.1f} s of speech on {payload['stream']})"
-    )
+    stdout.print(headline)
     stdout.print(text, markup=False, soft_wrap=True)
 
 

@@ -229,10 +229,15 @@ class History:
         if not is_there(self.path):
             return []
         rows = self._run(lambda connection: connection.execute(query, values).fetchall())
+        return [payload for (text,) in rows if (payload := self._understood(text)) is not None]
+
+    def _understood(self, text: object) -> dict[str, Any] | None:
+        """An entry's payload; None where it is none, which is told and keeps nobody from others."""
         try:
-            return [parse_json_object(text) for (text,) in rows]
+            return parse_json_object(text if isinstance(text, bytes) else str(text))
         except ValueError as error:
-            raise self._refusal(error) from error
+            _log.warning("history_entry_refused", path=str(self.path), reason=str(error))
+            return None
 
     def _prune(self, connection: sqlite3.Connection, now: datetime) -> None:
         oldest = now - timedelta(days=self._config.max_age_days)

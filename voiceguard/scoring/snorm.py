@@ -21,6 +21,7 @@ from safetensors.numpy import save_file
 
 from voiceguard.errors import EncoderError
 from voiceguard.scoring.cosine import cosines
+from voiceguard.validation.boundary import in_words
 from voiceguard.validation.parsing import parse_json_object
 from voiceguard.validation.reading import plain, read
 
@@ -110,7 +111,9 @@ class Cohort:
             raise ValueError(f"the sources' speakers do not add up to {shape[0]}")
         rows = np.array(self.embeddings, dtype=np.float32)
         # Checked, not scaled: scaling again would change the last bit, and with it the hash.
-        if not np.allclose(np.linalg.norm(rows, axis=1), 1.0, atol=1e-3):
+        with np.errstate(over="ignore", invalid="ignore"):  # what is no number has no norm of 1
+            norms = np.linalg.norm(rows, axis=1)
+        if not np.allclose(norms, 1.0, atol=1e-3):
             raise ValueError("a cohort embedding has not L2 norm 1")
         rows.setflags(write=False)
         object.__setattr__(self, "embeddings", rows)
@@ -186,7 +189,7 @@ def load_cohort(path: Path, *, encoder_id: str) -> Cohort:
     except FileNotFoundError:
         raise EncoderError(f"cohort {path} does not exist", hint=_REMAKE) from None
     except (SafetensorError, OSError, ValueError) as error:
-        raise EncoderError(f"cohort {path} is damaged: {error}", hint=_REMAKE) from error
+        raise EncoderError(f"cohort {path} is damaged: {in_words(error)}", hint=_REMAKE) from error
     if cohort.encoder_id != encoder_id:
         raise EncoderError(
             f"cohort {path} belongs to encoder {cohort.encoder_id}, not to {encoder_id}",

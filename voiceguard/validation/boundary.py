@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+_MAX_WORDS = 300
+
+
 @contextlib.contextmanager
 def refusing(what: str, refusal: type[VoiceguardError], *, hint: str = "") -> Iterator[None]:
     """Turns what nobody expected into a refusal; errors of ours pass as they are.
@@ -39,6 +42,8 @@ def refusing(what: str, refusal: type[VoiceguardError], *, hint: str = "") -> It
 
 
 def in_words(error: Exception) -> str:
-    """What went wrong, for exceptions whose text alone may say nothing."""
+    """What went wrong, for exceptions whose text alone may say nothing, or repeat a whole file."""
     text = getattr(error, "strerror", None) or str(error)
+    if len(text) > _MAX_WORDS:
+        text = f"{text[:_MAX_WORDS]}..."
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -11,6 +11,8 @@ import json
 import math
 from typing import TYPE_CHECKING, Any, Never
 
+from voiceguard.validation.files import read_regular
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -63,8 +65,7 @@ def read_json_object(path: Path, *, max_bytes: int = MAX_BYTES) -> dict[str, Any
         ValueError: As ``parse_json``.
         OSError: The file cannot be read.
     """
-    with path.open("rb") as file:
-        return parse_json_object(file.read(max_bytes + 1), max_bytes=max_bytes)
+    return parse_json_object(read_regular(path, max_bytes + 1), max_bytes=max_bytes)
 
 
 def _whole(digits: str) -> int:
