@@ -57,6 +57,7 @@ EVENTS: dict[str, str] = {
     "inference_failed": "the encoder failed on a window; its segment is inconclusive",
     "message_refused": "an MQTT message that nobody expected; the others go on",
     "output_not_written": "standard output is full, closed or not read; decisions go on elsewhere",
+    "node_id_contested": "another daemon calls itself by our mqtt.node_id",
     "partial_frame_dropped": "standard input ended in mid-sample",
     "sink_failed": "a callback or another way out broke on a decision; the others have it",
     "recording_cut": "of a long recording, an evaluation uses the beginning",

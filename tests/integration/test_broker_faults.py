@@ -148,6 +148,33 @@ async def test_a_flood_of_commands_keeps_no_decision_waiting(tmp_path: Path) -> 
         assert max(delays_s) < 2.0
 
 
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+async def test_two_machines_of_one_name_are_named_at_once(tmp_path: Path, protocol: str) -> None:
+    """They throw each other out, and not every broker says so: the log does, and the status."""
+    async with mosquitto(tmp_path / "broker") as broker, consumer(broker.port) as listener:
+        config = make_config(broker.url, protocol=protocol)
+        with capture_logs() as logs:
+            async with running(config), running(config):
+                await listener.until(
+                    lambda: "same mqtt.node_id" in (listener.last(f"{BASE}/status") or "")
+                )
+    [entry, *_] = [each for each in logs if each["event"] == "node_id_contested"]
+    assert entry["base"] == BASE
+
+
+async def test_a_restart_of_our_own_is_no_other_daemon(tmp_path: Path) -> None:
+    """What an earlier life of ours left there says nothing."""
+    availability = f"{BASE}/availability"
+    async with mosquitto(tmp_path / "broker") as broker, consumer(broker.port) as listener:
+        with capture_logs() as logs:
+            for num_lives in (1, 2):
+                async with running(make_config(broker.url)):
+                    await listener.until(
+                        lambda n=num_lives: listener.payloads(availability).count("online") >= n  # type: ignore[misc]
+                    )
+        assert not [each for each in logs if each["event"] == "node_id_contested"]
+
+
 async def test_doctor_does_what_the_daemon_does(tmp_path: Path) -> None:
     """Publish, subscribe, retain and will, beside the daemon; nothing of it is left."""
     async with (

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,9 @@ class Backlog:
         self.suspects = Suspects(self.refusals)
         self.announced: set[str] = set()
         """Speakers that a discovery message named, so that those who are gone can be removed."""
+        self.instance = secrets.token_hex(4)
+        """In our status: whose it is, where two daemons have the same name."""
+        self.has_told_status = False
         self.has_speakers = False
         self.is_discovery_due = False
         self.wake = asyncio.Event()
@@ -114,6 +118,7 @@ class Backlog:
         """What became of decisions since the start, and what the broker refuses."""
         outbox = self.outbox
         return {
+            "instance": self.instance,
             "decisions_delivered": outbox.delivered,
             "decisions_dropped": outbox.dropped,
             "decisions_expired": outbox.expired,
@@ -137,7 +142,7 @@ class Backlog:
         if news != self._told:
             self._told = news
             self.states.set_publishing(publishing)
-        counts = {name: value for name, value in news.items() if name != "refused"}
+        counts = {name: value for name, value in news.items() if isinstance(value, int)}
         num_losses = sum(counts.values())
         if num_losses > self._num_losses_told and now_s - self._losses_told_at_s >= _TELL_LOSSES_S:
             self._num_losses_told, self._losses_told_at_s = num_losses, now_s

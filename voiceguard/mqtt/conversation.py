@@ -127,9 +127,9 @@ class Conversation:
         """Tells a broker that may know nothing all there is, `online` last."""
         for topic in self._listener.topics:
             self._later("subscribe", topic)
-        if self._backlog.has_speakers:
-            # Whoever was there in an earlier life, and was removed or forgotten since.
-            self._chores.append(self._correct_occupancies)
+        # Who has our name as well; who was present in an earlier life, and is enrolled no more.
+        for topic in (self._topics.status, self._topics.occupancy("+")):
+            self._chores.append(partial(self._look_at, topic))
         self._backlog.states.send_all_again()
         self._backlog.is_discovery_due = self._config.discovery and self._backlog.has_speakers
 
@@ -170,6 +170,7 @@ class Conversation:
         lifetime_s = self._backlog.states.lifetime_s(topic, self._backlog.now_s())
         if await self._publish_state(topic, payload, lifetime_s):
             retained.sent(topic, payload)
+            self._backlog.has_told_status |= topic == self._topics.status
         else:
             retained.skip(topic)
 
@@ -216,11 +217,10 @@ class Conversation:
     async def _unsubscribe(self, topic: str) -> None:
         await self._connection.unsubscribe(topic)
 
-    async def _correct_occupancies(self) -> None:
-        """Has the listener see what stands there; our own are said anyway."""
-        every = self._topics.occupancy("+")
-        if await self._connection.subscribe(every, qos=0) < REFUSED:
-            self._later("unsubscribe", every)
+    async def _look_at(self, topic: str) -> None:
+        """Has the listener see what is retained there; our own is said anyway."""
+        if await self._connection.subscribe(topic, qos=0) < REFUSED:
+            self._later("unsubscribe", topic)
 
     async def say_offline(self) -> None:
         """Before a graceful end, which no last will follows."""

@@ -14,6 +14,7 @@ import structlog
 from voiceguard.mqtt.discovery import MAX_FOREIGN_SPEAKERS, announced_speakers
 from voiceguard.mqtt.guards.flood import FloodGuard
 from voiceguard.mqtt.topics import OCCUPIED, ONLINE, Command
+from voiceguard.validation.parsing import parse_json_object
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 _MAX_LOGGED_BYTES = 32
+_MAX_STATUS_BYTES = 1 << 18
+_CONTESTED = "use node_id"
+_CONTESTED_HINT = (
+    "is a second daemon running, or another machine of the same name? give each its own "
+    "mqtt.node_id: they throw each other out of the broker"
+)
 _BIRTHS_EVERY_S = 5.0
 """A home that is born again and again is told everything no more often than this."""
 
@@ -91,6 +98,9 @@ class Listener:
             if message.retain:
                 self._backlog.announced |= self._bounded(announced_speakers(payload))
                 self._backlog.is_discovery_due = self._backlog.has_speakers
+        elif topic == self._names.status:
+            if message.retain:
+                self._take_status(payload)
         elif message.retain and payload == OCCUPIED.encode():
             self._take_occupancy(self._names.occupied_by(topic))
 
@@ -105,6 +115,20 @@ class Listener:
             log.warning("command_ignored", cause="unknown", payload=shown)
             return
         self._on_command(command)
+
+    def _take_status(self, payload: bytes) -> None:
+        """Where we have told ours before, nobody else's may stand: that one has our name."""
+        told = parse_json_object(payload, max_bytes=_MAX_STATUS_BYTES).get("mqtt")
+        instance = told.get("instance") if isinstance(told, dict) else None
+        standing = self._backlog.refusals.standing
+        if (
+            self._backlog.has_told_status
+            and isinstance(instance, str)
+            and instance != self._backlog.instance
+            and _CONTESTED not in standing
+        ):
+            standing[_CONTESTED] = "another daemon uses the same mqtt.node_id"
+            log.warning("node_id_contested", base=self._names.base, hint=_CONTESTED_HINT)
 
     def _take_occupancy(self, speaker: str | None) -> None:
         """Somebody who is not enrolled is present for ever; nobody will end that but us."""
