@@ -26,7 +26,15 @@ if TYPE_CHECKING:
 
 MASKS = dict.fromkeys(
     (
-        *("decision_id", "started_at", "ended_at", "delivered_at", "decided_at", "expires_at"),
+        *(
+            "instance",
+            "decision_id",
+            "started_at",
+            "ended_at",
+            "delivered_at",
+            "decided_at",
+            "expires_at",
+        ),
         *("last_accepted_at", "sw", "samples_captured", "samples_delivered", "samples_buffered"),
         *("windows_embedded", "windows_superseded", "decisions_delivered"),
     ),
