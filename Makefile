@@ -14,12 +14,16 @@ SERVICES := pulseaudio pulseaudio-utils libportaudio2 libasound2-plugins mosquit
 SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --config-file .mkdocs.yml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage test-packages packages check docs docs-pictures services demo-audio clean
+CAMPAIGN_SECONDS ?= 600
+
+.PHONY: help demo test coverage campaign test-packages packages check docs docs-pictures services demo-audio clean
 
 help:
 	@echo 'make demo          enroll a synthetic voice, listen to a scene, see the decisions (1 minute)'
 	@echo 'make test          the test suite but for the next one'
 	@echo 'make test-packages builds wheel and sdist, and runs the wheel alone'
+	@echo 'make campaign      faults for 10 minutes (CAMPAIGN_SECONDS=600): kills, full disks, mutated'
+	@echo '                   files, brokers that vanish; a table, and JSON in build/'
 	@echo 'make packages      wheel and source distribution, into dist/'
 	@echo 'make check         ruff, mypy, import-linter, the structure, the site without a dead link'
 	@echo 'make coverage      as make test, slower: which lines of voiceguard no test reaches'
@@ -44,6 +48,9 @@ coverage:
 
 test-packages: $(VENV)/.installed-test
 	$(BIN)/pytest tests/packages
+
+campaign: $(VENV)/.installed-test
+	$(BIN)/python -m tests.campaign --seconds $(CAMPAIGN_SECONDS) $(CAMPAIGN_ARGS)
 
 packages: $(VENV)/.installed-test
 	$(BIN)/python -m build --no-isolation

@@ -62,7 +62,7 @@ def die(_name: str) -> None:
     os._exit(KILLED)
 
 
-def killed_at(at: int, work: Callable[[], None]) -> bool:
+def killed_at(at: int, work: Callable[[], object]) -> bool:
     """Does work in a process of its own that dies at a step; False: it was done before that."""
     child = os.fork()
     if child == 0:

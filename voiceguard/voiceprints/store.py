@@ -177,7 +177,7 @@ class VoiceprintStore:
 
         Raises:
             VoiceprintError: The speaker has one already, and ``overwrite`` is False; or the audio
-                is not this voiceprint's, or too much.
+                is not this voiceprint's, or too much; or what audio was kept can't be looked at.
             StoreKeyError: As ``prepare``.
             StateError: The disk is full, or the directory can't be written to.
         """
@@ -276,14 +276,21 @@ class VoiceprintStore:
             raise files.cannot_write(contents[0][0], error) from error
 
     def _is_audio_of(self, voiceprint: Voiceprint) -> bool:
-        """Whether the kept audio says that it is of this enrollment; yes where it can't be read.
+        """Whether the kept audio says that it is of this enrollment; yes where it is damaged.
 
-        What is damaged stays for the person to restore or to remove.
+        That stays for the person to restore or to remove.
+
+        Raises:
+            VoiceprintError: The disk, or its kind, lets nobody read it.
         """
         speaker = voiceprint.speaker
         try:
-            enrolled_at = kept_audio.read_enrolled_at(self._read_audio(speaker), speaker)
-        except (FileNotFoundError, VoiceprintError):
+            content = self._read_audio(speaker)
+        except FileNotFoundError:
+            return True
+        try:
+            enrolled_at = kept_audio.read_enrolled_at(content, speaker)
+        except VoiceprintError:
             return True
         return enrolled_at == voiceprint.created_at
 
