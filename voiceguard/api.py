@@ -89,7 +89,7 @@ class Guard:
         return self._kit.predict_acceptance(voiceprint, num_voiceprints=len(self._store.names()))
 
     def embed(self, recording: Recording) -> Embedding:
-        """The embedding of a whole recording as it is; the mean over its minutes after 90 s.
+        """The embedding of a whole recording as it is; the mean over its half minutes after 45 s.
 
         Returns:
             ``(embedding_dim,)`` float32, L2 norm 1.

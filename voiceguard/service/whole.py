@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from voiceguard.protocols import Encoder
     from voiceguard.types import Embedding, Recorded, Samples
 
-PIECE_S = 60.0
-MAX_PIECE_S = 90.0
-"""The last piece is never short: 30 s at least."""
+PIECE_S = 30.0
+MAX_PIECE_S = 45.0
+"""The last piece is never short: 15 s at least."""
 
 _PIECE_SAMPLES = round(PIECE_S * SAMPLE_RATE_HZ)
 _MAX_PIECE_SAMPLES = round(MAX_PIECE_S * SAMPLE_RATE_HZ)

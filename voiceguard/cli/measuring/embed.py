@@ -58,7 +58,7 @@ def embed(
     With --json, one object per line: file, encoder, seconds, embedding. A file that cannot be
     embedded is named on standard error, the others go on, and the exit code is 1.
 
-    A recording longer than 90 s is embedded a minute at a time, and the mean given.
+    A recording longer than 45 s is embedded half a minute at a time, and the mean given.
 
     With --features, what inner layers give comes instead, by label and not normalised.
     """
