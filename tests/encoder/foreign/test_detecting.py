@@ -52,9 +52,10 @@ def test_what_is_no_encoder_is_told_what_was_looked_for(tmp_path: Path) -> None:
         with pytest.raises(EncoderError) as caught:
             detecting.read(path)
         assert str(path) in str(caught.value)
+    (empty := tmp_path / "empty").mkdir()  # a folder with one .nemo in it is that file
     for each in detecting.READERS.values():
         with pytest.raises(EncoderError) as caught:
-            detecting.reader_of(tmp_path)
+            detecting.reader_of(empty)
         assert each in str(caught.value)
     with pytest.raises(EncoderError, match="no file or directory /nowhere"):
         detecting.reader_of(tmp_path / "/nowhere")
