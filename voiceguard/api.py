@@ -46,6 +46,7 @@ class Guard:
         display_name: str = "",
         overwrite: bool = False,
         keep_audio: bool = False,
+        another_person: bool = False,
     ) -> Voiceprint:
         """Makes and stores a voiceprint; unusable recordings are left out.
 
@@ -57,10 +58,12 @@ class Guard:
             overwrite: Replace a voiceprint that is there.
             keep_audio: That the speaker has agreed to this as well: the recordings are kept,
                 encrypted, so that another encoder need not hear the speaker again.
+            another_person: That the speaker is none of those enrolled, whoever it sounds like.
 
         Raises:
             EnrollmentError: No consent, or too little usable speech (says what was wrong with
                 each take).
+            KnownVoiceError: The voice is enrolled already, under another name.
             UsageError: No name that a speaker can have.
             VoiceprintError: The speaker is enrolled already.
         """
@@ -72,7 +75,9 @@ class Guard:
         for recording in recordings:
             # A time of its own: it tells the takes that are kept apart.
             takes.add(self._opened(recording), recorded_at=datetime.now(UTC))
-        return session.finish(takes, now=now, display_name=display_name).voiceprint
+        return session.finish(
+            takes, now=now, display_name=display_name, another_person=another_person
+        ).voiceprint
 
     def predict(self, speaker: str) -> tuple[PredictedRate, ...]:
         """How often an enrolled speaker will be accepted, beside all that are enrolled now.

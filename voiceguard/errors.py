@@ -29,6 +29,8 @@ class ExitCode(IntEnum):
     INCONCLUSIVE = 4
     DEVICE = 5
     BROKER = 6
+    WEAK = 7
+    """``enroll --strict``: enrolled, and the voiceprint is weak."""
     INTERRUPTED = 130
     """By Ctrl-C or a signal, as shells count it."""
 
@@ -83,6 +85,18 @@ class StoreKeyError(VoiceguardError):
 
 class EnrollmentError(VoiceguardError):
     """Not enough usable speech to enroll somebody, or the wrong kind."""
+
+
+class KnownVoiceError(EnrollmentError):
+    """A voice that is enrolled already, under another name."""
+
+    def __init__(self, speaker: str, known: str) -> None:
+        super().__init__(
+            f"this sounds like {known!r}, who is enrolled",
+            hint=f"to add to that voiceprint: `voiceguard enroll {known} --add`; if {speaker!r} is "
+            "another person, say so with --another-person",
+        )
+        self.known = known
 
 
 class StateError(VoiceguardError):

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from tests.enrollment.speaking import BOB_HZ, NOW, take_judge, voice
-from tests.fakes import ENCODER_ID
+from tests.fakes import ENCODER_ID, plain_calibration
 from tests.voiceprints.people import assert_same
-from voiceguard.enrollment import EnrollmentSession, Mode, TakeJudge
-from voiceguard.errors import EnrollmentError, UsageError, VoiceprintError
+from voiceguard.enrollment import EnrollmentSession, Mode, Quality, TakeJudge, known_voice
+from voiceguard.errors import EnrollmentError, KnownVoiceError, UsageError, VoiceprintError
 from voiceguard.voiceprints import VoiceprintStore
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from voiceguard.enrollment import Enrolled
     from voiceguard.scoring.prediction import PredictedRate
     from voiceguard.types import Voiceprint
+    from voiceguard.voiceprints.store import LoadedVoiceprints
 
 LATER = NOW + timedelta(days=1)
 
@@ -32,12 +33,17 @@ class Kit:
 
     take_judge: TakeJudge = field(default_factory=take_judge)
     asked: list[tuple[str, int]] = field(default_factory=list)
+    knows_voices: bool = False
 
     def predict_acceptance(
         self, voiceprint: Voiceprint, *, num_voiceprints: int = 1
     ) -> tuple[PredictedRate, ...]:
         self.asked.append((voiceprint.speaker, num_voiceprints))
         return ()
+
+    def known_voice(self, voiceprint: Voiceprint, loaded: LoadedVoiceprints) -> str | None:
+        calibration = plain_calibration(voiceprint.encoder_id) if self.knows_voices else None
+        return known_voice(voiceprint, loaded.voiceprints, None, calibration)
 
 
 @pytest.fixture
@@ -73,6 +79,32 @@ def test_what_is_enrolled_is_in_the_store_and_its_prospects_are_asked_for(
     assert enrolled.audio is None
     assert [report.is_usable for report in enrolled.reports] == [True]
     assert kit.asked == [("anna", 2)], "beside everybody who is enrolled"
+
+
+def test_a_voice_that_is_enrolled_under_another_name_is_refused_unless_it_is_another_persons(
+    store: VoiceprintStore,
+) -> None:
+    kit = Kit(knows_voices=True)
+    enroll(store, kit=kit)
+    session = EnrollmentSession(store, "annie")
+    session.consent(NOW)
+    takes = session.begin(kit)
+    takes.add(voice(4.0, seed=1), recorded_at=NOW)
+    assert session.appraise(takes, now=NOW).quality is Quality.FAIR
+    with pytest.raises(KnownVoiceError, match="sounds like 'anna'") as caught:
+        session.finish(takes, now=NOW)
+    assert caught.value.known == "anna"
+    assert "--add" in caught.value.hint
+    assert store.names() == ("anna",)
+    session.finish(takes, now=NOW, another_person=True)
+    assert store.names() == ("anna", "annie")
+    # Her own voiceprint is nobody else's, and what is added was compared with it already.
+    enroll(store, "annie", Mode.ADD, kit=kit, seed=2)
+    session = EnrollmentSession(store, "bob")
+    session.consent(NOW)
+    takes = session.begin(kit)
+    takes.add(voice(4.0, pitch_hz=BOB_HZ), recorded_at=NOW)
+    session.finish(takes, now=NOW)
 
 
 def test_a_name_that_nobody_can_have_and_one_that_is_taken_are_refused_at_once(

@@ -21,6 +21,7 @@ from voiceguard.scoring.prediction import (
     accept_score,
     count_distribution,
     levels,
+    never_falling,
     predict,
 )
 from voiceguard.validation.reading import read
@@ -179,3 +180,9 @@ def test_a_calibration_file_keeps_the_model_and_enrollments_limits(model: Predic
         if name not in {"prediction", "enrollment"}
     }
     assert calibration_from_json(json.dumps(older)) == make_calibration()
+
+
+def test_where_lengths_contradict_each_other_longer_is_not_worse() -> None:
+    assert never_falling([0.2, 0.6, 0.4, 0.9]) == pytest.approx([0.2, 0.5, 0.5, 0.9])
+    assert never_falling([0.9, 0.3, 0.3]) == pytest.approx([0.5, 0.5, 0.5])
+    assert never_falling([]) == []

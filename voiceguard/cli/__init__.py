@@ -27,7 +27,7 @@ LibraryUsageError: Any = typer.BadParameter.__base__
 
 EXIT_CODES = (
     "Exit codes: 0 accepted or done, 1 failure, 2 usage, 3 rejected or unknown, 4 inconclusive, "
-    "5 device, 6 broker, 130 interrupted."
+    "5 device, 6 broker, 7 weak voiceprint (enroll --strict), 130 interrupted."
 )
 
 app = typer.Typer(

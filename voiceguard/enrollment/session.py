@@ -1,7 +1,8 @@
 """The order of work of an enrollment, whoever asks for it: command line, API or demo.
 
 Name and store are looked at before anybody is asked, consent comes before the encoder is loaded,
-the encoder is compared before anybody reads, and nothing is stored before the end:
+the encoder is compared before anybody reads, a voice that is enrolled under another name is
+noticed, and nothing is stored before the end:
 ``EnrollmentSession(store, name)``, ``consent``, ``begin``, takes, ``finish``. In: takes. Out: a
 voiceprint in the store, perhaps with its audio, and how well it will do. Blocking; no clock.
 """
@@ -12,18 +13,21 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Protocol
 
+from voiceguard.enrollment.appraisal import appraise
 from voiceguard.enrollment.takes import Takes
-from voiceguard.errors import EnrollmentError, VoiceprintError
+from voiceguard.errors import EnrollmentError, KnownVoiceError, VoiceprintError
 from voiceguard.voiceprints import audio_to_keep, check_speaker_name
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from voiceguard.enrollment.appraisal import Appraisal
     from voiceguard.enrollment.assessment import TakeJudge, TakeReport
     from voiceguard.scoring.prediction import PredictedRate
     from voiceguard.types import Voiceprint
     from voiceguard.voiceprints import VoiceprintStore
     from voiceguard.voiceprints.kept_audio import KeptAudio
+    from voiceguard.voiceprints.store import LoadedVoiceprints
 
 
 class Mode(Enum):
@@ -49,6 +53,9 @@ class EnrollingKit(Protocol):
     ) -> tuple[PredictedRate, ...]:
         """How often the speaker will be accepted; empty where nobody can say."""
 
+    def known_voice(self, voiceprint: Voiceprint, loaded: LoadedVoiceprints) -> str | None:
+        """Whom of the enrolled speakers a new voiceprint sounds like; None: nobody else."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enrolled:
@@ -61,6 +68,8 @@ class Enrolled:
     """All that is kept of the speaker now; None where these takes' audio is not."""
     prediction: tuple[PredictedRate, ...]
     """How often the speaker will be accepted, beside all who are enrolled now."""
+    appraisal: Appraisal
+    """The same in a word, and what would help."""
 
 
 class EnrollmentSession:
@@ -135,15 +144,33 @@ class EnrollmentSession:
             raise self.store.of_another_encoder(self._earlier, encoder_id)
         return Takes(kit.take_judge, keep_audio=self._audio_consent_at is not None)
 
-    def finish(self, takes: Takes, *, now: datetime, display_name: str = "") -> Enrolled:
+    def appraise(self, takes: Takes, *, now: datetime) -> Appraisal:
+        """How good it would be with these takes; nothing is stored. Raises as ``finish`` does."""
+        assert self._kit is not None
+        voiceprint = self._made(takes, now, "")
+        num_voiceprints = len({*self.store.names(), self.speaker})
+        return appraise(
+            voiceprint, self._kit.predict_acceptance(voiceprint, num_voiceprints=num_voiceprints)
+        )
+
+    def finish(
+        self,
+        takes: Takes,
+        *,
+        now: datetime,
+        display_name: str = "",
+        another_person: bool = False,
+    ) -> Enrolled:
         """Makes the voiceprint, stores it, and says how well it will do.
 
         Args:
             takes: From ``begin``.
             now: UTC.
             display_name: For people; of a new voiceprint.
+            another_person: That the speaker is none of those enrolled, whoever it sounds like.
 
         Raises:
+            KnownVoiceError: The voice is enrolled already, under another name.
             EnrollmentError: Too little usable speech (says what was wrong with each take), or
                 clearly another voice than that of the earlier takes.
             VoiceprintError: Somebody else enrolled the speaker meanwhile, changed or removed the
@@ -152,12 +179,11 @@ class EnrollmentSession:
         """
         assert self._consent_at is not None
         assert self._kit is not None
-        if self._earlier is None:
-            voiceprint = takes.voiceprint(
-                self.speaker, display_name=display_name, consent_at=self._consent_at, now=now
-            )
-        else:
-            voiceprint = takes.added_to(self._earlier, now=now)
+        voiceprint = self._made(takes, now, display_name)
+        if self._earlier is None and not another_person:
+            loaded = self.store.load_all(encoder_id=voiceprint.encoder_id)
+            if known := self._kit.known_voice(voiceprint, loaded):
+                raise KnownVoiceError(self.speaker, known)
         audio = None
         if self._audio_consent_at is not None:
             audio = audio_to_keep(
@@ -167,11 +193,22 @@ class EnrollmentSession:
             self.store.save(voiceprint, overwrite=self._mode is Mode.REPLACE, audio=audio)
         else:
             self.store.replace(self._earlier, voiceprint, audio=audio)
+        prediction = self._kit.predict_acceptance(
+            voiceprint, num_voiceprints=len(self.store.names())
+        )
         return Enrolled(
             voiceprint=voiceprint,
             reports=takes.reports,
             audio=audio,
-            prediction=self._kit.predict_acceptance(
-                voiceprint, num_voiceprints=len(self.store.names())
-            ),
+            prediction=prediction,
+            appraisal=appraise(voiceprint, prediction),
+        )
+
+    def _made(self, takes: Takes, now: datetime, display_name: str) -> Voiceprint:
+        """The voiceprint that takes make, or what is added to makes of them."""
+        assert self._consent_at is not None
+        if self._earlier is not None:
+            return takes.added_to(self._earlier, now=now)
+        return takes.voiceprint(
+            self.speaker, display_name=display_name, consent_at=self._consent_at, now=now
         )

@@ -15,7 +15,7 @@ mean over n templates scores lower by ``template_loss / n`` than one over very m
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
@@ -146,7 +146,42 @@ def predict(
                 high=float(high),
             )
         )
-    return tuple(rates)
+    return _never_worse_when_longer(rates)
+
+
+def _never_worse_when_longer(rates: Sequence[PredictedRate]) -> tuple[PredictedRate, ...]:
+    """Longer speech of one occasion is never predicted worse than shorter.
+
+    Lengths are measured apart, on few people; where they contradict each other, the truth is taken
+    to be between them (isotonic regression).
+    """
+    found: list[PredictedRate] = []
+    for occasion in dict.fromkeys(rate.occasion for rate in rates):
+        part = sorted(
+            (rate for rate in rates if rate.occasion == occasion), key=lambda rate: rate.speech_s
+        )
+        low, expected, high = (
+            never_falling([getattr(rate, name) for rate in part])
+            for name in ("low", "expected", "high")
+        )
+        found += [
+            replace(rate, low=low[at], expected=expected[at], high=high[at])
+            for at, rate in enumerate(part)
+        ]
+    return tuple(found)
+
+
+def never_falling(values: Sequence[float]) -> list[float]:
+    """The nearest sequence that never falls: pool adjacent violators."""
+    pooled: list[tuple[float, int]] = []
+    for value in values:
+        mean, count = value, 1
+        while pooled and pooled[-1][0] > mean:
+            below, num_below = pooled.pop()
+            mean = (mean * count + below * num_below) / (count + num_below)
+            count += num_below
+        pooled.append((mean, count))
+    return [mean for mean, count in pooled for _ in range(count)]
 
 
 def accept_score(

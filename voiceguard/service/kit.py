@@ -19,7 +19,7 @@ from voiceguard.encoder.library import (
     shipped_models,
     stated_encoder_id,
 )
-from voiceguard.enrollment import TakeJudge, predict_acceptance
+from voiceguard.enrollment import TakeJudge, known_voice, predict_acceptance
 from voiceguard.errors import VoiceprintError
 from voiceguard.paths import (
     is_open_to_all,
@@ -89,6 +89,11 @@ class Kit:
             self.settings.policy,
             num_voiceprints=num_voiceprints,
         )
+
+    def known_voice(self, voiceprint: Voiceprint, loaded: LoadedVoiceprints) -> str | None:
+        """Whom of the enrolled speakers a new voiceprint sounds like; None: nobody else."""
+        others = self.comparable(loaded).voiceprints
+        return known_voice(voiceprint, others, self.cohort, self.calibration)
 
     def comparable(self, loaded: LoadedVoiceprints) -> LoadedVoiceprints:
         """Refuses what is intact, of this encoder by its name, and fits nothing of it all the same.

@@ -18,7 +18,7 @@ from tests.voiceprints.people import make_voiceprint
 from voiceguard.audio.files import load_audio
 from voiceguard.cli.people.microphone import PROMPTS, Studio
 from voiceguard.enrollment import Problem, TakeReport
-from voiceguard.errors import DeviceError
+from voiceguard.errors import DeviceError, ExitCode
 from voiceguard.settings import Settings
 from voiceguard.speech.vad import make_vad
 from voiceguard.types import Samples, SourceState, SourceStatus
@@ -78,6 +78,35 @@ def test_add_takes_another_room_in_and_reports_as_json(enrolled: Path) -> None:
     (take,) = answer["takes"]
     assert (take["file"], take["usable"], take["problems"]) == (str(TAKES[2]), True, [])
     assert VoiceprintStore(enrolled, environ={}).load("robin").templates[-1].label == "car"
+
+
+def test_a_voice_under_another_name_is_refused_unless_it_is_another_persons(enrolled: Path) -> None:
+    arguments = ("enroll", "twin", "--from", *TAKES[:2], "--yes")
+    refused = voiceguard(*arguments, state=enrolled)
+    assert refused.returncode == 1
+    assert "this sounds like 'robin'" in refused.stderr
+    assert "voiceguard enroll robin --add" in refused.stderr
+    assert "twin" not in VoiceprintStore(enrolled, environ={}).names()
+    stranger = voiceguard("enroll", "stranger", "--from", STRANGER, "--yes", state=enrolled)
+    assert stranger.returncode == 0, stranger.stderr
+    done = voiceguard(*arguments, "--another-person", state=enrolled)
+    assert done.returncode == 0, done.stderr
+    for name in ("twin", "stranger"):
+        VoiceprintStore(enrolled, environ={}).remove(name)
+
+
+def test_the_word_comes_first_and_strict_tells_a_weak_one_by_its_exit_code(tmp_path: Path) -> None:
+    settings = tmp_path / "strict.toml"
+    settings.write_text("[policy]\np_fa = 1e-9\n")  # hardly anybody would be accepted
+    arguments = ("--from", *TAKES[:2], "--yes", "--config", settings)
+    done = voiceguard("enroll", "anna", *arguments, state=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("weak: ")
+    again = ("--force", "--strict", "--json")
+    strict = voiceguard("enroll", "anna", *arguments, *again, state=tmp_path)
+    assert strict.returncode == ExitCode.WEAK
+    assert json.loads(strict.stdout)["quality"] == "weak"
+    assert VoiceprintStore(tmp_path, environ={}).names() == ("anna",)
 
 
 def test_a_strangers_file_among_them_is_left_out_by_name(tmp_path: Path) -> None:

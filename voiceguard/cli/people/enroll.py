@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -23,11 +24,18 @@ from voiceguard.cli.options import (
 )
 from voiceguard.cli.output import print_json, stderr, stdout
 from voiceguard.cli.people.consent import ask_consent, ask_to_keep_audio
-from voiceguard.cli.people.microphone import Studio, choose_microphone
+from voiceguard.cli.people.microphone import FURTHER_S, Studio, choose_microphone
 from voiceguard.cli.people.prediction import prediction_plain, show_prediction
 from voiceguard.decisions.wire import iso_utc, rounded
-from voiceguard.enrollment import ENOUGH_SPEECH_S, EnrollmentSession, Mode, describe, latest_takes
-from voiceguard.errors import UsageError, install_command
+from voiceguard.enrollment import (
+    EnrollmentSession,
+    Mode,
+    Quality,
+    advise,
+    describe,
+    latest_takes,
+)
+from voiceguard.errors import ExitCode, KnownVoiceError, UsageError, install_command
 from voiceguard.logs import configure_logging
 from voiceguard.service.kit import assemble, open_store
 from voiceguard.settings import load_settings
@@ -77,16 +85,26 @@ def enroll(
             show_default=False,
         ),
     ] = None,
+    another_person: Annotated[
+        bool,
+        typer.Option(
+            "--another-person", help="Enroll a voice that sounds like somebody who is enrolled."
+        ),
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 7 where the voiceprint is weak.")
+    ] = False,
     config: ConfigOption = None,
     state_dir: StateDirOption = None,
     model: ModelOption = None,
     device: DeviceOption = None,
     json_lines: JsonOption = False,
-) -> None:
+) -> int:
     """Enroll a speaker: read three to five sentences, or give recordings with --from.
 
     Nothing is stored before the end: Ctrl-C leaves everything as it was. Audio is kept
-    only where the person agrees to that as well.
+    only where the person agrees to that as well. A voice that is enrolled under another name is
+    refused unless you say that it is another person.
     """
     mode = _mode(add=add, force=force)
     paths = _paths(first_files, files, source=source)
@@ -101,11 +119,12 @@ def enroll(
         kit, takes = _read_files(session, settings, paths, label)
     else:
         kit, takes = _record_takes(session, settings, source, label)
-    enrolled = session.finish(takes, now=datetime.now(UTC), display_name=display_name)
+    enrolled = _finished(session, takes, display_name, another_person=another_person)
     policy = settings.policy.per_decision(len(session.store.names()), kit.calibration)
     if json_lines:
         print_json(_payload(enrolled, paths, policy))
     else:
+        _appraise(enrolled)
         _congratulate(enrolled, takes.usable_speech_s)
         show_prediction(
             enrolled.prediction,
@@ -115,6 +134,26 @@ def enroll(
             is_calibrated=kit.calibration is not None,
         )
         _tell_next(enrolled, source)
+    is_weak = enrolled.appraisal.quality is Quality.WEAK
+    return int(ExitCode.WEAK if strict and is_weak else ExitCode.OK)
+
+
+def _finished(
+    session: EnrollmentSession, takes: Takes, display_name: str, *, another_person: bool
+) -> Enrolled:
+    """Asks, where somebody is there, whether a known voice is another person's."""
+    now = datetime.now(UTC)
+    try:
+        return session.finish(
+            takes, now=now, display_name=display_name, another_person=another_person
+        )
+    except KnownVoiceError as error:
+        if not sys.stdin.isatty():
+            raise
+        stderr.print(f"This sounds like [bold]{error.known}[/], who is enrolled.")
+        if not typer.confirm(f"Is {session.speaker} another person?", default=False, err=True):
+            raise
+    return session.finish(takes, now=now, display_name=display_name, another_person=True)
 
 
 # --- before anything is recorded ------------------------------------------------------------
@@ -196,9 +235,21 @@ def _record_takes(
         )
         kit, takes = _begin(session, settings)
         studio.fill(takes, label, tell=_tell)
+        while _wants_more(session, takes):
+            studio.fill(takes, label, tell=_tell, further_s=FURTHER_S)
     finally:
         executor.shutdown(wait=False, cancel_futures=True)  # a hung audio server holds its thread
     return kit, takes
+
+
+def _wants_more(session: EnrollmentSession, takes: Takes) -> bool:
+    """Whether a voiceprint would be weak, and somebody is there and reads on."""
+    if not sys.stdin.isatty():
+        return False
+    if session.appraise(takes, now=datetime.now(UTC)).quality is not Quality.WEAK:
+        return False
+    stderr.print("[yellow]weak:[/] fewer than half of what is said will be accepted.")
+    return typer.confirm("Read a few more sentences?", default=True, err=True)
 
 
 # --- what is said about it ------------------------------------------------------------------
@@ -232,6 +283,8 @@ def _payload(enrolled: Enrolled, paths: Sequence[Path], policy: PolicyConfig) ->
             }
             for name, report in zip(names, enrolled.reports, strict=True)
         ],
+        "quality": str(enrolled.appraisal.quality),
+        "advice": enrolled.appraisal.advice and str(enrolled.appraisal.advice),
         "audio_kept_s": None if enrolled.audio is None else rounded(enrolled.audio.seconds, 2),
         "prediction": prediction_plain(enrolled.prediction, policy),
     }
@@ -247,12 +300,16 @@ def _congratulate(enrolled: Enrolled, usable_s: float) -> None:
         f"speech{alike}; {len(templates)} in the voiceprint",
         soft_wrap=True,
     )
-    if usable_s < ENOUGH_SPEECH_S and len(usable) == len(templates):
-        stdout.print(
-            f"[yellow]that is little:[/] with {ENOUGH_SPEECH_S:g} s or more fewer of {speaker}'s "
-            f"words will be inconclusive; `voiceguard enroll {speaker} --add` takes more in",
-            soft_wrap=True,
-        )
+
+
+_STYLES = {Quality.GOOD: "bold green", Quality.FAIR: "bold yellow", Quality.WEAK: "bold red"}
+
+
+def _appraise(enrolled: Enrolled) -> None:
+    quality = enrolled.appraisal.quality
+    advice = advise(enrolled.appraisal, enrolled.voiceprint.speaker)
+    said = f": {advice}" if advice else ""
+    stdout.print(f"[{_STYLES[quality]}]{quality}[/]{said}", soft_wrap=True)
 
 
 def _tell_next(enrolled: Enrolled, source: str | None) -> None:

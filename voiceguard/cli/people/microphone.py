@@ -39,6 +39,8 @@ PROMPTS = (
 
 TARGET_SPEECH_S = 12.0
 TARGET_TAKES = 3
+FURTHER_S = 6.0
+"""Of speech, where what there is makes a weak voiceprint."""
 MAX_TAKES = 10
 """Bad ones included; 10 takes of a sentence are less than a minute of speech."""
 
@@ -59,19 +61,28 @@ class Studio:
     wait_for_reader: Callable[[], None] = _wait_for_enter
     """Returns when the person is ready to read."""
 
-    def fill(self, takes: Takes, label: str, *, tell: Callable[[str, TakeReport], None]) -> None:
+    def fill(
+        self,
+        takes: Takes,
+        label: str,
+        *,
+        tell: Callable[[str, TakeReport], None],
+        further_s: float = 0.0,
+    ) -> None:
         """Shows prompts and records takes until there is speech enough, or patience runs out.
 
         Args:
             takes: Gets them.
             label: Where and with what they are recorded.
             tell: Told what became of every take.
+            further_s: Speech beyond what there is, where that would be enough.
         """
+        enough_s = max(TARGET_SPEECH_S, takes.usable_speech_s + further_s)
         stderr.print(
             "Sit where you will usually speak. Read each sentence aloud in your normal voice; any "
             "other text or language does as well. A pause ends the take."
         )
-        prompt = 0
+        prompt = sum(report.is_usable for report in takes.reports)
         for number in range(1, MAX_TAKES + 1):
             stderr.print(f"\n[bold cyan]{PROMPTS[prompt % len(PROMPTS)]}[/]")
             stderr.print("[dim]Press Enter and read.[/]")
@@ -81,8 +92,8 @@ class Studio:
             prompt += report.is_usable  # a bad take's sentence is read again
             usable_s = takes.usable_speech_s
             num_usable = sum(report.is_usable for report in takes.reports)
-            stderr.print(f"[dim]{usable_s:.1f} s of {TARGET_SPEECH_S:g} s[/]")
-            if usable_s >= TARGET_SPEECH_S and num_usable >= TARGET_TAKES:
+            stderr.print(f"[dim]{usable_s:.1f} s of {enough_s:.0f} s[/]")
+            if usable_s >= enough_s and num_usable >= TARGET_TAKES:
                 return
 
     def record(self) -> Samples:
