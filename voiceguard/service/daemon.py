@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -27,13 +26,19 @@ from voiceguard.audio.sources import open_source, parse_sources
 from voiceguard.clock import SystemClock
 from voiceguard.decisions.history import History
 from voiceguard.decisions.sinks import FanOut, HistorySink
-from voiceguard.errors import BrokerError, VoiceguardError, VoiceprintError
+from voiceguard.errors import VoiceguardError
 from voiceguard.mqtt.client import MqttLink
 from voiceguard.mqtt.topics import Command
 from voiceguard.paths import history_file, settle_node_suffix, state_dir
 from voiceguard.pipeline.stream import Stream
 from voiceguard.service import systemd
 from voiceguard.service.arming import ArmedSwitch
+from voiceguard.service.ending import (
+    check_delivered,
+    check_recognised,
+    first_error,
+    stopping_on_signals,
+)
 from voiceguard.service.health import DaemonState, Health, assess_health
 from voiceguard.service.kit import assemble, open_store
 from voiceguard.service.lock import DaemonLock
@@ -43,7 +48,7 @@ from voiceguard.settings import with_node_suffix
 from voiceguard.types import SourceState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from voiceguard.clock import Clock
     from voiceguard.decisions.result import DecisionSink
@@ -122,7 +127,7 @@ class Daemon:
             VoiceguardError: It could not start, or decisions of file sources were not delivered.
         """
         try:
-            with DaemonLock(self._state), self._stopping_on_signals():
+            with DaemonLock(self._state), stopping_on_signals(self.stop):
                 self._settings = with_node_suffix(self._settings, settle_node_suffix(self._state))
                 loop = asyncio.get_running_loop()
                 loading = loop.run_in_executor(self._inference, assemble, self._settings)
@@ -136,7 +141,7 @@ class Daemon:
                     await looking
                     await self._serve()
         except* VoiceguardError as group:
-            raise _first(group) from group
+            raise first_error(group) from group
         finally:
             await self._history.finish(STOP_TIMEOUT_S)  # an error must not lose what was decided
             self._inference.shutdown(wait=False, cancel_futures=True)
@@ -224,40 +229,8 @@ class Daemon:
         """The files are over: what kept them from being decided or delivered is an error."""
         for failure in failures:
             raise failure
-        if self._roster.fault:
-            raise VoiceprintError(
-                f"nobody could be recognised: {self._roster.fault}",
-                hint="`voiceguard doctor` says how to mend it",
-            )
-        if self._link is None:
-            return
-        statistics = self._link.statistics()
-        num_lost = (
-            statistics.decisions_dropped
-            + statistics.decisions_expired
-            + statistics.decisions_refused
-            + statistics.decisions_pending
-        )
-        if num_lost:
-            raise BrokerError(
-                f"{num_lost} decision(s) did not reach {self._settings.mqtt.place} in time",
-                hint="is the broker running, and are user and password right? `voiceguard doctor`",
-            )
-
-    @contextlib.contextmanager
-    def _stopping_on_signals(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        handled = []
-        # Outside the main thread signals can't be handled: whoever embeds the daemon stops it.
-        with contextlib.suppress(ValueError, RuntimeError):
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, self.stop)
-                handled.append(number)
-        try:
-            yield
-        finally:
-            for number in handled:
-                loop.remove_signal_handler(number)
+        check_recognised(self._roster.fault)
+        check_delivered(self._link, self._settings.mqtt.place)
 
     # --- streams ----------------------------------------------------------------------------
 
@@ -406,12 +379,3 @@ class Daemon:
 
 def _itself(source: AudioSource) -> AudioSource:
     return source
-
-
-def _first(group: BaseExceptionGroup[VoiceguardError]) -> VoiceguardError:
-    """The first error of a task group: the others followed from it or can wait."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, VoiceguardError)
-    return error

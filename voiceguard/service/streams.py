@@ -15,6 +15,7 @@ import structlog
 
 from voiceguard.decisions.wire import iso_utc
 from voiceguard.errors import AudioError, VoiceguardError
+from voiceguard.service.ending import first_error
 from voiceguard.types import SourceState, SourceStatus
 from voiceguard.validation.boundary import in_words
 
@@ -106,7 +107,7 @@ class StreamSet:
                 parts.create_task(stream.listen(), name=f"listen:{name}")
                 parts.create_task(stream.decide(), name=f"decide:{name}")
         except* Exception as group:
-            error = _first(group)
+            error = first_error(group)
             if isinstance(error, VoiceguardError):
                 log.error("stream_failed", stream=name, error=str(error))  # noqa: TRY400 - said by it
             else:
@@ -165,12 +166,3 @@ class StreamSet:
                 noted = {"stream": stream.name, "opened_at": iso_utc(stream.opened_at)}
                 noted["noted_at"] = iso_utc(self._clock.utc())
                 yield {**noted, **losses}
-
-
-def _first(group: BaseExceptionGroup[Exception]) -> Exception:
-    """The first of them: the others followed from it or can wait."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, Exception)
-    return error
