@@ -25,7 +25,7 @@ help:
 	@echo 'make campaign      faults for 10 minutes (CAMPAIGN_SECONDS=600): kills, full disks, mutated'
 	@echo '                   files, brokers that vanish; a table, and JSON in build/'
 	@echo 'make packages      wheel and source distribution, into dist/'
-	@echo 'make check         ruff, mypy, import-linter, the structure, the site without a dead link'
+	@echo 'make check         ruff, mypy, import-linter, bandit, the structure, no dead link in the site'
 	@echo 'make coverage      as make test, slower: which lines of voiceguard no test reaches'
 	@echo 'make docs          settings and commands written anew, the site built in build/site'
 	@echo 'make docs-pictures draws the pictures of README and docs anew, from a run of the demo'
@@ -60,6 +60,7 @@ check: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive voiceguard
 	$(BIN)/python -m tests.checks
 	$(SITE)
 

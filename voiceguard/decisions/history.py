@@ -172,10 +172,9 @@ class History:
         if since is not None:
             clauses.append("decided_at >= ?")
             values.append(_text(since))
-        query = (
-            f"SELECT payload FROM decisions WHERE {' AND '.join(clauses)} "  # noqa: S608  # constants
-            "ORDER BY id DESC LIMIT ?"
-        )
+        where = " AND ".join(clauses)  # constants; the values are bound
+        query = f"SELECT payload FROM decisions WHERE {where} "  # noqa: S608
+        query += "ORDER BY id DESC LIMIT ?"
         return self._select(query, (*values, limit))
 
     def find(self, decision_id: str) -> dict[str, Any] | None:

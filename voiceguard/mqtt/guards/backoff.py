@@ -28,7 +28,7 @@ class Backoff:
         """
         if lasted_s is not None and lasted_s > _STEADY_S:
             self._attempt = 0
-        self._share = random.uniform(0.5, 1.0)  # noqa: S311  # jitter
+        self._share = random.uniform(0.5, 1.0)  # noqa: S311  # nosec B311  # jitter
         self._limit_s = _LIMITS_S[min(self._attempt, len(_LIMITS_S) - 1)]
         self._attempt += 1
 

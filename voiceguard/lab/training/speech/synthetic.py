@@ -83,7 +83,7 @@ def make_voices(num_voices: int, seed: int) -> list[Voice]:
 
 def espeak_variants() -> list[str]:
     """What espeak-ng calls its voices' variants: sizes and manners of a vocal tract."""
-    listed = subprocess.run(
+    listed = subprocess.run(  # nosec B607
         ["espeak-ng", "--voices=variant"],  # noqa: S607 - from the path, like every tool
         capture_output=True,
         check=True,
