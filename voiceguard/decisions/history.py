@@ -56,6 +56,15 @@ CREATE TABLE IF NOT EXISTS diagnostics (
 );
 """
 
+_RECENT = """
+SELECT payload FROM decisions WHERE
+    (?1 IS NULL OR coalesce(json_extract(payload, '$.speaker'),
+                            json_extract(payload, '$.scores[0].speaker')) = ?1)
+    AND (?2 IS NULL OR outcome = ?2)
+    AND (?3 IS NULL OR decided_at >= ?3)
+ORDER BY id DESC LIMIT ?4
+"""
+
 _log = structlog.get_logger()
 
 
@@ -159,23 +168,8 @@ class History:
         Raises:
             StateError: The file can't be read.
         """
-        clauses, values = ["1"], list[Any]()
-        if speaker is not None:
-            clauses.append(
-                "coalesce(json_extract(payload, '$.speaker'), "
-                "json_extract(payload, '$.scores[0].speaker')) = ?"
-            )
-            values.append(speaker)
-        if outcome is not None:
-            clauses.append("outcome = ?")
-            values.append(outcome)
-        if since is not None:
-            clauses.append("decided_at >= ?")
-            values.append(_text(since))
-        where = " AND ".join(clauses)  # constants; the values are bound
-        query = f"SELECT payload FROM decisions WHERE {where} "  # noqa: S608
-        query += "ORDER BY id DESC LIMIT ?"
-        return self._select(query, (*values, limit))
+        when = None if since is None else _text(since)
+        return self._select(_RECENT, (speaker, outcome, when, limit))
 
     def find(self, decision_id: str) -> dict[str, Any] | None:
         """One decision by its id, or by the beginning of it where that is unambiguous."""
