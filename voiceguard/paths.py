@@ -11,6 +11,7 @@
       models/                       encoders brought here by `voiceguard models import|pull`, a
                                     directory each; `in-use` names the one that "default" means
       node-suffix                   tells the default mqtt.node_id from other machines'
+      control.sock                  0600, where commands reach the running daemon
       lock                          held by the daemon that owns this directory
 """
 

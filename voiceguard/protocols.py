@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from voiceguard.types import (
         AudioChunk,
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         Samples,
         SourceStatistics,
         SourceStatus,
+        SpeakerScore,
         Window,
     )
 
@@ -46,6 +47,23 @@ class AudioSource(Protocol):
 
     def statistics(self) -> SourceStatistics:
         """Counters since the source was opened."""
+        ...
+
+
+class StreamWatcher(Protocol):
+    """Follows a stream while it listens, for display. On the event loop; never waits."""
+
+    def heard(self, stream: str, chunk: AudioChunk, *, is_speech: bool) -> None:
+        """A block of audio has been heard; ``is_speech``: the gate is open."""
+        ...
+
+    @property
+    def wants_progress(self) -> bool:
+        """Whether ``scored`` is worth computing scores for."""
+        ...
+
+    def scored(self, stream: str, window: Window, scores: Sequence[SpeakerScore]) -> None:
+        """A segment has grown by a window, and these are its scores by now, best first."""
         ...
 
 

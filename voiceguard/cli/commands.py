@@ -11,6 +11,7 @@ from voiceguard.cli.lazy import Command, Commands, Group
 COMMANDS: Commands = {
     "enroll": Command("people.enroll:enroll", "Enroll a speaker: read three to five sentences, or give recordings with --from."),
     "run": Command("run:run", "Listen, decide who is speaking, and publish it."),
+    "status": Command("status:status", "Show what the running daemon is doing: state, streams, encoder, who is enrolled."),
     "verify": Command("decide:verify", "Is this recording the voice of NAME?"),
     "identify": Command("decide:identify", "Which enrolled speaker is this recording, if any?"),
     "embed": Command("measuring.embed:embed", "Embed recordings: one vector each, L2 norm 1."),

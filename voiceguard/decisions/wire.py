@@ -40,7 +40,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from voiceguard.decisions.result import Decision, Judgement
@@ -76,12 +76,17 @@ def judgement_payload(judgement: Judgement) -> dict[str, Any]:
         "outcome": judgement.outcome.value,
         "reason": judgement.reason.value,
         "speaker": judgement.speaker,
-        "scores": [_score_payload(score) for score in judgement.scores],
+        "scores": scores_payload(judgement.scores),
         "accept_llr": rounded(judgement.accept_llr, 3),
         "p_fa": float(f"{judgement.p_fa:.4g}"),
         "net_speech_s": rounded(judgement.net_speech_s, 3),
         "snr_db": rounded(judgement.snr_db, 1),
     }
+
+
+def scores_payload(scores: Iterable[SpeakerScore]) -> list[dict[str, Any]]:
+    """Trials, in their order."""
+    return [_score_payload(score) for score in scores]
 
 
 def _score_payload(score: SpeakerScore) -> dict[str, Any]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from voiceguard.decisions.result import DecisionSink, Judgement
     from voiceguard.pipeline.channel import Arrival
     from voiceguard.pipeline.judge import Judge
+    from voiceguard.protocols import StreamWatcher
     from voiceguard.types import Embedding, SegmentEnd, Window
 
 
@@ -38,6 +39,7 @@ class Decider:
         clock: For the stamps.
         max_window_samples: The length to which windows grow.
         min_window_speech_s: Net speech of the shortest window.
+        watcher: Follows the scores, for display.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Decider:
         clock: Clock,
         max_window_samples: int,
         min_window_speech_s: float,
+        watcher: StreamWatcher | None = None,
     ) -> None:
         self.num_segments = 0
         self.speech_s = 0.0
@@ -58,6 +61,7 @@ class Decider:
         self._clock = clock
         self._max_window_samples = max_window_samples
         self._min_window_speech_s = min_window_speech_s
+        self._watcher = watcher
         self._evidence: SegmentEvidence | None = None
         self._provisional: Decision | None = None
         self._provisional_accept: Decision | None = None
@@ -104,6 +108,7 @@ class Decider:
         """Takes in a window; a provisional result if one is due and says something new."""
         evidence = self._evidence_of(window.segment)
         evidence.add(window, embedding)
+        self._show(window, evidence)
         policy = self._judge().policy
         if evidence.num_looks >= policy.max_looks or window.segment_speech_s < policy.look_from_s:
             return  # nothing is left of the error budget, or it is better spent later
@@ -126,6 +131,16 @@ class Decider:
             if decision.outcome is Outcome.ACCEPTED:
                 self._provisional_accept = decision
             self._sink.publish(decision)
+
+    def _show(self, window: Window, segment: SegmentEvidence) -> None:
+        """The scores so far to whoever watches; no look that the error budget pays for."""
+        if self._watcher is None or not self._watcher.wants_progress:
+            return
+        evidence = Evidence(
+            net_speech_s=window.segment_speech_s, snr_db=window.snr_db, is_final=False
+        )
+        scores = self._judge().score(segment.pooled(), evidence)
+        self._watcher.scored(self._stream, window, scores)
 
     def conclude(self, end: SegmentEnd, arrival: Arrival) -> None:
         """The final decision of a segment, exactly one."""

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from voiceguard.clock import Clock
     from voiceguard.decisions.result import DecisionSink
     from voiceguard.pipeline.judge import Judge
-    from voiceguard.protocols import AudioSource, EncoderStream
+    from voiceguard.protocols import AudioSource, EncoderStream, StreamWatcher
     from voiceguard.speech.ear import Ear, Heard
     from voiceguard.types import AudioChunk, Embedding
 
@@ -90,6 +90,7 @@ class Stream:
         executor: The inference executor.
         clock: Time, for stamps and to notice that the machine slept.
         on_status: Told of every change of the source's state.
+        watcher: Follows what is heard and scored, for display.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class Stream:
         executor: Executor,
         clock: Clock,
         on_status: Callable[[str, SourceStatus], None] = lambda _name, _status: None,
+        watcher: StreamWatcher | None = None,
     ) -> None:
         self.name = source.name
         self.is_live = source.is_live
@@ -114,6 +116,7 @@ class Stream:
         self._executor = executor
         self._clock = clock
         self._on_status = on_status
+        self._watcher = watcher
         self._windows = WindowChannel(is_live=source.is_live)
         self._decider = Decider(
             source.name,
@@ -122,6 +125,7 @@ class Stream:
             clock=clock,
             max_window_samples=ear.max_window_samples,
             min_window_speech_s=ear.min_window_speech_s,
+            watcher=watcher,
         )
         self._opened_at_s = 0.0
         self._suspended_s = clock.suspended_s()
@@ -160,6 +164,8 @@ class Stream:
         await self._hand_over(
             self._ear.push(chunk.samples, chunk.rate_hz), delivered_at_s=chunk.delivered_at_s
         )
+        if self._watcher is not None:
+            self._watcher.heard(self.name, chunk, is_speech=self._ear.hears_speech)
 
     def _has_slept(self) -> bool:
         """Whether the machine was suspended; then nothing that is pending is true any more."""

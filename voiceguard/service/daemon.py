@@ -3,7 +3,7 @@
 The only module that makes long-lived tasks (all named, in one TaskGroup) and executors:
 
 - ``stream:NAME`` for every stream, with ``listen:NAME`` and ``decide:NAME`` in it (pipeline),
-- ``mqtt`` and ``history`` (hop 6),
+- ``mqtt`` and ``history`` (hop 6), ``control`` (the socket for other processes of its user),
 - ``voiceprints``, which sees changes in the store, and ``pulse``, which keeps health, status and
   systemd's watchdog up to date,
 - one inference thread, and one I/O executor (decoding, fsync, standard input).
@@ -24,6 +24,8 @@ import structlog
 
 from voiceguard.audio.sources import open_source, parse_sources
 from voiceguard.clock import SystemClock
+from voiceguard.control.server import ControlCommand, ControlServer, NoParameters
+from voiceguard.control.watching import EVENTS, Watching
 from voiceguard.decisions.history import History
 from voiceguard.decisions.sinks import FanOut, HistorySink
 from voiceguard.errors import VoiceguardError
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from voiceguard.clock import Clock
+    from voiceguard.control.connection import Connection
     from voiceguard.decisions.result import DecisionSink
     from voiceguard.protocols import AudioSource
     from voiceguard.service.kit import Kit
@@ -103,6 +106,8 @@ class Daemon:
         num_sources = len(self._specs if sources is None else sources)
         self._io = ThreadPoolExecutor(2 + num_sources, thread_name_prefix="io")
         self._history = HistorySink(History(history_file(self._state), settings.history), self._io)
+        self._control = ControlServer(self._state, EVENTS)
+        self._watching = Watching(self._control)
         self._link: MqttLink | None = None
         self._attention = asyncio.Event()
         self._reload = asyncio.Event()
@@ -173,8 +178,10 @@ class Daemon:
 
     async def _serve(self) -> None:
         async with asyncio.TaskGroup() as self._tasks:
+            self._take_commands()
             background = [
                 self._tasks.create_task(self._history.run(), name="history"),
+                self._tasks.create_task(self._control.run(), name="control"),
                 self._tasks.create_task(self._watch_voiceprints(), name="voiceprints"),
                 self._tasks.create_task(self._pulse(), name="pulse"),
             ]
@@ -253,7 +260,8 @@ class Daemon:
 
     def _make_streams(self) -> StreamSet:
         audio = self._settings.audio
-        sink = FanOut([*self._sinks, self._history, *([self._link] if self._link else [])])
+        links = [self._link] if self._link else []
+        sink = FanOut([*self._sinks, self._history, self._watching, *links])
 
         def make(open_one: Callable[[], AudioSource]) -> Stream:
             return Stream(
@@ -265,6 +273,7 @@ class Daemon:
                 executor=self._inference,
                 clock=self._clock,
                 on_status=self._note_status,
+                watcher=self._watching,
             )
 
         openers = (
@@ -296,13 +305,29 @@ class Daemon:
     # --- what goes on beside the streams ----------------------------------------------------
 
     def obey(self, command: Command) -> None:
-        """A command from MQTT."""
+        """A command, from MQTT or the control socket."""
         log.info("command_received", command=command)
         if command is Command.RELOAD:
             self._reload.set()
         else:
             self._armed.is_armed = command is Command.ARM
         self._attention.set()
+
+    def _take_commands(self) -> None:
+        """What clients of the control socket may ask for, besides ``watch``."""
+
+        async def status(_asked: NoParameters, _client: Connection) -> dict[str, Any]:
+            return self.status()
+
+        async def obey(
+            command: Command, _asked: NoParameters, _client: Connection
+        ) -> dict[str, Any]:
+            self.obey(command)
+            return {}
+
+        self._control.add("status", ControlCommand(NoParameters, status))
+        for command in Command:
+            self._control.add(command, ControlCommand(NoParameters, partial(obey, command)))
 
     async def _watch_voiceprints(self) -> None:
         """Sees speakers added, changed and removed by other processes, without a restart."""
@@ -349,14 +374,17 @@ class Daemon:
         if now_s - self._reported_at_s >= self._settings.service.status_interval_s:
             self._reported_at_s = now_s
             self._note_losses()
+            status = self.status()
+            self._watching.status(status)
             if self._link is not None:
                 self._link.set_available(health.is_available, health.reason)
-                self._link.set_status(self.status())
+                self._link.set_status(status)
 
     def _note_losses(self) -> None:
         """What streams have lost goes to the history, where it is news."""
         for noted in self._streams.news_of_losses():
             self._history.note(noted)
+            self._watching.lost(noted)
 
     def status(self) -> dict[str, Any]:
         """What the status topic says: state, streams with their counters, encoder, speakers."""
@@ -374,6 +402,7 @@ class Daemon:
             },
             "speakers": [name for name, _ in self._roster.speakers],
             "refused": {each.speaker: each.reason for each in self._roster.refusals},
+            "control": self._control.statistics(),
         }
 
 

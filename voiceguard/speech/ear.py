@@ -69,6 +69,11 @@ class Ear:
         return self._cutter.max_samples
 
     @property
+    def hears_speech(self) -> bool:
+        """Whether somebody is speaking, the hangover included."""
+        return self._gate.is_open
+
+    @property
     def min_window_speech_s(self) -> float:
         """Net speech in the shortest window; a segment with less has none."""
         return self._cutter.min_speech_s

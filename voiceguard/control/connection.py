@@ -1,0 +1,168 @@
+"""One client of the control socket: its requests in, answers and events out.
+
+Event loop. Bounded on both sides: a request is a line of at most ``MAX_REQUEST_BYTES``, and of the
+events that wait for a slow reader the oldest go (``events_dropped``; the client is told how many in
+an event ``dropped``). Answers are never dropped: there is one at a time. Nobody who publishes an
+event waits for a client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from voiceguard.control.protocol import (
+    MAX_REQUEST_BYTES,
+    RequestError,
+    event_line,
+    failed,
+    granted,
+    parse_request,
+    refused,
+)
+from voiceguard.errors import VoiceguardError
+from voiceguard.validation.boundary import in_words
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from voiceguard.control.protocol import Request
+
+log = structlog.get_logger(__name__)
+
+MAX_EVENTS = 512
+"""That wait for a client: about ten seconds of everything that one stream tells."""
+SEND_TIMEOUT_S = 30.0
+"""A client that takes nothing for so long is gone, whatever its socket says."""
+COMMAND_TIMEOUT_S = 10.0
+LAST_ANSWER_S = 1.0
+"""For a client that has asked and left off writing."""
+
+
+class Connection:
+    """Serves one client, from ``serve`` until it leaves.
+
+    Args:
+        reader: What it sends, with a limit of ``MAX_REQUEST_BYTES``.
+        writer: To it.
+        obey: Carries a request out; raises VoiceguardError.
+    """
+
+    def __init__(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        obey: Callable[[Request, Connection], Awaitable[Mapping[str, Any]]],
+    ) -> None:
+        self.wanted: frozenset[str] = frozenset()
+        """The events that it watches."""
+        self.events_dropped = 0
+        self.on_end: list[Callable[[], None]] = []
+        """Called when it has left."""
+        self._reader = reader
+        self._writer = writer
+        self._obey = obey
+        self._answers: deque[bytes] = deque()
+        self._events: deque[bytes] = deque()
+        self._num_untold = 0
+        self._has_left_off = False
+        self._wake = asyncio.Event()
+
+    def send_event(self, name: str, payload: Mapping[str, Any]) -> None:
+        """Queues an event; never waits."""
+        self.send_line(event_line(name, payload))
+
+    def send_line(self, line: bytes) -> None:
+        """Queues an event that is written out already."""
+        if len(self._events) >= MAX_EVENTS:
+            self._events.popleft()
+            self.events_dropped += 1
+            self._num_untold += 1
+        self._events.append(line)
+        self._wake.set()
+
+    async def serve(self) -> None:
+        """Until the client leaves, or takes nothing any more."""
+        sending = asyncio.create_task(self._send(), name="control send")
+        hearing = asyncio.create_task(self._hear(), name="control hear")
+        try:
+            await asyncio.wait({sending, hearing}, return_when=asyncio.FIRST_COMPLETED)
+            self._has_left_off = True  # asking; it may still read the answer
+            self._wake.set()
+            await asyncio.wait({sending}, timeout=LAST_ANSWER_S)
+        finally:
+            sending.cancel()
+            hearing.cancel()
+            await asyncio.wait({sending, hearing})
+            for each in self.on_end:
+                each()
+            self._writer.close()
+
+    # --- in ---------------------------------------------------------------------------------
+
+    async def _hear(self) -> None:
+        with contextlib.suppress(ConnectionError):
+            while line := await self._next_line():
+                if line.strip():
+                    await self._answer(line)
+
+    async def _next_line(self) -> bytes:
+        """Empty at the end, which a line too long is as well."""
+        try:
+            return await self._reader.readuntil(b"\n")
+        except asyncio.IncompleteReadError as error:
+            return error.partial
+        except asyncio.LimitOverrunError:
+            message = f"a request has at most {MAX_REQUEST_BYTES} bytes"
+            self._put_answer(refused(RequestError("line_too_long", message)))
+            return b""
+
+    async def _answer(self, line: bytes) -> None:
+        request_id = None
+        try:
+            request = parse_request(line)
+            request_id = request.request_id
+            async with asyncio.timeout(COMMAND_TIMEOUT_S):
+                answer = granted(request_id, await self._obey(request, self))
+        except RequestError as error:
+            error.answer_to = error.answer_to if request_id is None else request_id
+            answer = refused(error)
+        except VoiceguardError as error:
+            refusal = failed(error)
+            refusal.answer_to = request_id
+            answer = refused(refusal)
+        except TimeoutError:
+            message = f"no answer within {COMMAND_TIMEOUT_S:g} s"
+            answer = refused(RequestError("failed", message, answer_to=request_id))
+        except Exception as error:  # the boundary: one client's request ends nothing else
+            log.exception("control_request_failed", error=in_words(error))
+            answer = refused(RequestError("internal", in_words(error), answer_to=request_id))
+        self._put_answer(answer)
+
+    def _put_answer(self, answer: bytes) -> None:
+        self._answers.append(answer)
+        self._wake.set()
+
+    # --- out --------------------------------------------------------------------------------
+
+    async def _send(self) -> None:
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            while not (self._has_left_off and not self._answers):
+                await self._wake.wait()
+                self._wake.clear()
+                while (line := self._next_out()) is not None:
+                    self._writer.write(line)
+                    async with asyncio.timeout(SEND_TIMEOUT_S):
+                        await self._writer.drain()
+
+    def _next_out(self) -> bytes | None:
+        if self._answers:
+            return self._answers.popleft()
+        if self._num_untold:
+            num, self._num_untold = self._num_untold, 0
+            return event_line("dropped", {"num_events": num})
+        return self._events.popleft() if self._events else None
