@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from hypothesis import example, given
-from hypothesis import strategies as st
 
+from tests.mqtt.broken_urls import broken_urls
 from voiceguard.errors import ConfigError
 from voiceguard.mqtt.config import BrokerAddress, MqttConfig, default_node_id, parse_broker
 from voiceguard.mqtt.guards.credentials import Secrets, load_secrets
@@ -106,21 +106,6 @@ def test_the_default_node_id_is_always_allowed(monkeypatch: pytest.MonkeyPatch) 
 def test_a_user_may_have_any_character(broker: str, user: str | None) -> None:
     """Written as URLs write it."""
     assert MqttConfig(broker=broker).login == user
-
-
-SECRETS = st.text(
-    st.sampled_from("#@:/?[]%\\ \t&=+;,'\"<>{}|^~℀é"), min_size=0, max_size=3
-).flatmap(lambda odd: st.sampled_from([f"hunter{odd}2secret", f"{odd}hunter2", f"hunter2{odd}"]))
-
-
-@st.composite
-def broken_urls(draw: st.DrawFn) -> str:
-    """A URL with a user and a password, and whatever people do to it."""
-    scheme = draw(st.sampled_from(["mqtt://", "mqtts://", "mqtt:/", "mqtt:", "//", "", "http://"]))
-    user = draw(st.sampled_from(["hunter", "", "hunter%3Ahunter", "h@hunter"]))
-    joint = draw(st.sampled_from([":", "%3A", "::", ";hunter:"]))
-    host = draw(st.sampled_from(["@host", "@host:1883", "@", "@[::1", "@[x]", "@host:x", "@h/x"]))
-    return f"{scheme}{user}{joint}{draw(SECRETS)}{host}"
 
 
 @given(broken_urls())

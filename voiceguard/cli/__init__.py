@@ -18,7 +18,7 @@ from typer.main import get_command
 import voiceguard
 from voiceguard.cli.commands import COMMANDS
 from voiceguard.cli.lazy import add_commands
-from voiceguard.cli.output import stderr
+from voiceguard.cli.output import explain
 from voiceguard.errors import ExitCode, VoiceguardError
 from voiceguard.outputs import file_of, forgive_standard_streams
 
@@ -78,13 +78,13 @@ def main() -> NoReturn:
     try:
         code = _run()
     except VoiceguardError as error:
-        _explain(str(error), error.hint)
+        explain(str(error), error.hint)
         code = error.exit_code
     except OSError as error:
         if error.filename is None:
             raise
         # A file or directory that nothing nearer to it has words for: no bug, so no traceback.
-        _explain(f"{error.filename}: {error.strerror}", "mend it, or choose another place")
+        explain(f"{error.filename}: {error.strerror}", "mend it, or choose another place")
         code = ExitCode.FAILURE
     code = _finish(code)
     sys.stderr.flush()
@@ -98,7 +98,7 @@ def _finish(code: int | None) -> int:
     file = file_of(sys.stdout)
     # `voiceguard ... | head`: nobody reads on, which is no fault
     if code is None and file and file.failure and file.failure.errno != errno.EPIPE:
-        _explain(f"cannot write the result: {file.failure.strerror}", "send it somewhere else")
+        explain(f"cannot write the result: {file.failure.strerror}", "send it somewhere else")
         return ExitCode.FAILURE
     return ExitCode.OK if code is None else code
 
@@ -110,21 +110,13 @@ def _run() -> int | None:
     except LibraryUsageError as error:
         if message := error.format_message():  # else it was "no arguments", answered by the help
             command = error.ctx.command_path if error.ctx is not None else "voiceguard"
-            _explain(message, f"`{command} --help` shows what there is")
+            explain(message, f"`{command} --help` shows what there is")
         return ExitCode.USAGE
     except typer.Exit as error:
         return int(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        _explain("interrupted", "")
+        explain("interrupted", "")
         return ExitCode.INTERRUPTED
     if result == ExitCode.INTERRUPTED:  # what typer makes of Ctrl-C
-        _explain("interrupted", "")
+        explain("interrupted", "")
     return result if isinstance(result, int) else None
-
-
-def _explain(message: str, hint: str) -> None:
-    stderr.print("[bold red]error:[/]", end=" ")
-    stderr.print(message, markup=False, soft_wrap=True)
-    if hint:
-        stderr.print("[bold]hint:[/]", end=" ")
-        stderr.print(hint, markup=False, soft_wrap=True)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from voiceguard.cli.credentials import without_credentials
 from voiceguard.cli.options import ConfigOption, JsonOption, StateDirOption, overrides
 from voiceguard.cli.output import print_json, stdout
 from voiceguard.errors import ExitCode
@@ -38,11 +39,12 @@ def doctor(
     statuses = set()
     for check in examine(config, settings, is_read_only=read_only):
         statuses.add(check.status)
+        detail, remedy = without_credentials(check.detail), without_credentials(check.remedy)
         if json_lines:
-            print_json(asdict(check))
+            print_json({**asdict(check), "detail": detail, "remedy": remedy})
             continue
         stdout.print(f"{_MARKS[check.status]} [bold]{check.name:16}[/]", end=" ")
-        stdout.print(check.detail, markup=False, soft_wrap=True)
-        if check.remedy:
-            stdout.print(f"{'':22}to mend it: {check.remedy}", markup=False, soft_wrap=True)
+        stdout.print(detail, markup=False, soft_wrap=True)
+        if remedy:
+            stdout.print(f"{'':22}to mend it: {remedy}", markup=False, soft_wrap=True)
     return int(ExitCode.FAILURE if Status.FAIL in statuses else ExitCode.OK)

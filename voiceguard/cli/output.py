@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.segment import Segments
 
+from voiceguard.cli.credentials import without_credentials
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -33,6 +35,18 @@ OUTCOME_STYLES = {
     "unknown": "red",
     "inconclusive": "yellow",
 }
+
+
+def explain(message: str, hint: str) -> None:
+    """An error and how to mend it, on standard error."""
+    shown = without_credentials(message)
+    if shown != message:  # a hint may repeat it in another spelling
+        hint = "a broker's address goes into mqtt.broker, and its password into mqtt.password_file"
+    stderr.print("[bold red]error:[/]", end=" ")
+    stderr.print(shown, markup=False, soft_wrap=True)
+    if hint:
+        stderr.print("[bold]hint:[/]", end=" ")
+        stderr.print(without_credentials(hint), markup=False, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:  # noqa: ANN401  # anything that JSON can say

@@ -15,7 +15,7 @@ from voiceguard.cli.options import (
     ModelOption,
     StateDirOption,
 )
-from voiceguard.cli.output import print_json, stderr, stdout
+from voiceguard.cli.output import explain, print_json, stdout
 from voiceguard.cli.settings import configured
 from voiceguard.encoder.running.torchscript import Ecapa2Encoder, check_labels
 from voiceguard.errors import AudioError, EncoderError, ExitCode
@@ -72,8 +72,8 @@ def embed(
             whole = compute(_Speech(kit, recording) if vad else recording)
         except AudioError as error:
             num_failed += 1
-            told = f"error: {error}" if str(file) in str(error) else f"error: {file}: {error}"
-            stderr.print(told, f"hint: {error.hint}", sep="\n", markup=False, soft_wrap=True)
+            told = str(error)
+            explain(told if str(file) in told else f"{file}: {told}", error.hint)
             continue
         vectors = whole.vectors
         if json_lines:
