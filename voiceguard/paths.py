@@ -1,4 +1,4 @@
-"""Where voiceguard keeps its state: the directory, the files in it, and how it is made.
+"""Where voiceguard keeps its state and looks for its configuration.
 
 ::
 
@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 
 import platformdirs
 
-from voiceguard.errors import StateError
+from voiceguard.errors import ConfigError, StateError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,11 +36,49 @@ COMMENTED_CONFIG = Path(__file__).parent / "service" / "defaults" / "voiceguard.
 """Every setting with its default, to be copied; config/voiceguard.toml by a link, so that it is in
 every installation. Beside it, in ``service/units``, are the systemd units."""
 
+SYSTEM_CONFIG = Path("/etc/voiceguard/voiceguard.toml")
+"""The system service's configuration."""
+
 _MAX_SUFFIX = 8
 _SUFFIX = re.compile(r"[a-z0-9]{1,8}")
 
 PRIVATE_DIR_MODE = 0o700
 PRIVATE_FILE_MODE = 0o600
+
+
+def find_config_file(explicit: Path | None = None) -> Path | None:
+    """The configuration file in force, or None: the built-in defaults.
+
+    Order: ``--config``, ``VOICEGUARD_CONFIG``, the user's configuration directory,
+    ``/etc/voiceguard/voiceguard.toml``.
+
+    Raises:
+        ConfigError: A file named explicitly is not there.
+    """
+    named = explicit or (Path(env) if (env := os.environ.get("VOICEGUARD_CONFIG")) else None)
+    if named is not None:
+        if not _is_file(named):
+            raise ConfigError(
+                f"configuration file {named} is not there",
+                hint=f"name an existing file with --config, or copy {COMMENTED_CONFIG}",
+            )
+        return named
+    return next((path for path in (own_config_file(), SYSTEM_CONFIG) if _is_file(path)), None)
+
+
+def own_config_file() -> Path:
+    """Where a user's configuration is, in ``$XDG_CONFIG_HOME``; it need not exist."""
+    return platformdirs.user_config_path("voiceguard") / "voiceguard.toml"
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:  # settings that may not be read must not be passed over in silence
+        raise ConfigError(
+            f"cannot look for a configuration file {path}: {error.strerror}",
+            hint="mend the permissions of its directory, or name another file with --config",
+        ) from error
 
 
 def state_dir(override: str | Path | None = None, environ: Mapping[str, str] = os.environ) -> Path:

@@ -11,10 +11,8 @@ import difflib
 import os
 import tomllib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-import platformdirs
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
@@ -29,7 +27,7 @@ from voiceguard.encoder.config import EncoderConfig
 from voiceguard.errors import ConfigError
 from voiceguard.logs import LogConfig
 from voiceguard.mqtt.config import MqttConfig
-from voiceguard.paths import COMMENTED_CONFIG, read_node_suffix, state_dir
+from voiceguard.paths import find_config_file, read_node_suffix, state_dir
 from voiceguard.scoring.policy import PolicyConfig
 from voiceguard.speech.gate import GateConfig
 from voiceguard.speech.vad import VadConfig
@@ -41,6 +39,7 @@ from voiceguard.validation.reading import expected, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
 ENVIRONMENT_PREFIX = "VOICEGUARD_"
 
@@ -114,40 +113,6 @@ class Settings(BaseSettings):
 _TABLES = frozenset(
     name for name, field in Settings.model_fields.items() if field.annotation is not str
 )
-
-
-def find_config_file(explicit: Path | None = None) -> Path | None:
-    """The configuration file in force, or None: the built-in defaults.
-
-    Order: ``--config``, ``VOICEGUARD_CONFIG``, the user's configuration directory,
-    ``/etc/voiceguard/voiceguard.toml``.
-
-    Raises:
-        ConfigError: A file named explicitly is not there.
-    """
-    named = explicit or (Path(env) if (env := os.environ.get("VOICEGUARD_CONFIG")) else None)
-    if named is not None:
-        if not _is_file(named):
-            raise ConfigError(
-                f"configuration file {named} is not there",
-                hint=f"name an existing file with --config, or copy {COMMENTED_CONFIG}",
-            )
-        return named
-    candidates = (
-        platformdirs.user_config_path("voiceguard") / "voiceguard.toml",
-        Path("/etc/voiceguard/voiceguard.toml"),
-    )
-    return next((path for path in candidates if _is_file(path)), None)
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError as error:  # settings that may not be read must not be passed over in silence
-        raise ConfigError(
-            f"cannot look for a configuration file {path}: {error.strerror}",
-            hint="mend the permissions of its directory, or name another file with --config",
-        ) from error
 
 
 def load_settings(config_file: Path | None = None, **overrides: Any) -> Settings:  # noqa: ANN401

@@ -15,7 +15,8 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-from voiceguard.cli import command_line, main
+from voiceguard.cli import main
+from voiceguard.cli.command_line import command_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

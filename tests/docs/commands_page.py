@@ -7,7 +7,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from voiceguard.cli import EXIT_CODES, command_line
+from voiceguard.cli.command_line import EXIT_CODES, command_line
+from voiceguard.cli.shell.spelling import about, argument, form, parameters, usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,14 +17,12 @@ HEAD = f"""\
 # Commands
 
 Most take `--json`: results go to standard output, logs and errors to standard error.
-{EXIT_CODES.replace("Exit codes:", "**Exit codes**:")}
-`voiceguard --install-completion` sets up the shell's completion.
+**Exit codes**: {"; ".join(f"{int(code)} {what}" for code, what in EXIT_CODES.items())}.
+`voiceguard --install-completion` sets up the shell's completion: of commands and
+options, of people, encoders, microphones and settings.
 
 This page is made from the command line itself by `make docs`.
 """
-
-FORMS = {"Path": "PATH", "int": "N", "float": "NUMBER", "str": "TEXT"}
-
 
 SHARED_BY = 6
 """Options that so many commands have in the same words are described once."""
@@ -49,13 +48,19 @@ class Command:
     @property
     def is_callable(self) -> bool:
         """Whether it does something without another word."""
-        return not self.is_group or bool(self.click.invoke_without_command)
+        return not self.is_group or bool(self.click.invoke_without_command or self.default)
+
+    @property
+    def default(self) -> str | None:
+        """The command inside that a group alone means."""
+        found: str | None = getattr(self.click, "default", None) if self.is_group else None
+        return found
 
     @property
     def options(self) -> dict[str, bool]:
         """Every spelling, and whether a value follows it."""
         found = {"--help": False}
-        for each in _parameters(self.click, "option"):
+        for each in parameters(self.click, "option"):
             takes_value = not each.is_flag
             found |= dict.fromkeys([*each.opts, *each.secondary_opts], takes_value)
         return found
@@ -96,18 +101,15 @@ def _glance(command: Command) -> Row:
 
 
 def _section(command: Command, shared: list[Row]) -> str:
-    arguments = _parameters(command.click, "argument")
-    usage = " ".join(["voiceguard", *command.words, "[OPTIONS]", *map(_argument, arguments)])
-    if not command.is_callable:
-        usage = " ".join(["voiceguard", *command.words, "COMMAND"])
+    arguments = parameters(command.click, "argument")
     heading = "#" * (1 + len(command.words))
     parts = [
         f"{heading} {' '.join(command.words)}",
-        f"    {usage}",
+        f"    {usage(' '.join(['voiceguard', *command.words]), command.click)}",
         _plain(command.click.help or ""),
     ]
     options = _options(command)
-    rows = [Row(f"`{_argument(each)}`", _about(each)) for each in arguments]
+    rows = [Row(f"`{argument(each)}`", _about(each)) for each in arguments]
     rows += [row for row in options if row not in shared]
     if rows:
         parts.append(_table(rows).rstrip())
@@ -117,7 +119,7 @@ def _section(command: Command, shared: list[Row]) -> str:
 
 
 def _options(command: Command) -> list[Row]:
-    return [Row(_spelling(each), _about(each)) for each in _parameters(command.click, "option")]
+    return [Row(_spelling(each), _about(each)) for each in parameters(command.click, "option")]
 
 
 def _table(rows: list[Row]) -> str:
@@ -125,43 +127,13 @@ def _table(rows: list[Row]) -> str:
     return "\n".join(["| what | meaning |", "|---|---|", *lines, ""])
 
 
-def _parameters(click: Any, kind: str) -> list[Any]:  # noqa: ANN401
-    hidden = {"--help", "--install-completion", "--show-completion"}
-    return [
-        each
-        for each in click.params
-        if each.param_type_name == kind
-        and not getattr(each, "hidden", False)
-        and not hidden & set(each.opts)
-    ]
-
-
-def _argument(parameter: Any) -> str:  # noqa: ANN401
-    word = str(parameter.metavar or parameter.name.upper()).strip("[]").removesuffix("...")
-    word = word.strip("[]")
-    word += "..." if parameter.nargs == -1 else ""
-    return word if parameter.required else f"[{word}]"
-
-
 def _spelling(option: Any) -> str:  # noqa: ANN401
     names = ", ".join(f"`{each}`" for each in [*option.opts, *option.secondary_opts])
-    return names if option.is_flag else f"{names} `{_form(option)}`"
-
-
-def _form(option: Any) -> str:  # noqa: ANN401
-    """What stands for the value."""
-    if option.metavar:
-        return str(option.metavar)
-    kind = str(getattr(getattr(option, "type_descriptor", None), "annotation", None) or option.type)
-    return next((word for name, word in FORMS.items() if name.lower() in kind.lower()), "TEXT")
+    return names if option.is_flag else f"{names} `{form(option)}`"
 
 
 def _about(parameter: Any) -> str:  # noqa: ANN401
-    about = _plain(parameter.help or "")
-    is_switch = getattr(parameter, "is_flag", True)
-    if not is_switch and parameter.show_default and parameter.default not in {None, ""}:
-        about += f" Default: `{parameter.default}`."
-    return about
+    return _plain(about(parameter))
 
 
 def _plain(text: str) -> str:

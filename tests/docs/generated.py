@@ -6,13 +6,19 @@ import re
 from pathlib import Path
 
 from tests.docs.commands_page import commands_page
+from tests.docs.completion_table import completion_table
 from tests.docs.settings_page import settings_page
+from voiceguard.cli.shell.completion import TABLE
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCS = REPOSITORY / "docs"
 README = REPOSITORY / "README.md"
 
-PAGES = {DOCS / "settings.md": settings_page, DOCS / "commands.md": commands_page}
+PAGES = {
+    DOCS / "settings.md": settings_page,
+    DOCS / "commands.md": commands_page,
+    TABLE: completion_table,
+}
 
 _SCENE = re.compile(r"(?<=```text\n).*?(?=\n```)", re.DOTALL)
 """README's picture: its one block of plain text."""

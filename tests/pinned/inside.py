@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from voiceguard import Decision, Outcome, Reason
-from voiceguard.cli import command_line
+from voiceguard.cli.command_line import command_line
 from voiceguard.decisions.history import History, HistoryConfig
 from voiceguard.decisions.result import Judgement
 from voiceguard.decisions.wire import decision_payload, to_json
@@ -101,7 +101,6 @@ def command_tree() -> dict[str, Any]:
     def walk(command: Any, name: str) -> None:  # noqa: ANN401 - click's, or typer's copy of it
         found[name] = {
             "help": command.help,
-            "epilog": command.epilog,
             "options": [
                 {
                     "names": [*each.opts, *each.secondary_opts],

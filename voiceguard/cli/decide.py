@@ -19,6 +19,7 @@ from voiceguard.cli.options import (
 )
 from voiceguard.cli.output import format_llr, print_json, stdout, styled_outcome
 from voiceguard.cli.settings import configured
+from voiceguard.cli.shell.values import people
 from voiceguard.decisions.explain import explain
 from voiceguard.decisions.wire import judgement_payload
 from voiceguard.errors import ExitCode
@@ -38,7 +39,7 @@ EXIT_CODES = {
 
 
 def verify(
-    name: Annotated[str, typer.Argument(help="The claimed speaker.")],
+    name: Annotated[str, typer.Argument(help="The claimed speaker.", autocompletion=people)],
     file: Annotated[Path, typer.Argument(help="A recording, in any container.")],
     config: ConfigOption = None,
     state_dir: StateDirOption = None,

@@ -10,6 +10,7 @@ import typer
 from voiceguard.cli.credentials import without_credentials
 from voiceguard.cli.options import ConfigOption, JsonOption, StateDirOption, overrides
 from voiceguard.cli.output import print_json, stdout
+from voiceguard.cli.shell.values import brokers
 from voiceguard.errors import ExitCode
 from voiceguard.logs import LogConfig, configure_logging
 from voiceguard.service.doctor import Status, examine
@@ -21,7 +22,13 @@ def doctor(
     config: ConfigOption = None,
     state_dir: StateDirOption = None,
     broker: Annotated[
-        str | None, typer.Option(help="Broker to try instead.", show_default=False)
+        str | None,
+        typer.Option(
+            metavar="URL",
+            autocompletion=brokers,
+            help="Broker to try instead.",
+            show_default=False,
+        ),
     ] = None,
     read_only: Annotated[
         bool, typer.Option("--read-only", help="Publish nothing: only connect to the broker.")

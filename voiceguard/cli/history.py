@@ -18,6 +18,7 @@ from voiceguard.cli.output import (
     styled_outcome,
 )
 from voiceguard.cli.settings import configured
+from voiceguard.cli.shell.values import people
 from voiceguard.decisions.explain import explain
 from voiceguard.decisions.history import History
 from voiceguard.errors import StateError, UsageError
@@ -35,7 +36,12 @@ _View = TypeVar("_View")
 def history(
     last: Annotated[int, typer.Option("--last", "-n", min=1, help="Show so many decisions.")] = 20,
     speaker: Annotated[
-        str | None, typer.Option(help="Only those about this speaker (accepted or nearest).")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            autocompletion=people,
+            help="Only those about this speaker (accepted or nearest).",
+        ),
     ] = None,
     outcome: Annotated[Outcome | None, typer.Option(help="Only those with this outcome.")] = None,
     why: Annotated[
@@ -49,7 +55,7 @@ def history(
     state_dir: StateDirOption = None,
     json_lines: JsonOption = False,
 ) -> None:
-    """Shows the last decisions of the daemon, newest first, and why they were made.
+    """Show the last decisions of the daemon, newest first, and why they were made.
 
     The history holds what was published: no audio and no embeddings.
     """

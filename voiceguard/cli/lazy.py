@@ -12,8 +12,10 @@ from importlib import import_module
 from typing import Any, TypeAlias
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperCommand
 from typer.main import get_command, get_group
+
+from voiceguard.cli.shell.help import HelpfulCommand, HelpfulGroup
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class Group:
 
     help: str
     commands: Mapping[str, Command]
+    default: str | None = None
+    """The one that it stands for where none is named."""
 
 
 Commands: TypeAlias = Mapping[str, Command | Group]
@@ -40,10 +44,9 @@ Commands: TypeAlias = Mapping[str, Command | Group]
 class DeferredCommand(TyperCommand):
     """Stands for a command until it is called."""
 
-    def __init__(self, name: str, command: Command, epilog: str | None) -> None:
+    def __init__(self, name: str, command: Command) -> None:
         super().__init__(name, help=command.summary)
         self._where = command.where
-        self._epilog = epilog
 
     def load(self) -> Any:  # noqa: ANN401 - click's command, or that of typer's copy
         """Imports the module and makes the command that it defines."""
@@ -54,7 +57,7 @@ class DeferredCommand(TyperCommand):
         for info in filter(None, infos):
             info.help = unwrapped(info.callback)
         command = get_command(app)
-        command.name, command.epilog = self.name, self._epilog
+        command.name = self.name
         return command
 
     def make_context(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - as click has it
@@ -62,30 +65,37 @@ class DeferredCommand(TyperCommand):
         return self.load().make_context(*args, **options)
 
 
-def add_commands(
-    group: TyperGroup, commands: Commands, *, epilog: str | None = None, load: bool = False
-) -> None:
+def add_commands(group: HelpfulGroup, commands: Commands, *, load: bool = False) -> None:
     """Puts commands into a group.
 
     Args:
         group: Theirs.
         commands: By name, in the order of the help.
-        epilog: Of the commands' help pages; those of inner groups have none.
         load: Import each of them now.
     """
     for name, each in commands.items():
         if isinstance(each, Command):
-            deferred = DeferredCommand(name, each, epilog)
+            deferred = DeferredCommand(name, each)
             group.add_command(deferred.load() if load else deferred, name)
             continue
-        inner = get_group(typer.Typer(name=name, help=each.help, no_args_is_help=True))
+        inner = get_group(
+            typer.Typer(
+                name=name,
+                cls=HelpfulGroup,
+                help=each.help,
+                no_args_is_help=each.default is None,
+                add_completion=False,
+            )
+        )
+        assert isinstance(inner, HelpfulGroup)
+        inner.default = each.default
         add_commands(inner, each.commands, load=load)
         group.add_command(inner, name)
 
 
 def _alone(function: Callable[..., Any]) -> typer.Typer:
     app = typer.Typer(add_completion=False)
-    app.command()(function)
+    app.command(cls=HelpfulCommand)(function)
     return app
 
 

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from voiceguard.cli.shell.values import detectors, devices, encoders
+
 ConfigOption = Annotated[
     Path | None,
     typer.Option(
@@ -25,18 +27,32 @@ ModelOption = Annotated[
     str | None,
     typer.Option(
         "--model",
+        metavar="NAME",
         help="Encoder: a name of `voiceguard models list`, or a .safetensors file.",
+        autocompletion=encoders,
         show_default=False,
     ),
 ]
 DeviceOption = Annotated[
     str | None,
-    typer.Option("--device", help="auto, cpu or cuda[:N].", show_default=False),
+    typer.Option(
+        "--device",
+        metavar="DEVICE",
+        help="auto, cpu or cuda[:N].",
+        autocompletion=devices,
+        show_default=False,
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable, on standard output.")]
 VadOption = Annotated[
     str | None,
-    typer.Option("--vad-backend", help="energy or silero.", show_default=False),
+    typer.Option(
+        "--vad-backend",
+        metavar="NAME",
+        help="energy or silero.",
+        autocompletion=detectors,
+        show_default=False,
+    ),
 ]
 
 

@@ -19,6 +19,7 @@ from voiceguard.cli.options import (
 )
 from voiceguard.cli.output import format_llr, stderr, stdout, styled_outcome
 from voiceguard.cli.settings import configured
+from voiceguard.cli.shell.values import brokers, sources
 from voiceguard.decisions.sinks import CallbackSink, LineSink, ThreadedSink
 from voiceguard.errors import ExitCode
 from voiceguard.outputs import file_of
@@ -36,6 +37,8 @@ def run(
         typer.Option(
             "--source",
             "-s",
+            metavar="SOURCE",
+            autocompletion=sources,
             help="device[:NAME], file:PATH or stdin, with NAME= before it to name the stream; "
             "may be given several times.",
             show_default=False,
@@ -44,7 +47,10 @@ def run(
     broker: Annotated[
         str | None,
         typer.Option(
-            help="mqtt://[user@]host[:port], mqtts://..., embedded, or none.", show_default=False
+            metavar="URL",
+            autocompletion=brokers,
+            help="mqtt://[user@]host[:port], mqtts://..., embedded, or none.",
+            show_default=False,
         ),
     ] = None,
     fast: Annotated[

@@ -26,8 +26,8 @@ from voiceguard.audio.sources import parse_sources
 from voiceguard.errors import VoiceguardError, install_command
 from voiceguard.mqtt import embedded
 from voiceguard.mqtt.trial import check_broker, try_broker
-from voiceguard.paths import PRIVATE_DIR_MODE, history_file, state_dir
-from voiceguard.settings import Settings, find_config_file, load_settings
+from voiceguard.paths import PRIVATE_DIR_MODE, find_config_file, history_file, state_dir
+from voiceguard.settings import Settings, load_settings
 from voiceguard.types import VERSION
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from voiceguard.cli.measuring.bench_encoders import bench_encoders
 from voiceguard.cli.options import ConfigOption, DeviceOption, JsonOption, ModelOption
 from voiceguard.cli.output import print_json, print_table, stderr
 from voiceguard.cli.settings import configured
+from voiceguard.cli.shell.help import HelpfulCommand, HelpfulGroup
 from voiceguard.demo.scene import load_scene
 from voiceguard.lab.bench.daemon import as_dict, time_daemon, time_encoder
 from voiceguard.service.kit import assemble
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from voiceguard.lab.bench.daemon import DaemonTiming, EncoderTiming
 
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(cls=HelpfulGroup, add_completion=False)
 
 
 @app.callback(invoke_without_command=True)
@@ -76,7 +77,7 @@ def bench(
         _print(kit.encoder.info.name, encoder, daemon)
 
 
-app.command("encoders")(bench_encoders)
+app.command("encoders", cls=HelpfulCommand)(bench_encoders)
 
 
 def _print(name: str, windows: list[EncoderTiming], daemon: DaemonTiming) -> None:

@@ -13,6 +13,7 @@ from voiceguard.cli.models.names import check_here
 from voiceguard.cli.options import ConfigOption, JsonOption, StateDirOption
 from voiceguard.cli.output import print_json, print_table, stderr, stdout
 from voiceguard.cli.settings import configured
+from voiceguard.cli.shell.values import encoders
 from voiceguard.encoder.installed import installed_models
 from voiceguard.encoder.library import shipped_models
 from voiceguard.errors import ExitCode
@@ -28,7 +29,12 @@ if TYPE_CHECKING:
 def bench_encoders(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME]...", help="Only these; all without.", show_default=False),
+        typer.Argument(
+            metavar="[NAME]...",
+            help="Only these; all without.",
+            autocompletion=encoders,
+            show_default=False,
+        ),
     ] = None,
     config: ConfigOption = None,
     state_dir: StateDirOption = None,

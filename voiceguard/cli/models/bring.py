@@ -22,6 +22,7 @@ from voiceguard.cli.models.names import check_path, free_name, known_name, name_
 from voiceguard.cli.options import ConfigOption, JsonOption, StateDirOption
 from voiceguard.cli.output import stderr
 from voiceguard.cli.settings import configured
+from voiceguard.cli.shell.values import published_encoders
 from voiceguard.encoder.card import native
 from voiceguard.encoder.card.kinds import WEIGHTS_NAME
 from voiceguard.encoder.foreign import catalogue
@@ -103,6 +104,7 @@ def pull_model(
         str,
         typer.Argument(
             metavar="NAME|OWNER/REPOSITORY",
+            autocompletion=published_encoders,
             help="Of `voiceguard models list`, or a repository of the hub.",
         ),
     ],

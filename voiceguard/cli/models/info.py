@@ -12,6 +12,7 @@ from voiceguard.cli.models.show import print_card, print_known
 from voiceguard.cli.options import ConfigOption, JsonOption, StateDirOption
 from voiceguard.cli.output import print_json, stderr
 from voiceguard.cli.settings import configured
+from voiceguard.cli.shell.values import known_encoders
 from voiceguard.encoder.foreign.catalogue import find_known
 from voiceguard.encoder.installed import installed_models
 from voiceguard.encoder.library import resolve_name
@@ -27,6 +28,7 @@ def info(
             metavar="[NAME|PATH]",
             help="A shipped, installed or published encoder, or a .safetensors file; the one in "
             "use without.",
+            autocompletion=known_encoders,
             show_default=False,
         ),
     ] = None,

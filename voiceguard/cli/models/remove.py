@@ -9,6 +9,7 @@ import typer
 from voiceguard.cli.options import ConfigOption, JsonOption, StateDirOption
 from voiceguard.cli.output import print_json, stdout
 from voiceguard.cli.settings import configured
+from voiceguard.cli.shell.values import installed_encoders
 from voiceguard.encoder import installed
 from voiceguard.encoder.library import resolve_name, shipped_models
 from voiceguard.errors import UsageError
@@ -16,7 +17,12 @@ from voiceguard.service.kit import installed_in
 
 
 def remove(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="An installed encoder.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="An installed encoder.", autocompletion=installed_encoders
+        ),
+    ],
     config: ConfigOption = None,
     state_dir: StateDirOption = None,
     json_lines: JsonOption = False,

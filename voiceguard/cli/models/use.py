@@ -11,13 +11,19 @@ from voiceguard.cli.models.names import check_here
 from voiceguard.cli.options import ConfigOption, JsonOption, StateDirOption
 from voiceguard.cli.output import print_json, stderr, stdout
 from voiceguard.cli.settings import configured
+from voiceguard.cli.shell.values import encoders
 from voiceguard.service.encoders import Choice, choose
 from voiceguard.service.kit import installed_in
 
 
 def use_model(
     name: Annotated[
-        str, typer.Argument(metavar="NAME|default", help="An encoder that is installed or shipped.")
+        str,
+        typer.Argument(
+            metavar="NAME|default",
+            help="An encoder that is installed or shipped.",
+            autocompletion=encoders,
+        ),
     ],
     config: ConfigOption = None,
     state_dir: StateDirOption = None,

@@ -12,6 +12,7 @@ from voiceguard.cli.models.names import check_here
 from voiceguard.cli.options import ConfigOption, JsonOption, StateDirOption
 from voiceguard.cli.output import print_json, stderr, stdout
 from voiceguard.cli.settings import configured
+from voiceguard.cli.shell.values import encoders
 from voiceguard.encoder.installed import installed_models
 from voiceguard.encoder.library import shipped_models
 from voiceguard.errors import ExitCode
@@ -22,7 +23,12 @@ from voiceguard.service.kit import installed_in
 def verify(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[NAME]", help="One encoder; all without.", show_default=False),
+        typer.Argument(
+            metavar="[NAME]",
+            help="One encoder; all without.",
+            autocompletion=encoders,
+            show_default=False,
+        ),
     ] = None,
     config: ConfigOption = None,
     state_dir: StateDirOption = None,

@@ -26,6 +26,7 @@ from voiceguard.cli.output import print_json, stderr, stdout
 from voiceguard.cli.people.consent import ask_consent, ask_to_keep_audio
 from voiceguard.cli.people.microphone import FURTHER_S, Studio, choose_microphone
 from voiceguard.cli.people.prediction import prediction_plain, show_prediction
+from voiceguard.cli.shell.values import microphones, people
 from voiceguard.decisions.wire import iso_utc, rounded
 from voiceguard.enrollment import (
     EnrollmentSession,
@@ -51,7 +52,10 @@ if TYPE_CHECKING:
 
 
 def enroll(
-    name: Annotated[str, typer.Argument(help="1 to 32 of a-z, 0-9, _ and -, the first no -.")],
+    name: Annotated[
+        str,
+        typer.Argument(help="1 to 32 of a-z, 0-9, _ and -, the first no -.", autocompletion=people),
+    ],
     files: Annotated[
         list[Path] | None, typer.Argument(metavar="[FILE]...", help="More files, after --from.")
     ] = None,
@@ -61,7 +65,14 @@ def enroll(
     ] = None,
     source: Annotated[
         str | None,
-        typer.Option("--source", "-s", help="device[:NAME or number].", show_default=False),
+        typer.Option(
+            "--source",
+            "-s",
+            metavar="SOURCE",
+            autocompletion=microphones,
+            help="device[:NAME or number].",
+            show_default=False,
+        ),
     ] = None,
     add: Annotated[
         bool, typer.Option("--add", help="Add another room, microphone or voice condition.")

@@ -19,6 +19,7 @@ from voiceguard.cli.options import (
 )
 from voiceguard.cli.output import print_json, print_table, stderr, stdout
 from voiceguard.cli.settings import configured
+from voiceguard.cli.shell.values import people
 from voiceguard.enrollment.migration import Migrator
 from voiceguard.errors import ExitCode
 from voiceguard.service.kit import make_take_judge, open_encoder, open_store
@@ -42,7 +43,10 @@ def migrate(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[NAME]...", help="Speakers; everybody without.", show_default=False
+            metavar="[NAME]...",
+            help="Speakers; everybody without.",
+            autocompletion=people,
+            show_default=False,
         ),
     ] = None,
     dry_run: Annotated[

@@ -14,6 +14,7 @@ from rich.markup import escape
 from voiceguard.cli.options import ConfigOption, JsonOption, StateDirOption
 from voiceguard.cli.output import print_json, stderr, stdout
 from voiceguard.cli.settings import configured
+from voiceguard.cli.shell.values import people
 from voiceguard.encoder.library import stated_encoder_id
 from voiceguard.errors import ExitCode, StateError, UsageError
 from voiceguard.service.kit import installed_in, open_store
@@ -33,7 +34,9 @@ PassphraseFileOption = Annotated[
 
 
 def export_voiceprints(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Speakers.")],
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME...", help="Speakers.", autocompletion=people)
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The file to write.")],
     with_audio: Annotated[
         bool,

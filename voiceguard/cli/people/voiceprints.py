@@ -15,6 +15,7 @@ from rich.table import Table
 from voiceguard.cli.options import ConfigOption, JsonOption, StateDirOption
 from voiceguard.cli.output import print_json, print_table, stderr, stdout
 from voiceguard.cli.settings import configured
+from voiceguard.cli.shell.values import people
 from voiceguard.decisions.wire import iso_utc, rounded
 from voiceguard.encoder.library import stated_encoder_id
 from voiceguard.errors import UsageError, VoiceguardError
@@ -75,7 +76,7 @@ def _print_all(voiceprints: Sequence[Voiceprint], store: VoiceprintStore) -> Non
 
 
 def show(
-    name: Annotated[str, typer.Argument(help="The speaker.")],
+    name: Annotated[str, typer.Argument(help="The speaker.", autocompletion=people)],
     config: ConfigOption = None,
     state_dir: StateDirOption = None,
     json_lines: JsonOption = False,
@@ -110,7 +111,7 @@ def show(
 
 
 def remove(
-    name: Annotated[str, typer.Argument(help="The speaker.")],
+    name: Annotated[str, typer.Argument(help="The speaker.", autocompletion=people)],
     agreed: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
     config: ConfigOption = None,
     state_dir: StateDirOption = None,
