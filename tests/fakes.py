@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from voiceguard.decisions.result import Decision, Judgement
-from voiceguard.scoring.calibration import Calibration, Provenance
-from voiceguard.scoring.policy import Evidence, Verdict
-from voiceguard.scoring.tail import fit_tail
+from voiceguard.testing import FakeEncoder as PitchEncoder
+from voiceguard.testing import easy_calibration as plain_calibration
+from voiceguard.testing import make_decision as made_up
+from voiceguard.testing import make_judgement, quiet, tone
+from voiceguard.testing.encoder import ENCODER_ID
 from voiceguard.types import (
     SAMPLE_RATE_HZ,
     AudioChunk,
     Embedding,
-    EncoderInfo,
     EndCause,
     Outcome,
     Reason,
@@ -26,7 +26,6 @@ from voiceguard.types import (
     SourceState,
     SourceStatistics,
     SourceStatus,
-    SpeakerScore,
     Template,
     Voiceprint,
     Window,
@@ -35,7 +34,10 @@ from voiceguard.types import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-ENCODER_ID = "0123456789abcdef"
+    from voiceguard.decisions.result import Decision
+
+__all__ = ["ENCODER_ID", "PitchEncoder", "plain_calibration", "quiet", "tone"]  # as they came
+
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
 
@@ -114,44 +116,6 @@ def ended() -> SourceStatus:
     return SourceStatus(state=SourceState.ENDED)
 
 
-class PitchEncoder:
-    """Embeds a tone's frequency: voices are tones, and two tones are two directions.
-
-    The spectrum below 4 kHz in 32 bands, so that equal tones have cosine 1 and far ones about 0.
-    """
-
-    def __init__(self, encoder_id: str = ENCODER_ID) -> None:
-        self.info = EncoderInfo(
-            encoder_id=encoder_id,
-            name="pitch",
-            embedding_dim=32,
-            num_parameters=0,
-            min_window_s=0.1,
-        )
-        self.num_calls = 0
-        self.fails = False
-
-    def embed(self, samples: Samples) -> Embedding:
-        self.num_calls += 1
-        if self.fails:
-            raise RuntimeError("the encoder is broken")
-        power = np.abs(np.fft.rfft(samples)) ** 2
-        band = np.arange(len(power)) * 32 // (len(power) // 2)  # 125 Hz wide, up to 4 kHz
-        bands = np.bincount(band.clip(max=32), weights=power)[:32]
-        return (bands / np.linalg.norm(bands)).astype(np.float32)
-
-    def open_stream(self) -> PitchStream:
-        return PitchStream(self)
-
-
-class PitchStream:
-    def __init__(self, encoder: PitchEncoder) -> None:
-        self._encoder = encoder
-
-    def embed(self, window: Window) -> Embedding:
-        return self._encoder.embed(window.samples)
-
-
 class CollectingSink:
     """Remembers what was published."""
 
@@ -164,20 +128,6 @@ class CollectingSink:
     @property
     def finals(self) -> list[Decision]:
         return [decision for decision in self.decisions if decision.is_final]
-
-
-def tone(hz: float, seconds: float, *, level: float = 0.2, seed: int = 0) -> Samples:
-    """A "voice": a tone with a syllable's rhythm, so that a speech gate takes it for speech."""
-    t = np.arange(round(seconds * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
-    syllables = 0.55 - 0.45 * np.cos(2 * np.pi * 4.0 * t)
-    noise = np.random.default_rng(seed).normal(0, 1e-4, len(t))
-    return (level * syllables * np.sin(2 * np.pi * hz * t) + noise).astype(np.float32)
-
-
-def quiet(seconds: float, *, level: float = 1e-4, seed: int = 1) -> Samples:
-    """A silent room: a little noise."""
-    rng = np.random.default_rng(seed)
-    return rng.normal(0, level, round(seconds * SAMPLE_RATE_HZ)).astype(np.float32)
 
 
 def make_window(
@@ -221,32 +171,6 @@ def make_voiceprint(
     )
 
 
-def plain_calibration(encoder_id: str = ENCODER_ID) -> Calibration:
-    """Cosine 0.5 is undecided, 1 is nearly certain; fitted on Gaussian LLRs, no cohort."""
-    rng = np.random.default_rng(7)
-    nontarget, target = rng.normal(-8.0, 2.0, 2000), rng.normal(8.0, 2.0, 2000)
-    return Calibration(
-        encoder_id=encoder_id,
-        cohort_id=None,
-        slope=20.0,
-        offset=-10.0,
-        quality_range=((np.log(0.8), np.log(10.0)), (0.0, 40.0)),
-        nontarget_tails=(fit_tail(nontarget, condition="clean", num_independent=2000),),
-        target_tails=(fit_tail(-target, condition="clean", num_independent=2000),),
-        provenance=Provenance(
-            created_on="2026-11-21",
-            corpora=("synthetic",),
-            num_speakers=2,
-            num_target_trials=2000,
-            num_nontarget_trials=2000,
-            p_target=0.05,
-            cllr=0.01,
-            min_cllr=0.01,
-            eer=0.001,
-        ),
-    )
-
-
 def make_decision(
     *,
     outcome: Outcome = Outcome.ACCEPTED,
@@ -254,30 +178,14 @@ def make_decision(
     is_final: bool = True,
     llr: float = 7.0,
 ) -> Decision:
-    return Decision(
-        decision_id="11111111-2222-4333-8444-555555555555",
-        stream="kitchen",
-        segment=3,
-        judgement=Judgement(
-            verdict=Verdict(
-                outcome=outcome,
-                reason=Reason.ABOVE_THRESHOLD,
-                speaker=speaker,
-                p_fa=0.01,
-                accept_llr=4.6,
-            ),
-            scores=(SpeakerScore(speaker="anna", cosine=0.7, normalised=6.0, llr=llr),),
-            evidence=Evidence(net_speech_s=2.4, snr_db=21.0, is_final=is_final),
-            encoder_id=ENCODER_ID,
-        ),
-        start_s=10.0,
-        end_s=12.5,
-        started_at=NOON,
-        ended_at=NOON + timedelta(seconds=2.5),
-        delivered_at=NOON + timedelta(seconds=3),
-        decided_at=NOON + timedelta(seconds=3.02),
-        expires_at=NOON + timedelta(seconds=8),
+    judgement = make_judgement(
+        outcome=outcome,
+        reason=Reason.ABOVE_THRESHOLD,
+        speaker=speaker,
+        is_final=is_final,
+        llr=llr,
     )
+    return made_up(judgement, delivered_at=NOON + timedelta(seconds=3))
 
 
 def altered(decision: Decision, **figures: Any) -> Decision:  # noqa: ANN401

@@ -6,8 +6,14 @@ The importable API is small and loads numpy and torch only when they are used::
 
     guard = voiceguard.open_guard()              # the shipped encoder and your voiceprints
     guard.enroll("anna", ["a1.wav", "a2.wav", "a3.wav"], consent=True)
-    decision = guard.verify("anna", "test.wav")
-    print(decision.outcome, decision.scores[0].llr)
+    judgement = guard.verify("anna", "test.wav")
+    print(judgement.outcome, judgement.scores[0].llr)
+
+    with guard.stream() as stream:               # audio that you have yourself
+        for decision in stream.feed(samples, sample_rate=48_000):
+            print(decision.outcome, decision.speaker)
+
+What your own tests can use instead of an encoder and weights is in :mod:`voiceguard.testing`.
 
 How the parts hang together is told in :mod:`voiceguard.pipeline.stream`.
 """
@@ -20,16 +26,19 @@ from typing import TYPE_CHECKING, Any
 from voiceguard.errors import VoiceguardError
 
 if TYPE_CHECKING:
-    from voiceguard.api import Guard, listen, open_guard
+    from voiceguard.api import AsyncPushedStream, Guard, Person, PushedStream, listen, open_guard
     from voiceguard.decisions.result import Decision
     from voiceguard.encoder import load_encoder
     from voiceguard.types import VERSION as __version__  # noqa: N811 - what everybody asks for
     from voiceguard.types import Outcome, Reason
 
 __all__ = [
+    "AsyncPushedStream",
     "Decision",
     "Guard",
     "Outcome",
+    "Person",
+    "PushedStream",
     "Reason",
     "VoiceguardError",
     "__version__",
@@ -39,9 +48,12 @@ __all__ = [
 ]
 
 _LAZY = {
+    "AsyncPushedStream": "voiceguard.api:AsyncPushedStream",
     "Decision": "voiceguard.decisions.result:Decision",
     "Guard": "voiceguard.api:Guard",
     "Outcome": "voiceguard.types:Outcome",
+    "Person": "voiceguard.api:Person",
+    "PushedStream": "voiceguard.api:PushedStream",
     "Reason": "voiceguard.types:Reason",
     "__version__": "voiceguard.types:VERSION",
     "listen": "voiceguard.api:listen",
@@ -56,3 +68,8 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401  # whatever the module has un
         module, _, attribute = _LAZY[name].partition(":")
         return getattr(import_module(module), attribute)
     raise AttributeError(f"module 'voiceguard' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """The public names, for a person at a prompt."""
+    return sorted(__all__)

@@ -1,10 +1,10 @@
-"""``voiceguard voiceprints list``, ``show`` and ``remove``: who is enrolled."""
+"""``voiceguard voiceprints list``, ``show``, ``rename`` and ``remove``: who is enrolled."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from voiceguard.service.forgetting import forget
 from voiceguard.service.kit import installed_in, open_store
 from voiceguard.types import Voiceprint
 from voiceguard.voiceprints import VoiceprintStore
+from voiceguard.voiceprints.renaming import rename
 
 
 def list_voiceprints(
@@ -108,6 +109,22 @@ def show(
             _local(template.created_at),
         )
     print_table(table)
+
+
+def rename_speaker(
+    name: Annotated[str, typer.Argument(help="The speaker.")],
+    display_name: Annotated[str, typer.Argument(help="What people shall read.")],
+    config: ConfigOption = None,
+    state_dir: StateDirOption = None,
+    json_lines: JsonOption = False,
+) -> None:
+    """Give somebody another name for people to read; the one in topics and files stays."""
+    store = open_store(configured(config, state_dir=state_dir))
+    voiceprint = rename(store, name, display_name, now=datetime.now(UTC))
+    if json_lines:
+        print_json({"speaker": name, "display_name": voiceprint.display_name})
+    else:
+        stdout.print(f"{name} is called {voiceprint.display_name} now", markup=False)
 
 
 def remove(

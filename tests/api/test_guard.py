@@ -88,3 +88,9 @@ async def test_listen_calls_back_with_every_decision(tmp_path: Path) -> None:
     finals = [decision for decision in decisions if decision.is_final]
     assert finals
     assert {decision.reason for decision in finals} == {voiceguard.Reason.NO_VOICEPRINTS}
+
+
+def test_the_package_shows_its_public_names_only() -> None:
+    assert dir(voiceguard) == sorted(voiceguard.__all__)
+    for name in voiceguard.__all__:
+        getattr(voiceguard, name)

@@ -1,33 +1,58 @@
-"""The importable API: what ``from voiceguard import ...`` gives. Blocking, except ``listen``."""
+"""Whole recordings, and the people who are enrolled. Blocking, except ``listen``."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from voiceguard.api.pushed import AsyncPushedStream, PushedStream
 from voiceguard.audio.files import SoundFile
 from voiceguard.decisions.sinks import CallbackSink
 from voiceguard.enrollment import EnrollmentSession, Mode
 from voiceguard.service.daemon import Daemon
+from voiceguard.service.forgetting import forget
 from voiceguard.service.kit import Kit, assemble, open_store
 from voiceguard.service.utterance import judge_recording
 from voiceguard.service.whole import embed_whole
 from voiceguard.settings import Settings, load_settings
+from voiceguard.voiceprints.renaming import rename
+from voiceguard.voiceprints.sending import pack, write_export
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from voiceguard.decisions.result import Decision, Judgement
+    from voiceguard.pipeline.judge import Judge
     from voiceguard.scoring.prediction import PredictedRate
     from voiceguard.types import Embedding, Recorded, Voiceprint
+    from voiceguard.voiceprints.store import Generation
 
 Recording: TypeAlias = "str | Path | Recorded"
 """A file in any container; or ``(num_samples,)`` mono 16 kHz float32, whole or block by block."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Somebody who has a voiceprint here."""
+
+    speaker: str
+    """The name in topics, files and decisions."""
+    display_name: str
+    """What people read."""
+    is_usable: bool
+    """Whether the encoder in use can recognise them; else ``fault`` says why not."""
+    fault: str = ""
+    enrolled_at: datetime | None = None
+    """None where the voiceprint can't be read."""
+    num_takes: int = 0
+    net_speech_s: float = 0.0
+    """Speech in all takes."""
+
+
 class Guard:
-    """An encoder and a store of voiceprints, ready to embed, verify and identify.
+    """An encoder and a store of voiceprints, ready to hear and to decide.
 
     Args:
         kit: The encoder with its cohort and calibration, and the settings.
@@ -36,6 +61,10 @@ class Guard:
     def __init__(self, kit: Kit) -> None:
         self._kit = kit
         self._store = open_store(kit.settings)
+        self._judge: tuple[Generation, Judge] | None = None
+        """As of the last look at the store."""
+
+    # --- people -----------------------------------------------------------------------------
 
     def enroll(
         self,
@@ -79,6 +108,83 @@ class Guard:
             takes, now=now, display_name=display_name, another_person=another_person
         ).voiceprint
 
+    def people(self) -> tuple[Person, ...]:
+        """Everybody who has a voiceprint here, by name, those that can't be used included.
+
+        Raises:
+            StoreKeyError: The voiceprints' key is missing or wrong.
+        """
+        encoder_id = self._kit.encoder.info.encoder_id
+        loaded = self._store.load_all()
+        usable = self._kit.comparable(self._store.load_all(encoder_id=encoder_id))
+        faults = {each.speaker: each.reason for each in (*loaded.refusals, *usable.refusals)}
+        known = {
+            each.speaker: Person(
+                speaker=each.speaker,
+                display_name=each.display_name,
+                is_usable=each.speaker not in faults,
+                fault=faults.get(each.speaker, ""),
+                enrolled_at=each.created_at,
+                num_takes=len(each.templates),
+                net_speech_s=sum(template.net_speech_s for template in each.templates),
+            )
+            for each in loaded.voiceprints
+        }
+        lost = {
+            name: Person(speaker=name, display_name=name, is_usable=False, fault=fault)
+            for name, fault in faults.items()
+            if name not in known
+        }
+        return tuple(sorted((*known.values(), *lost.values()), key=lambda each: each.speaker))
+
+    def rename(self, speaker: str, display_name: str) -> None:
+        """Another name for people to read; the one in topics, files and decisions stays.
+
+        Raises:
+            UsageError: No name that a speaker can have, or nothing to read.
+            VoiceprintError: The speaker is not enrolled, or the voiceprint is not usable.
+            StoreKeyError: The voiceprints' key is missing or wrong.
+        """
+        rename(self._store, speaker, display_name, now=datetime.now(UTC))
+
+    def remove(self, speaker: str) -> int:
+        """Forgets a person: voiceprint, audio kept with it, and what the history knows of them.
+
+        Returns:
+            How many decisions of the history named them.
+
+        Raises:
+            UsageError: No name that a speaker can have.
+            VoiceprintError: There is nobody of that name.
+            StateError: Something can't be written.
+        """
+        return forget(self._kit.settings, speaker)
+
+    def export(
+        self,
+        path: str | Path,
+        passphrase: str,
+        speakers: Sequence[str] | None = None,
+        *,
+        with_audio: bool = False,
+    ) -> None:
+        """Voiceprints into one file under a passphrase, for ``voiceguard voiceprints import``.
+
+        Args:
+            path: Where to.
+            passphrase: Whoever has it and the file has the voiceprints.
+            speakers: Whose; None: everybody's.
+            with_audio: Whether the audio that is kept of them goes along.
+
+        Raises:
+            UsageError: The passphrase is too short.
+            VoiceprintError: One is not enrolled, or the voiceprint is not usable.
+            StoreKeyError: The voiceprints' key is missing or wrong.
+            StateError: It can't be written.
+        """
+        names = self._store.names() if speakers is None else speakers
+        write_export(Path(path), pack(self._store, names, with_audio=with_audio), passphrase)
+
     def predict(self, speaker: str) -> tuple[PredictedRate, ...]:
         """How often an enrolled speaker will be accepted, beside all that are enrolled now.
 
@@ -92,6 +198,8 @@ class Guard:
         encoder_id = self._kit.encoder.info.encoder_id
         voiceprint = self._store.load(speaker, encoder_id=encoder_id)
         return self._kit.predict_acceptance(voiceprint, num_voiceprints=len(self._store.names()))
+
+    # --- recordings -------------------------------------------------------------------------
 
     def embed(self, recording: Recording) -> Embedding:
         """The embedding of a whole recording as it is; the mean over its half minutes after 45 s.
@@ -125,10 +233,40 @@ class Guard:
             AudioError: The recording is not readable as audio.
             StoreKeyError: The voiceprints' key is missing or wrong.
         """
-        encoder_id = self._kit.encoder.info.encoder_id
-        loaded = self._kit.comparable(self._store.load_all(encoder_id=encoder_id))
-        judge = self._kit.make_judge(loaded.voiceprints)
-        return judge_recording(self._kit, judge, self._opened(recording))
+        return judge_recording(self._kit, self._judge_of_all(), self._opened(recording))
+
+    # --- streams ----------------------------------------------------------------------------
+
+    def stream(self, name: str = "pushed") -> PushedStream:
+        """Audio that you push, decided on as it comes, against all enrolled speakers.
+
+        Who is enrolled or removed meanwhile counts from the next piece on.
+
+        Args:
+            name: As decisions name it.
+
+        Raises:
+            StoreKeyError: The voiceprints' key is missing or wrong.
+        """
+        return PushedStream(
+            name,
+            ear=self._kit.make_ear(self._kit.settings.audio.channel),
+            encoder=self._kit.encoder.open_stream(),
+            judge=self._judge_of_all,
+        )
+
+    def stream_async(self, name: str = "pushed") -> AsyncPushedStream:
+        """The same for a coroutine; raises the same."""
+        return AsyncPushedStream(self.stream(name))
+
+    def _judge_of_all(self) -> Judge:
+        """Over everybody enrolled; read anew where the store has changed since the last call."""
+        generation = self._store.generation()
+        if self._judge is None or self._judge[0] != generation:
+            encoder_id = self._kit.encoder.info.encoder_id
+            loaded = self._kit.comparable(self._store.load_all(encoder_id=encoder_id))
+            self._judge = generation, self._kit.make_judge(loaded.voiceprints)
+        return self._judge[1]
 
     def _opened(self, recording: Recording) -> Recorded:
         if isinstance(recording, str | Path):
