@@ -112,7 +112,7 @@ def show(
 
 
 def rename_speaker(
-    name: Annotated[str, typer.Argument(help="The speaker.")],
+    name: Annotated[str, typer.Argument(help="The speaker.", autocompletion=people)],
     display_name: Annotated[str, typer.Argument(help="What people shall read.")],
     config: ConfigOption = None,
     state_dir: StateDirOption = None,
