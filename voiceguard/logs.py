@@ -12,14 +12,20 @@ import logging
 import os
 import sys
 from dataclasses import dataclass
-from typing import Any, Literal, TextIO
+from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeAlias
 
 import structlog
 
 from voiceguard.outputs import forgiving
 from voiceguard.validation.ranges import SettingsTable
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
 LogLevel = Literal["debug", "info", "warning", "error"]
+
+Words: TypeAlias = "Callable[[Mapping[str, Any]], str | None]"
+"""Makes a sentence of an event; None: it is not told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,16 +81,21 @@ EVENTS: dict[str, str] = {
 """The event catalogue: every name that a log line can have, and what it means."""
 
 
-def configure_logging(config: LogConfig) -> None:
-    """Sets up structlog and routes the libraries' own loggers (warnings and worse) into it."""
+def configure_logging(config: LogConfig, in_words: Words | None = None) -> None:
+    """Sets up structlog and routes the libraries' own loggers (warnings and worse) into it.
+
+    Args:
+        config: Level and format.
+        in_words: Tells events on a terminal instead, unless the format is stated.
+    """
     level = logging.getLevelNamesMapping()[config.level.upper()]
-    wants_console = config.format == "console" or (config.format == "auto" and sys.stderr.isatty())
+    is_terminal = sys.stderr.isatty()
     file = _standard_error()
-    renderer: Any = (
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0)
-        if wants_console
-        else structlog.processors.JSONRenderer()
-    )
+    renderer: Any = structlog.processors.JSONRenderer()
+    if config.format == "auto" and is_terminal and in_words is not None:
+        renderer = _Telling(in_words)
+    elif config.format == "console" or (config.format == "auto" and is_terminal):
+        renderer = structlog.dev.ConsoleRenderer(colors=is_terminal, pad_event_to=0)
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -110,6 +121,18 @@ def configure_logging(config: LogConfig) -> None:
             older.close()
     root.handlers = [handler]
     root.setLevel(max(level, logging.WARNING))
+
+
+class _Telling:
+    """Renders events as sentences."""
+
+    def __init__(self, in_words: Words) -> None:
+        self._in_words = in_words
+
+    def __call__(self, _logger: object, _method: str, event: Mapping[str, Any]) -> str:
+        if (sentence := self._in_words(event)) is None:
+            raise structlog.DropEvent
+        return sentence
 
 
 class LogHandler(logging.StreamHandler[TextIO]):

@@ -19,14 +19,21 @@ from voiceguard.types import SpeakerScore
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["all_kinds", "command_line", "command_tree", "decision_line", "write_history"]
+__all__ = [
+    "all_kinds",
+    "command_line",
+    "command_tree",
+    "decision",
+    "decision_line",
+    "write_history",
+]
 
 NOON = datetime(2026, 11, 21, 12, 0, 0, 123_999, tzinfo=UTC)
 
 
 def decision_line(number: int, outcome: Outcome, reason: Reason) -> str:
     """A decision as it goes over the wire, with two speakers enrolled."""
-    return to_json(_payload(number, outcome, reason))
+    return to_json(decision_payload(decision(number, outcome, reason)))
 
 
 def all_kinds() -> list[tuple[Outcome, Reason]]:
@@ -46,11 +53,12 @@ def write_history(file: Path) -> None:
     """One decision of every kind, appended as the daemon does."""
     history = History(file, HistoryConfig(max_age_days=3650.0))
     for number, (outcome, reason) in enumerate(all_kinds()):
-        history.append(_payload(number, outcome, reason))
+        history.append(decision_payload(decision(number, outcome, reason)))
     history.close()
 
 
-def _payload(number: int, outcome: Outcome, reason: Reason) -> dict[str, Any]:
+def decision(number: int, outcome: Outcome, reason: Reason) -> Decision:
+    """One of two enrolled speakers, or none of them."""
     is_calibrated = reason is not Reason.UNCALIBRATED
     scores = tuple(
         SpeakerScore(speaker=name, cosine=cosine, normalised=cosine * 9, llr=llr)
@@ -61,36 +69,34 @@ def _payload(number: int, outcome: Outcome, reason: Reason) -> dict[str, Any]:
     )
     is_accepted, is_claim = outcome is Outcome.ACCEPTED, outcome is Outcome.REJECTED
     ended_at = NOON + timedelta(minutes=number)
-    return decision_payload(
-        Decision(
-            decision_id=f"{number:08x}-2222-4333-8444-555555555555",
-            stream="kitchen",
-            segment=number,
-            judgement=Judgement(
-                verdict=Verdict(
-                    outcome=outcome,
-                    reason=reason,
-                    speaker="ada" if is_accepted or is_claim else None,
-                    p_fa=0.001,
-                    accept_llr=6.907755 if is_calibrated else None,
-                ),
-                scores=() if reason is Reason.NO_VOICEPRINTS else scores,
-                evidence=Evidence(
-                    net_speech_s=1.98765,
-                    snr_db=float("nan") if reason is Reason.AUDIO_LOST else 17.26,
-                    is_final=reason is not Reason.MORE_THAN_ONE_VOICE,
-                ),
-                encoder_id="0123456789abcdef",
+    return Decision(
+        decision_id=f"{number:08x}-2222-4333-8444-555555555555",
+        stream="kitchen",
+        segment=number,
+        judgement=Judgement(
+            verdict=Verdict(
+                outcome=outcome,
+                reason=reason,
+                speaker="ada" if is_accepted or is_claim else None,
+                p_fa=0.001,
+                accept_llr=6.907755 if is_calibrated else None,
             ),
-            start_s=3.0,
-            end_s=5.25,
-            started_at=ended_at - timedelta(seconds=2.25),
-            ended_at=ended_at,
-            delivered_at=ended_at + timedelta(seconds=0.5),
-            decided_at=ended_at + timedelta(seconds=0.52),
-            expires_at=ended_at + timedelta(seconds=5.5),
-            revokes="an-earlier-one" if reason is Reason.BELOW_THRESHOLD else None,
-        )
+            scores=() if reason is Reason.NO_VOICEPRINTS else scores,
+            evidence=Evidence(
+                net_speech_s=1.98765,
+                snr_db=float("nan") if reason is Reason.AUDIO_LOST else 17.26,
+                is_final=reason is not Reason.MORE_THAN_ONE_VOICE,
+            ),
+            encoder_id="0123456789abcdef",
+        ),
+        start_s=3.0,
+        end_s=5.25,
+        started_at=ended_at - timedelta(seconds=2.25),
+        ended_at=ended_at,
+        delivered_at=ended_at + timedelta(seconds=0.5),
+        decided_at=ended_at + timedelta(seconds=0.52),
+        expires_at=ended_at + timedelta(seconds=5.5),
+        revokes="an-earlier-one" if reason is Reason.BELOW_THRESHOLD else None,
     )
 
 

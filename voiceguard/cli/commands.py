@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # fmt: off
 SECTIONS: Mapping[str, Commands] = {
     "Listen": {
-        "run": Command("run:run", "Listen, decide who is speaking, and publish it."),
+        "run": Command("listening.run:run", "Listen, decide who is speaking, and publish it."),
         "demo": Command("demo:demo", "Watch voiceguard work, without a microphone, in under a minute."),
         "verify": Command("decide:verify", "Is this recording the voice of NAME?"),
         "identify": Command("decide:identify", "Which enrolled speaker is this recording, if any?"),

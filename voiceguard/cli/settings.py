@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from voiceguard.cli.options import overrides
-from voiceguard.logs import configure_logging
+from voiceguard.logs import Words, configure_logging
 from voiceguard.settings import Settings, load_settings
 
 
 def configured(
     config: Path | None,
+    in_words: Words | None = None,
     *,
     state_dir: Path | None = None,
     model: str | None = None,
@@ -23,6 +24,8 @@ def configured(
 
     Args:
         config: The file, instead of the usual places.
+        in_words: What makes a sentence of an event for a person at a terminal; None: the log is
+            as the settings say.
         state_dir: As the options of that name, as are model, device and vad_backend.
         model: None: as configured.
         device: Likewise.
@@ -34,5 +37,5 @@ def configured(
     """
     shared = overrides(state_dir=state_dir, model=model, device=device, vad_backend=vad_backend)
     settings = load_settings(config, **shared, **tables)
-    configure_logging(settings.log)
+    configure_logging(settings.log, in_words)
     return settings

@@ -120,6 +120,11 @@ class Daemon:
         self._streams: StreamSet
         self._tasks: asyncio.TaskGroup
 
+    @property
+    def speakers(self) -> dict[str, str]:
+        """Who is known now: name, and what they are called for people."""
+        return dict(self._roster.speakers)
+
     def stop(self) -> None:
         """Ends ``run`` within 2 s. Event loop only."""
         self._is_stopping = True

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import structlog
 import typer
+from rich.markup import escape
 
+from voiceguard.cli.listening.words import beginning, happened, heard
 from voiceguard.cli.options import (
     ConfigOption,
     DeviceOption,
@@ -27,6 +29,7 @@ from voiceguard.service.daemon import STOP_TIMEOUT_S, Daemon
 
 if TYPE_CHECKING:
     from voiceguard.decisions.result import Decision
+    from voiceguard.settings import Settings
 
 log = structlog.get_logger(__name__)
 
@@ -65,15 +68,20 @@ def run(
     model: ModelOption = None,
     device: DeviceOption = None,
     vad_backend: VadOption = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Log everything, and show figures.")
+    ] = False,
     json_lines: JsonOption = False,
 ) -> int:
     """Listen, decide who is speaking, and publish it.
 
     Runs until stopped; with nothing but files, until they have ended and their decisions are
-    delivered.
+    delivered. On a terminal it says in words whom it hears; figures and logs come with -v or in
+    `voiceguard history`.
     """
     settings = configured(
         config,
+        None if verbose else happened,
         state_dir=state_dir,
         model=model,
         device=device,
@@ -82,12 +90,14 @@ def run(
         mqtt={"broker": broker},
         policy={"p_fa": p_fa},
     )
-    sink = ThreadedSink(LineSink(sys.stdout) if json_lines else CallbackSink(print_decision))
+    teller = Teller(settings, is_verbose=verbose)
+    sink = ThreadedSink(LineSink(sys.stdout) if json_lines else CallbackSink(teller.tell))
     if (file := file_of(sys.stdout)) is not None:
         file.on_failure = _say_lost
 
     async def serve() -> None:
-        await Daemon(settings, sinks=[sink], on_ready=_say_ready).run()
+        teller.daemon = Daemon(settings, sinks=[sink], on_ready=teller.begin)
+        await teller.daemon.run()
 
     try:
         asyncio.run(serve())
@@ -101,13 +111,37 @@ def _say_lost(error: OSError) -> None:
     log.warning("output_not_written", error=error.strerror)
 
 
-def _say_ready() -> None:
-    if stderr.is_terminal:
-        stderr.print("listening; Ctrl-C stops", style="dim")
+class Teller:
+    """Says on a terminal whom the daemon knows and hears."""
+
+    daemon: Daemon
+
+    def __init__(self, settings: Settings, *, is_verbose: bool) -> None:
+        self._settings = settings
+        self._is_verbose = is_verbose
+        self._num_streams = len(settings.audio.sources)
+
+    def begin(self) -> None:
+        """It listens from now on."""
+        if stderr.is_terminal:
+            for line in beginning(self._settings, self.daemon.speakers):
+                stderr.print(line, soft_wrap=True)
+
+    def tell(self, decision: Decision) -> None:
+        """A line for each stretch of speech; verbose: for provisional accepts too, with figures."""
+        if self._is_verbose:
+            print_figures(decision)
+        elif decision.is_final:
+            stream = f"{escape(decision.stream)}: " if self._num_streams > 1 else ""
+            stdout.print(
+                f"[dim]{decision.ended_at.astimezone():%H:%M:%S}[/]  {stream}"
+                f"{heard(decision, self.daemon.speakers)}",
+                soft_wrap=True,
+            )
 
 
-def print_decision(decision: Decision) -> None:
-    """One line for people; provisional accepts are told apart."""
+def print_figures(decision: Decision) -> None:
+    """One line with the figures of a decision; provisional accepts are told apart."""
     best = decision.scores[0] if decision.scores else None
     mark = "" if decision.is_final else " [dim](so far)[/]"
     who = decision.speaker or (f"[dim]best: {best.speaker}[/]" if best else "")
@@ -117,5 +151,6 @@ def print_decision(decision: Decision) -> None:
     stdout.print(
         f"{decision.ended_at.astimezone():%H:%M:%S} {decision.stream} "
         f"{styled_outcome(decision.outcome)}{mark} {who} [dim]{decision.reason} {figures} "
-        f"{decision.net_speech_s:.1f} s of speech[/]"
+        f"{decision.net_speech_s:.1f} s of speech[/]",
+        soft_wrap=True,
     )

@@ -1,0 +1,1 @@
+"""``voiceguard run``, and what it says."""
