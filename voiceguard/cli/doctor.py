@@ -8,14 +8,27 @@ from typing import Annotated
 import typer
 
 from voiceguard.cli.credentials import without_credentials
-from voiceguard.cli.options import ConfigOption, JsonOption, StateDirOption, overrides
+from voiceguard.cli.options import (
+    ConfigOption,
+    JsonOption,
+    PasswordFileOption,
+    StateDirOption,
+    UsernameOption,
+    overrides,
+)
 from voiceguard.cli.output import print_json, stdout
 from voiceguard.cli.shell.values import brokers
 from voiceguard.errors import ExitCode
 from voiceguard.logs import LogConfig, configure_logging
-from voiceguard.service.doctor import Status, examine
+from voiceguard.service.checks.check import Status
+from voiceguard.service.checks.doctor import examine
 
-_MARKS = {"ok": "[green]ok  [/]", "warn": "[yellow]warn[/]", "fail": "[bold red]fail[/]"}
+_MARKS = {
+    "ok": "[green]ok  [/]",
+    "warn": "[yellow]warn[/]",
+    "fail": "[bold red]fail[/]",
+    "skip": "[dim]skip[/]",
+}
 
 
 def doctor(
@@ -30,6 +43,8 @@ def doctor(
             show_default=False,
         ),
     ] = None,
+    username: UsernameOption = None,
+    password_file: PasswordFileOption = None,
     read_only: Annotated[
         bool, typer.Option("--read-only", help="Publish nothing: only connect to the broker.")
     ] = False,
@@ -42,7 +57,8 @@ def doctor(
     empties again. Exits with 1 if any check fails.
     """
     configure_logging(LogConfig(level="error"))
-    settings = {**overrides(state_dir=state_dir), "mqtt": {"broker": broker}}
+    mqtt = {"broker": broker, "username": username, "password_file": password_file}
+    settings = {**overrides(state_dir=state_dir), "mqtt": mqtt}
     statuses = set()
     for check in examine(config, settings, is_read_only=read_only):
         statuses.add(check.status)

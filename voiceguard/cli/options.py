@@ -43,6 +43,18 @@ DeviceOption = Annotated[
         show_default=False,
     ),
 ]
+UsernameOption = Annotated[
+    str | None,
+    typer.Option("--username", metavar="NAME", help="The broker's user.", show_default=False),
+]
+PasswordFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--password-file",
+        help="Holds the user's password and nothing else; mode 0600.",
+        show_default=False,
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable, on standard output.")]
 VadOption = Annotated[
     str | None,

@@ -16,7 +16,9 @@ from voiceguard.cli.options import (
     DeviceOption,
     JsonOption,
     ModelOption,
+    PasswordFileOption,
     StateDirOption,
+    UsernameOption,
     VadOption,
 )
 from voiceguard.cli.output import format_llr, stderr, stdout, styled_outcome
@@ -56,6 +58,8 @@ def run(
             show_default=False,
         ),
     ] = None,
+    username: UsernameOption = None,
+    password_file: PasswordFileOption = None,
     fast: Annotated[
         bool, typer.Option("--fast", help="Read files as fast as possible, not in real time.")
     ] = False,
@@ -87,7 +91,7 @@ def run(
         device=device,
         vad_backend=vad_backend,
         audio={"sources": tuple(source) if source else None, "paced": False if fast else None},
-        mqtt={"broker": broker},
+        mqtt={"broker": broker, "username": username, "password_file": password_file},
         policy={"p_fa": p_fa},
     )
     teller = Teller(settings, is_verbose=verbose)

@@ -11,22 +11,18 @@ import numpy as np
 import pytest
 
 from tests.services import free_port
-from voiceguard.audio.config import AudioConfig
-from voiceguard.audio.devices import DeviceDescription
-from voiceguard.errors import DeviceError
 from voiceguard.mqtt.config import MqttConfig
 from voiceguard.paths import default_key_file, history_file, voiceprints_dir
-from voiceguard.service.doctor import (
-    Check,
-    Status,
+from voiceguard.service.checks.check import Check, Status
+from voiceguard.service.checks.doctor import (
     check_broker_reachable,
     check_config,
     check_history,
-    check_microphone,
     check_python,
     check_state_dir,
     check_torch,
     check_voiceprints,
+    examine,
 )
 from voiceguard.settings import Settings
 from voiceguard.types import Template, Voiceprint
@@ -79,10 +75,11 @@ def test_a_right_configuration_is_named(tmp_path: Path) -> None:
     check, settings = check_config(path, {})
 
     assert (check.status, check.detail) == (Status.OK, str(path))
+    assert settings is not None
     assert settings.mqtt.broker == "none"
 
 
-def test_a_typo_in_the_configuration_is_named_and_the_other_checks_can_go_on(
+def test_a_typo_in_the_configuration_is_named_and_nothing_is_tested_with_defaults(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "voiceguard.toml"
@@ -93,51 +90,12 @@ def test_a_typo_in_the_configuration_is_named_and_the_other_checks_can_go_on(
     assert check.status is Status.FAIL
     assert "brocker" in check.detail
     assert str(path) in check.remedy
-    assert settings.mqtt == MqttConfig()
-
-
-# --- microphone -----------------------------------------------------------------------------
-
-
-MICROPHONE = DeviceDescription(
-    index=3, name="USB", host_api="ALSA", num_channels=1, default_rate_hz=48_000, is_default=True
-)
-
-
-def no_portaudio() -> list[DeviceDescription]:
-    raise DeviceError("no PortAudio", hint="install it")
-
-
-@pytest.mark.parametrize(
-    ("sources", "devices", "status"),
-    [
-        (("device",), [MICROPHONE], Status.OK),
-        (("kitchen=device:usb", "stdin"), [MICROPHONE], Status.OK),
-        (("device:3",), [MICROPHONE], Status.OK),
-        (("device:webcam",), [MICROPHONE], Status.FAIL),
-        (("device",), [], Status.FAIL),
-        (("stdin",), [], Status.WARN),  # it would be needed for enrolling only
-    ],
-)
-def test_the_microphones_that_the_configuration_wants_are_looked_for(
-    sources: tuple[str, ...], devices: list[DeviceDescription], status: Status, tmp_path: Path
-) -> None:
-    settings = settings_in(tmp_path, audio=AudioConfig(sources=sources))
-
-    check = check_microphone(settings, lambda: devices)
-
-    assert check.status is status, check
-    assert bool(check.remedy) is (status is not Status.OK)
-
-
-def test_a_missing_portaudio_is_told_with_its_own_hint(tmp_path: Path) -> None:
-    check = check_microphone(settings_in(tmp_path), no_portaudio)
-
-    assert (check.status, check.detail, check.remedy) == (
-        Status.FAIL,
-        "no PortAudio",
-        "install it",
-    )
+    assert settings is None
+    looked = {each.name: each.status for each in examine(path, {})}
+    assert looked.pop("program") is looked.pop("torch") is Status.OK
+    assert looked.pop("configuration") is Status.FAIL
+    assert len(looked) == 7
+    assert set(looked.values()) == {Status.SKIP}
 
 
 # --- state ----------------------------------------------------------------------------------

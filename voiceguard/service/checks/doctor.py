@@ -2,8 +2,8 @@
 
 Blocking, beside a running daemon and without disturbing it: nothing is written and no device is
 opened; at the broker, messages are tried out on topics of its own and removed, unless it is to be
-read only. Every check says what it found and, unless all is well, how to mend
-it. They come in the order in which things must work: program, model, microphone, state, broker.
+read only. What depends on a configuration that is wrong is skipped. Every check says what it found
+and, unless all is well, how to mend it. They come in the order in which things must work: program, model, microphone, state, broker.
 """
 
 from __future__ import annotations
@@ -16,50 +16,26 @@ import shutil
 import sqlite3
 import stat
 import sys
-from dataclasses import dataclass
-from enum import StrEnum
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from voiceguard.audio.devices import DeviceDescription, find_device
-from voiceguard.audio.portaudio import list_devices
-from voiceguard.audio.sources import parse_sources
 from voiceguard.errors import VoiceguardError, install_command
 from voiceguard.mqtt import embedded
 from voiceguard.mqtt.trial import check_broker, try_broker
 from voiceguard.paths import PRIVATE_DIR_MODE, find_config_file, history_file, state_dir
-from voiceguard.settings import Settings, load_settings
+from voiceguard.service.checks.check import Check, Status
+from voiceguard.service.checks.microphone import check_microphone
+from voiceguard.settings import load_settings
 from voiceguard.types import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+    from voiceguard.settings import Settings
 
 MIN_FREE_MB = 50
 """Less than this on the state directory's disk and voiceprints or history may not be saved."""
-
-
-class Status(StrEnum):
-    """How a check went."""
-
-    OK = "ok"
-    WARN = "warn"
-    """Works, but not as it should, or only as long as nothing more is asked."""
-    FAIL = "fail"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """What was looked at, what was found, and what to do about it."""
-
-    name: str
-    status: Status
-    detail: str
-    remedy: str = ""
-
-    @classmethod
-    def failed(cls, name: str, error: VoiceguardError, status: Status = Status.FAIL) -> Check:
-        """An error of ours already says both."""
-        return cls(name, status, str(error), error.hint)
 
 
 def examine(
@@ -76,6 +52,11 @@ def examine(
     yield check_torch()
     config, settings = check_config(config_file, overrides)
     yield config
+    if settings is None:
+        for name in ("model", "microphone", "state directory", "key", "voiceprints", "history"):
+            yield Check.skipped(name)
+        yield Check.skipped("broker")
+        return
     model, encoder_id = check_model(settings)
     yield model
     yield check_microphone(settings)
@@ -98,6 +79,8 @@ def check_python() -> Check:
 
 def check_torch() -> Check:
     """Whether torch loads, and on what it would compute."""
+    if find_spec("torch") is None and find_spec("onnxruntime") is not None:
+        return Check("torch", Status.OK, "not installed, not needed: encoders run on ONNX Runtime")
     try:
         import torch  # noqa: PLC0415  # slow to import, and what is being checked
     except (ImportError, OSError) as error:
@@ -108,18 +91,20 @@ def check_torch() -> Check:
     return Check("torch", Status.OK, f"{torch.__version__}, {device}")
 
 
-def check_config(config_file: Path | None, overrides: Mapping[str, Any]) -> tuple[Check, Settings]:
-    """Reads the configuration; the other checks go on with the defaults where it is wrong."""
+def check_config(
+    config_file: Path | None, overrides: Mapping[str, Any]
+) -> tuple[Check, Settings | None]:
+    """Reads the configuration; None where it is wrong: what it means nobody can tell."""
     try:
         path = find_config_file(config_file)
         settings = load_settings(config_file, **overrides)
     except VoiceguardError as error:
-        return Check.failed("configuration", error), Settings.model_construct()
+        return Check.failed("configuration", error), None
     found = str(path) if path is not None else "built-in defaults, no file"
     return Check("configuration", Status.OK, found), settings
 
 
-# --- the model and the microphone -----------------------------------------------------------
+# --- the model ------------------------------------------------------------------------------
 
 
 def check_model(settings: Settings) -> tuple[Check, str | None]:
@@ -143,30 +128,6 @@ def check_model(settings: Settings) -> tuple[Check, str | None]:
     else:
         check = Check("model", Status.OK, f"{detail}, calibrated")
     return check, info.encoder_id
-
-
-def check_microphone(
-    settings: Settings,
-    list_microphones: Callable[[], Sequence[DeviceDescription]] = list_devices,
-) -> Check:
-    """Whether PortAudio loads and has every device that the configuration wants to listen to."""
-    try:
-        specs = parse_sources(settings.audio.sources)
-        wanted = [spec.target for spec in specs if spec.kind == "device"]
-        devices = list_microphones()
-        for target in wanted:
-            find_device(devices, int(target) if target.isdecimal() else target or None)
-    except VoiceguardError as error:
-        return Check.failed("microphone", error)
-    if not devices:
-        return Check(
-            "microphone",
-            Status.WARN,
-            "PortAudio finds no device that can record; files and standard input need none",
-            "plug one in; is this account in the group audio, is PipeWire or PulseAudio running?",
-        )
-    names = ", ".join(device.name for device in devices)
-    return Check("microphone", Status.OK, f"{len(devices)} found: {names}")
 
 
 # --- state ----------------------------------------------------------------------------------
