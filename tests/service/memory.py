@@ -1,7 +1,7 @@
 """How much memory the whole path of a recording takes: ``python -m tests.service.memory FILE``.
 
-Prints this process's greatest resident set in MB, after the file was verified, enrolled and
-embedded by an encoder that costs nothing.
+Prints this process's greatest resident set in MB, after the file was verified, enrolled, embedded
+and made an evaluation's utterance, by an encoder that costs nothing.
 """
 
 from __future__ import annotations
@@ -11,10 +11,13 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
+
 from tests.fakes import ENCODER_ID, PitchEncoder, plain_calibration
 from voiceguard.audio.files import SoundFile
 from voiceguard.enrollment import TakeJudge, Takes
 from voiceguard.lab.corpora.beginnings import load_beginning
+from voiceguard.lab.corpora.clips import speech_of
 from voiceguard.scoring.limits import EnrollmentLimits
 from voiceguard.service.kit import Kit
 from voiceguard.service.utterance import examine
@@ -39,7 +42,8 @@ def main(path: Path) -> None:
     report = takes.add(SoundFile(path), recorded_at=datetime.now(UTC))
     assert report.net_speech_s > 15
     assert embed_whole(encoder, SoundFile(path)).num_pieces > 1
-    load_beginning(path)
+    spoken = speech_of(load_beginning(path), kit.make_gate(), np.random.default_rng(1))
+    assert spoken.net_s > 15
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 
 

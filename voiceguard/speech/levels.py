@@ -31,6 +31,8 @@ _NOISE_FRAMES = 50
 """Time constant of the noise level: half a second of pauses."""
 
 _SPECTRUM_SAMPLES = 2 * FRAME_SAMPLES
+_FRAMES_AT_ONCE = 512
+"""10 s: the spectra of a whole recording would take ten times its memory."""
 _BIN_HZ = SAMPLE_RATE_HZ / _SPECTRUM_SAMPLES
 
 
@@ -84,9 +86,15 @@ class LevelMeter:
         audio = np.concatenate((self._kept, samples))
         num_frames = len(audio) // FRAME_SAMPLES - 1
         self._kept = audio[num_frames * FRAME_SAMPLES :]
-        if num_frames == 0:
-            return np.empty(0)
         hops = audio[: (num_frames + 1) * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)
+        parts = [
+            self._powers(hops[first : first + _FRAMES_AT_ONCE + 1])
+            for first in range(0, num_frames, _FRAMES_AT_ONCE)
+        ]
+        return np.concatenate(parts) if parts else np.empty(0)
+
+    def _powers(self, hops: Samples) -> NDArray[np.float64]:
+        """One for each but the first hop, ``(num_frames + 1, FRAME_SAMPLES)``."""
         spans = np.concatenate((hops[:-1], hops[1:]), axis=1)  # (num_frames, _SPECTRUM_SAMPLES)
         spectrum = np.fft.rfft(spans * self._taper)[:, self._bins]
         power = spectrum.real**2 + spectrum.imag**2

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from voiceguard.speech.gate import SpeechGate
-    from voiceguard.types import Samples
+    from voiceguard.types import GateEvent, Samples
 
 LEAD_SAMPLES = 2 * SAMPLE_RATE_HZ
 """The room before anybody speaks. In 1 s the gate learns its noise floor, as a daemon's has long
@@ -32,6 +32,7 @@ TRAIL_SAMPLES = 3 * SAMPLE_RATE_HZ // 4
 MAX_PAUSE_FRAMES = 20
 """Kept after the last word of an utterance that is joined to another: a short breath."""
 
+_PIECE_SAMPLES = 10 * SAMPLE_RATE_HZ
 _QUIET_SHARE = 0.05
 _MIN_QUIET_RMS = 1e-4  # -80 dB: above the gate's idea of digital silence
 
@@ -101,7 +102,7 @@ def speech_of(samples: Samples, gate: SpeechGate, rng: np.random.Generator) -> S
     parts: list[Samples] = []
     marks: list[NDArray[np.bool_]] = []
     audio: list[SpeechAudio] = []
-    for event in [*gate.push(clip.samples), *gate.flush()]:
+    for event in _events(gate, clip.samples):
         if isinstance(event, SpeechAudio):
             audio.append(event)
             continue
@@ -116,6 +117,13 @@ def speech_of(samples: Samples, gate: SpeechGate, rng: np.random.Generator) -> S
             marks.append(is_speech[kept])
         audio = []
     return _joined(parts, marks, quiet)
+
+
+def _events(gate: SpeechGate, samples: Samples) -> Iterator[GateEvent]:
+    """Piece by piece: what a gate holds of five minutes is five times as large as they are."""
+    for first in range(0, len(samples), _PIECE_SAMPLES):
+        yield from gate.push(samples[first : first + _PIECE_SAMPLES])
+    yield from gate.flush()
 
 
 def join(speeches: Iterable[Speech]) -> Speech:
