@@ -132,3 +132,57 @@ def test_a_decision_that_breaks_every_connection_is_given_up() -> None:
     assert taken is not None
     assert taken.decision.decision_id == "next"
     assert outbox.refused == 1
+
+
+def test_every_fate_is_counted_each_time() -> None:
+    """Twice each, in one outbox: delivered, refused, dropped, expired, unheard."""
+    outbox = Outbox(2)
+
+    def in_flight() -> None:
+        outbox.put(make_decision(), NOW_S + 5)
+        assert outbox.take(NOW_S) is not None
+
+    for _ in range(2):
+        in_flight()
+        outbox.settle()
+        in_flight()
+        outbox.refuse()
+    for _ in range(4):
+        outbox.put(make_decision("dropped or expired"), NOW_S + 1)
+    outbox.expire(NOW_S + 1)
+    for _ in range(2):
+        in_flight()
+        outbox.hold(NOW_S, is_unheard=True)
+        outbox.expire(NOW_S + 5)
+    assert (outbox.delivered, outbox.refused, outbox.dropped) == (2, 2, 2)
+    assert (outbox.expired, outbox.unheard, outbox.pending) == (2, 2, 0)
+
+
+def test_two_decisions_that_broke_their_connections_are_both_counted() -> None:
+    outbox = Outbox(8)
+    for name in ("one", "two"):
+        outbox.put(make_decision(name), NOW_S + 5)
+    for _ in range(6):
+        outbox.take(NOW_S)
+        outbox.give_back(is_suspect=True)
+    assert (outbox.refused, outbox.pending) == (2, 0)
+
+
+def test_an_interruption_that_is_nobodys_fault_gives_up_no_decision() -> None:
+    outbox = Outbox(8)
+    outbox.put(make_decision("patient"), NOW_S + 5)
+    for _ in range(9):
+        outbox.take(NOW_S)
+        outbox.give_back()
+    assert (outbox.refused, outbox.pending) == (0, 1)
+
+
+def test_where_nothing_waits_there_is_no_moment_to_wait_for() -> None:
+    """And what may be tried at this moment is not held any more."""
+    outbox = Outbox(8)
+    assert outbox.next_expiry_s() is None
+    assert outbox.next_attempt_s(NOW_S) is None
+    outbox.put(make_decision("a"), NOW_S + 5)
+    outbox.take(NOW_S)
+    outbox.hold(NOW_S + 1, is_unheard=False)
+    assert outbox.next_attempt_s(NOW_S + 1) is None

@@ -216,6 +216,30 @@ def test_beyond_the_last_paid_look_only_the_final_decision_accepts() -> None:
     assert decide(scored(19.0), LOOK, CONFIG, CALIBRATION).outcome is Outcome.ACCEPTED
 
 
+def test_at_the_limits_of_evidence_there_is_enough() -> None:
+    """Less speech, or more noise, is too much: exactly as much is not."""
+    least = replace(FINAL, net_speech_s=CONFIG.min_speech_s, snr_db=CONFIG.min_snr_db)
+    reason = decide(scored(0.0), least, CONFIG, CALIBRATION).reason
+    assert reason not in {Reason.TOO_SHORT, Reason.TOO_NOISY}
+
+
+def test_at_the_reject_threshold_it_is_still_between() -> None:
+    verdict = decide(scored(0.0), FINAL, CONFIG, CALIBRATION)
+    assert verdict.reject_llr is not None
+    assert verdict.accept_llr is not None
+    assert verdict.reject_llr < verdict.accept_llr
+    at = decide(scored(verdict.reject_llr), FINAL, CONFIG, CALIBRATION)
+    assert (at.outcome, at.reason) == (Outcome.INCONCLUSIVE, Reason.BETWEEN_THRESHOLDS)
+
+
+def test_a_verdict_says_its_operating_point_whatever_it_is() -> None:
+    for llr in (20.0, 0.0, -20.0):
+        assert decide(scored(llr), FINAL, CONFIG, CALIBRATION).p_fa == CONFIG.p_fa
+    assert decide(scored(None), FINAL, CONFIG, CALIBRATION).p_fa == CONFIG.p_fa
+    late = replace(LOOK, look=CONFIG.max_looks + 1)
+    assert not decide(scored(20.0), late, CONFIG, CALIBRATION).extrapolated
+
+
 def test_p_miss_of_zero_leaves_nothing_between() -> None:
     config = replace(CONFIG, p_miss=0.0)
     threshold = decide(scored(0.0), FINAL, config, CALIBRATION).accept_llr

@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 
 from tests.services import needs_shared
 from tests.speech.vad import sounds
-from voiceguard.speech.gate import GateConfig, SpeechGate, trim_to_speech
+from voiceguard.speech.gate import (
+    GateConfig,
+    SpeechFigures,
+    SpeechGate,
+    SpeechSegment,
+    trim_to_speech,
+)
 from voiceguard.speech.vad import make_vad
 from voiceguard.types import (
     FRAME_SAMPLES,
@@ -82,6 +88,7 @@ def assemble(events: list[GateEvent]) -> list[Heard]:
             assert event.first_sample % FRAME_SAMPLES == 0
             assert event.first_sample == segment.first_sample + len(segment.marks) * FRAME_SAMPLES
             assert len(event.samples) == len(event.is_speech) * FRAME_SAMPLES
+            assert event.samples.dtype == np.float32
             segment.parts.append(event.samples)
             segment.marks += event.is_speech
             segment.levels += zip(event.powers, event.noise_powers, strict=True)
@@ -166,6 +173,29 @@ def test_a_cut_in_the_last_word_leaves_no_empty_segment() -> None:
     assert len(heard((SPEECH, 10), (QUIET, 2))) == 1
 
 
+def test_after_a_cut_ten_quiet_frames_are_a_hole_and_eleven_an_end() -> None:
+    runs = ((SPEECH, 2), (QUIET, 0.1), (SPEECH, 1), (QUIET, 1))
+    _, after = heard(*runs, max_speech_s=2.0, pre_roll_s=0.0)
+    assert after.first == pytest.approx(2.0)
+    runs = ((SPEECH, 2), (QUIET, 0.11), (SPEECH, 1), (QUIET, 1))
+    _, after = heard(*runs, max_speech_s=2.0, pre_roll_s=0.0)
+    assert after.first == pytest.approx(2.11)
+
+
+def test_one_frame_opens_the_gate_where_that_is_asked() -> None:
+    (segment,) = heard((QUIET, 1), (SPEECH, 0.01), (QUIET, 1), min_speech_s=0.01)
+    assert segment.net_s == pytest.approx(0.01)
+
+
+def test_a_score_at_a_threshold_counts() -> None:
+    vad = ScriptedVad()
+    vad.exit_score = 0.25
+    gate = SpeechGate(vad)
+    audio = script((QUIET, 1), (vad.enter_score, 0.5), (vad.exit_score, 0.5), (QUIET, 1))
+    (segment,) = assemble([*gate.push(audio), *gate.flush()])
+    assert segment.net_s == pytest.approx(1.0)
+
+
 def test_the_end_of_the_stream_ends_the_segment() -> None:
     (segment,) = heard((QUIET, 1), (SPEECH, 1))
     assert segment.cause is EndCause.END_OF_STREAM
@@ -182,6 +212,28 @@ def test_nothing_spans_a_gap_and_the_timeline_jumps() -> None:
     # 33 000 is off the 10 ms grid; the first frame after it begins at the next multiple of 160.
     assert after.first_sample == 33_120
     assert after.end <= (33_000 + 16_000) / SAMPLE_RATE_HZ
+
+
+def test_what_comes_after_a_gap_does_not_depend_on_how_it_is_cut() -> None:
+    """Less than a frame at a time, until the grid is reached again."""
+    found = []
+    for num_samples in (50, 16_000):
+        gate = SpeechGate(ScriptedVad())
+        gate.push(script((QUIET, 1)))
+        gate.mark_gap(1000)
+        audio = np.concatenate([script((QUIET, 0.3))[:-40], script((SPEECH, 1))])
+        pieces = [audio[i : i + num_samples] for i in range(0, len(audio), num_samples)]
+        (segment,) = assemble([*(e for each in pieces for e in gate.push(each)), *gate.flush()])
+        assert gate.position == 17_000 + len(audio)
+        found.append((segment.first_sample, np.concatenate(segment.parts).tolist()))
+    assert found[0] == found[1]
+
+
+def test_a_gap_without_a_length_moves_no_timeline() -> None:
+    gate = SpeechGate(ScriptedVad())
+    gate.push(script((QUIET, 1)))
+    gate.mark_gap()
+    assert gate.position == SAMPLE_RATE_HZ
 
 
 def test_a_gap_in_silence_ends_nothing_and_forgets_the_pre_roll() -> None:
@@ -274,6 +326,19 @@ def test_trimming_keeps_each_stretch_of_speech_to_its_last_speech_frame() -> Non
     assert [len(segment) / SAMPLE_RATE_HZ for segment in trimmed.segments] == [1.2, 2.2]
     assert trimmed.net_speech_s == pytest.approx(3.0)
     assert len(trimmed.samples) == round(3.4 * SAMPLE_RATE_HZ)
+
+
+def test_trimming_has_the_timing_that_it_is_given() -> None:
+    audio = script((QUIET, 1), (SPEECH, 1), (QUIET, 1), (SPEECH, 1), (QUIET, 3))
+    assert len(trim_to_speech(audio, ScriptedVad(), GateConfig(hangover_s=2.0)).segments) == 1
+
+
+def test_a_recordings_snr_is_that_of_all_its_stretches() -> None:
+    figures = SpeechFigures()
+    figures.add(SpeechSegment(np.zeros(320, np.float32), [11e-4, 31e-4], [1e-4, 1e-4]))
+    figures.add(SpeechSegment(np.zeros(160, np.float32), [21e-4], [1e-4]))
+    assert figures.snr_db == pytest.approx(10 * np.log10(20))
+    assert figures.net_speech_s == pytest.approx(0.03)
 
 
 def test_trimming_silence_leaves_nothing_and_no_figures() -> None:

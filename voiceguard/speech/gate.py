@@ -126,7 +126,7 @@ class SpeechGate:
             if self._is_open:
                 self._continue_segment(events)
             else:
-                self._await_speech(score, events)
+                self._await_speech(score)
         if self._is_open:
             self._release(events)
         return events
@@ -164,7 +164,7 @@ class SpeechGate:
         self._num_speech = 0
         self._num_quiet = 0
 
-    def _await_speech(self, score: float, events: list[GateEvent]) -> None:
+    def _await_speech(self, score: float) -> None:
         frame = self._held[-1]
         if self._candidate is None and score >= self._vad.enter_score:
             self._start_candidate(len(self._held) - 1)
@@ -181,7 +181,6 @@ class SpeechGate:
             for i in range(self._candidate):
                 self._held[i] = self._held[i]._replace(is_speech=False)
             self._drop_held(self._candidate - self._pre_roll_frames)
-            self._cut_if_long(events)
 
     def _continue_segment(self, events: list[GateEvent]) -> None:
         self._count(self._held[-1])
