@@ -84,18 +84,27 @@ def test_stricter_rates_move_the_thresholds_outwards(a: float, b: float) -> None
     assert PLAIN.threshold_for_miss(low).llr <= PLAIN.threshold_for_miss(high).llr
 
 
-def test_where_the_data_is_thin_false_accepts_are_bounded_by_theory_and_misses_are_not() -> None:
-    """``P(LLR >= t | non-target) <= exp(-t)``; a tail that ends soon would ask for less."""
+def test_where_the_data_is_thin_thresholds_are_the_tails_and_say_so() -> None:
     light = np.random.default_rng(0).uniform(-5.0, -1.0, 300)
     tail = fit_tail(light, condition="clean", num_independent=300)
     calibration = replace(PLAIN, nontarget_tails=(tail,), target_tails=(tail,))
-    low = calibration.threshold_for(1e-5)
-    assert low.extrapolated
-    assert low.llr >= -np.log(1e-5)
+    assert calibration.threshold_for(1e-5) == tail.threshold(1e-5)
+    assert calibration.threshold_for(1e-5).extrapolated
     assert calibration.threshold_for(0.02).llr < 0
     miss = calibration.threshold_for_miss(1e-3)
     assert miss.extrapolated
     assert miss.llr == pytest.approx(-tail.threshold(1e-3).llr)
+
+
+@given(scores=st.lists(st.floats(-100, 100), min_size=2, max_size=20))
+def test_doubt_bounds_low_llrs_and_leaves_their_order(scores: list[float]) -> None:
+    doubtful = replace(PLAIN, doubt=0.02)
+    rising = np.sort(scores)
+    llr, plain = doubtful.llr(rising, 2.0, 20.0), PLAIN.llr(rising, 2.0, 20.0)
+    assert (np.diff(llr) >= 0).all()
+    assert (llr >= np.log(0.02) - 1e-9).all()
+    assert (np.abs(llr - plain)[plain > 0] < 0.021).all()
+    assert np.isnan(doubtful.llr(np.array(np.nan), 2.0, 20.0))
 
 
 def test_json_keeps_everything() -> None:
@@ -132,6 +141,7 @@ def corrupted(change: dict[str, Any]) -> str:
         corrupted({"slope": float("nan")}),
         corrupted({"slope": "steep"}),
         corrupted({"llr_cap": 0}),
+        corrupted({"doubt": 1.0}),
         corrupted({"quality_range": [[0, 1]]}),
         corrupted({"quality_range": [[1, 0], [0, 1]]}),
         corrupted({"slope_quality": [1]}),

@@ -48,8 +48,9 @@ SECTIONS: Mapping[str, Commands] = {
     },
     "Measure": {
         "evaluate": Command("measuring.evaluate:evaluate", "Measure errors on labelled speech: encoders side by side, and the daemon's decisions."),
+        "doubtful": Command("measuring.doubtful:doubtful", "List labels that two unrelated encoders both call one person, or one label two people."),
         "calibrate": Command("measuring.calibrate:calibrate", "Fit what turns scores into likelihood ratios, on speakers that the encoder has not learnt."),
-        "cohort": Command("measuring.calibrate:cohort", "Make the cohort that scores are normalised with: strangers, one embedding each, unnamed."),
+        "cohort": Command("measuring.calibrate:cohort", "Make the cohort that scores are normalised with: strangers, plain and by telephone."),
         "bench": Command("measuring.bench:app", "Measure the encoder, and the whole daemon's latency, CPU time and memory."),
     },
     "Look": {

@@ -82,6 +82,10 @@ class Calibration:
     slope_quality: tuple[float, float] = (0.0, 0.0)
     offset_quality: tuple[float, float] = (0.0, 0.0)
     llr_cap: float = LLR_CAP
+    doubt: float = 0.0
+    """Share of trials that may not be what they seem (half noise, another channel, a cold): however
+    unlike the score, the LLR falls no lower than its logarithm. Higher LLRs hardly change, and none
+    of them their order."""
     enrollment: EnrollmentLimits = NO_LIMITS
     """How unlike the takes of one person may be."""
     prediction: PredictionModel | None = None
@@ -105,6 +109,8 @@ class Calibration:
         )
         if steepest < 0 or self.llr_cap <= 0:
             raise ValueError("slope must not be negative, and llr_cap must be positive")
+        if not 0 <= self.doubt < 1:
+            raise ValueError("doubt must be at least 0 and below 1")
         if self.change_cosine is not None and not -1 <= self.change_cosine <= 1:
             raise ValueError("change_cosine must be between -1 and 1")
         if self.decisions_per_hour is not None and not 1 <= self.decisions_per_hour <= 36_000:
@@ -132,24 +138,17 @@ class Calibration:
             or the quality is.
         """
         quality = clamped_quality(net_speech_s, snr_db, self.quality_range)
-        return linear_llr(self, score, quality, cap=self.llr_cap)
+        return linear_llr(self, score, quality, cap=self.llr_cap, doubt=self.doubt)
 
     def threshold_for(self, p_fa: float) -> Threshold:
         """The LLR that a non-target's exceeds with probability ``p_fa`` at most.
 
-        Where the data is too thin to show the rate, the bound that holds for every likelihood
-        ratio is asked for as well: ``P(LLR >= t | non-target) <= exp(-t)``, by Markov's inequality.
+        In each of the surroundings that were fitted, and in each corpus of them.
         """
-        threshold = _strictest(self.nontarget_tails, p_fa)
-        if not threshold.extrapolated:
-            return threshold
-        return threshold._replace(llr=max(threshold.llr, -math.log(p_fa)))
+        return _strictest(self.nontarget_tails, p_fa)
 
     def threshold_for_miss(self, p_miss: float) -> Threshold:
-        """The LLR that a target's falls short of with probability ``p_miss`` at most.
-
-        Without that bound: a speaker taken for unknown opens nothing.
-        """
+        """The LLR that a target's falls short of with probability ``p_miss`` at most."""
         mirrored = _strictest(self.target_tails, p_miss)
         return Threshold(-mirrored.llr, mirrored.extrapolated)
 
@@ -177,19 +176,25 @@ def linear_llr(
     quality: NDArray[np.float64],
     *,
     cap: float,
+    doubt: float = 0.0,
 ) -> NDArray[np.float64]:
     """``(slope + slope_quality.q) score + offset + offset_quality.q``, never falling, capped.
+
+    With a doubt ``d``, ``log((1 - d) exp(llr) + d)`` of that.
 
     Args:
         coefficients: Of a calibration.
         score: ``(...)``.
         quality: ``(2, ...)``, as ``clamped_quality`` gives it.
         cap: Greatest absolute LLR.
+        doubt: See ``Calibration``.
     """
     slope = coefficients.slope + np.tensordot(coefficients.slope_quality, quality, 1)
     offset = coefficients.offset + np.tensordot(coefficients.offset_quality, quality, 1)
-    llr = np.maximum(slope, 0.0) * score + offset
-    return np.asarray(np.clip(llr, -cap, cap), dtype=np.float64)
+    llr = np.clip(np.maximum(slope, 0.0) * score + offset, -cap, cap)
+    if doubt:
+        llr = np.log(doubt + (1 - doubt) * np.exp(llr))
+    return np.asarray(llr, dtype=np.float64)
 
 
 def clamped_quality(

@@ -40,9 +40,13 @@ def pool(
     """
     if not embeddings or len(embeddings) != len(num_samples):
         raise ValueError("pooling needs at least one window, and one length per embedding")
+    longest = max(num_samples)
+    counting = [n for n, length in enumerate(num_samples) if length >= max_window_samples]
+    if not counting:  # of equally long ones, the latest
+        counting = [max(n for n, length in enumerate(num_samples) if length == longest)]
     pooling = Pooling(max_window_samples)
-    for embedding, length in zip(embeddings, num_samples, strict=True):
-        pooling.add(embedding, length)
+    for number in counting:  # the others are not even looked at: they may still await computing
+        pooling.add(embeddings[number], num_samples[number])
     pooled = pooling.pooled()
     assert pooled is not None
     return pooled

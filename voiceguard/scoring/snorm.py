@@ -90,7 +90,7 @@ class CohortSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Cohort:
-    """Strangers without names: one renormalised mean embedding per speaker."""
+    """Strangers without names: one renormalised mean embedding per speaker and channel."""
 
     embeddings: NDArray[np.float32] = field(repr=False)
     """``(num_speakers, embedding_dim)``, L2 norm 1."""
@@ -120,6 +120,7 @@ class Cohort:
 
     @property
     def num_speakers(self) -> int:
+        """A speaker who was heard over two channels counts as two."""
         return len(self.embeddings)
 
     @property

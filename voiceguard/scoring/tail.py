@@ -21,6 +21,7 @@ _MIN_EXCEEDANCES = 25
 """... or to this many, if that is more: the scale's standard error is then 20 %."""
 _MAX_RATE = 0.5
 _NUM_QUANTILES = 24
+_ROUNDING = 1 - 1e-9
 _RULE_OF_THREE = 3.0
 """Seeing no error in n independent trials bounds the rate by 3 / n, at 95 % confidence."""
 
@@ -44,7 +45,8 @@ class Tail:
     rates: tuple[float, ...]
     """Falling, from 0.5 down to what the data can show."""
     quantiles: tuple[float, ...]
-    """``quantiles[i]`` is exceeded at ``rates[i]``, as counted."""
+    """``quantiles[i]`` is exceeded at ``rates[i]``: as counted, or at most, with what confidence
+    whoever fitted the tail says."""
     start_rate: float
     start: float
     """Beyond this value the tail is ``start_rate * exp(-(value - start) / scale)``."""
@@ -83,7 +85,7 @@ class Tail:
         value = float(np.interp(-math.log(rate), -np.log(self.rates), self.quantiles))
         if rate < self.start_rate:
             value = max(value, self.start + self.scale * math.log(self.start_rate / rate))
-        return Threshold(value, rate < self.shown_rate)
+        return Threshold(value, rate < max(self.shown_rate, self.rates[-1] * _ROUNDING))
 
 
 def fit_tail(llrs: NDArray[np.float64], *, condition: str, num_independent: int) -> Tail:

@@ -28,7 +28,7 @@ def test_a_cohort_is_made_where_it_is_wanted(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
-    assert (said["num_speakers"], said["top_k"], said["path"]) == (10, 4, str(out))
+    assert (said["num_speakers"], said["top_k"], said["path"]) == (20, 4, str(out))
     made = load_cohort(out, encoder_id=said["encoder_id"])
     assert made.cohort_id == said["cohort_id"]
     assert len(list((tmp_path / "cache" / "voiceguard" / "evaluation").iterdir())) == 1

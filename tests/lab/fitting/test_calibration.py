@@ -76,7 +76,7 @@ def test_the_promised_rates_hold_on_other_speakers() -> None:
         threshold = calibration.threshold_for(p_fa)
         assert not threshold.extrapolated
         realised = np.mean(llr[~fresh.is_target] > threshold.llr)
-        assert 0.3 * p_fa < realised < 1.5 * p_fa
+        assert 0.1 * p_fa < realised < p_fa  # the bound, not what was counted, is promised
     miss = calibration.threshold_for_miss(0.05)
     assert 0.02 < np.mean(llr[fresh.is_target] < miss.llr) < 0.08
 
@@ -89,7 +89,7 @@ def test_the_promise_holds_in_every_condition_not_only_on_average() -> None:
     llr = calibration.llr(harder, trials.net_speech_s, trials.snr_db)
     threshold = calibration.threshold_for(0.02).llr
     short = ~trials.is_target & (trials.condition == "short")
-    assert 0.01 < np.mean(llr[short] > threshold) < 0.03
+    assert 0.005 < np.mean(llr[short] > threshold) < 0.02
     assert np.mean(llr[~trials.is_target & ~short] > threshold) < 0.01
 
 

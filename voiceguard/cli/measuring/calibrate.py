@@ -64,7 +64,7 @@ def cohort(
     device: DeviceOption = None,
     json_lines: JsonOption = False,
 ) -> None:
-    """Make the cohort that scores are normalised with: strangers, one embedding each, unnamed."""
+    """Make the cohort that scores are normalised with: strangers, plain and by telephone."""
     corpus = read_corpus(directory, split=split)
     with measuring_kit(
         config, model, device, state_dir=state_dir, with_cohort=False, with_calibration=False
@@ -86,7 +86,7 @@ def cohort(
             }
         )
         return
-    stdout.print(f"[bold green]written[/] {path}: {made.num_speakers} speakers, top {made.top_k}")
+    stdout.print(f"[bold green]written[/] {path}: {made.num_speakers} voices, top {made.top_k}")
     for source in made.sources:
         stdout.print(f"  {source.num_speakers} of {source.corpus} ({source.licence})", markup=False)
     stdout.print("[dim]next: `voiceguard calibrate DIR`; the old calibration no longer fits[/]")

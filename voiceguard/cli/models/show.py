@@ -96,7 +96,7 @@ def _print_scoring(known: Mapping[str, Any]) -> None:
             f"{escape(each['corpus'])} ({each['num_speakers']}, {escape(each['licence'])})"
             for each in cohort["sources"]
         )
-        _say(f"cohort of {cohort['num_speakers']} unnamed speakers: {sources or 'source unknown'}")
+        _say(f"cohort of {cohort['num_speakers']} unnamed voices: {sources or 'source unknown'}")
     else:
         _say("no cohort: scores are not normalised")
     if about := known["calibration"]:

@@ -47,6 +47,11 @@ class Condition(Protocol):
         """As tables have it; unique within a plan."""
         ...
 
+    @property
+    def draws(self) -> str:
+        """Seeds its choices, the name as a rule; two of one kind may share them."""
+        ...
+
     def hear(self, clip: Clip, speech_rms: float, rng: np.random.Generator) -> Clip:
         """The clip as it arrives.
 
@@ -61,7 +66,7 @@ class Condition(Protocol):
 class Clean:
     """Nothing happens."""
 
-    name = CLEAN
+    name = draws = CLEAN
 
     def hear(self, clip: Clip, speech_rms: float, rng: np.random.Generator) -> Clip:  # noqa: ARG002
         return clip
@@ -71,7 +76,8 @@ class Noisy:
     """Recorded noise at a stated level, another file each time."""
 
     def __init__(self, snr_db: float, files: Sequence[Path], *, name: str = "") -> None:
-        self.name = name or f"{snr_db:g} dB"
+        self.draws = f"{snr_db:g} dB"
+        self.name = name or self.draws
         self._snr_db = snr_db
         self._files = tuple(files)
 
@@ -82,6 +88,8 @@ class Noisy:
 
 class Reverberant:
     """A measured room, another one each time; the direct sound keeps its place in time."""
+
+    draws = REVERBERANT
 
     def __init__(self, files: Sequence[Path], *, name: str = REVERBERANT) -> None:
         self.name = name
@@ -95,7 +103,7 @@ class Reverberant:
 class NoisyRoom:
     """A measured room, and on what arrives from it recorded noise at a stated level."""
 
-    name = NOISY_ROOM
+    name = draws = NOISY_ROOM
 
     def __init__(self, noise_files: Sequence[Path], room_files: Sequence[Path]) -> None:
         self._room = Reverberant(room_files)
@@ -109,7 +117,7 @@ class NoisyRoom:
 class Telephone:
     """A call over the old network: 300 to 3400 Hz, 8 kHz, mu-law."""
 
-    name = "telephone"
+    name = draws = "telephone"
 
     def hear(self, clip: Clip, speech_rms: float, rng: np.random.Generator) -> Clip:  # noqa: ARG002
         return Clip(telephoned(clip.samples), clip.start_s, clip.end_s)

@@ -42,7 +42,7 @@ class Piece:
 
     def heard(self, condition: Condition) -> Clip:
         """As it arrives, room tone before and after."""
-        return condition.hear(self.clip, self.level_rms, seeded(*self.place, condition.name))
+        return condition.hear(self.clip, self.level_rms, seeded(*self.place, condition.draws))
 
 
 def make_piece(

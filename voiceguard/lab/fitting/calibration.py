@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypedDict
 import numpy as np
 
 from voiceguard.lab.fitting.metrics import cllr, eer, min_cllr
-from voiceguard.lab.fitting.regression import P_TARGET, Earlier, Fit, fit_llr
+from voiceguard.lab.fitting.regression import DOUBT, P_TARGET, Earlier, Fit, fit_llr
+from voiceguard.lab.fitting.tails import bounded_tail
 from voiceguard.scoring.calibration import Calibration, Provenance
 from voiceguard.scoring.tail import fit_tail, mixed_tail
 
@@ -119,6 +120,7 @@ def fit_calibration(
         cohort_id=cohort_id,
         **fit._asdict(),
         change_cosine=change_cosine,
+        doubt=DOUBT,
         **_tails(crossed, prior),
         provenance=Provenance(
             created_on=created_on,
@@ -145,7 +147,8 @@ def refitted(trials: Trials, like: Calibration, prior: Prior | None = None) -> C
         ValueError: As ``fit_calibration``.
     """
     fit = _fit(trials, like.provenance.p_target, prior)
-    return replace(like, **fit._asdict(), **_tails(fit.calibrated(trials), prior))
+    tails = _tails(fit.calibrated(trials), prior)
+    return replace(like, **fit._asdict(), doubt=DOUBT, **tails)
 
 
 def fit_change_cosine(
@@ -173,7 +176,13 @@ def _tails(llrs: Trials, prior: Prior | None) -> _Tails:
     """Of both kinds, one per surroundings."""
     strangers = llrs.select(~llrs.is_target)
     targets = llrs.select(llrs.is_target)
-    nontarget, target = _counted(strangers), _counted(targets.with_score(-targets.score))
+    nontarget = tuple(
+        bounded_tail(part, condition=name) for name, part in _by_surroundings(strangers)
+    )
+    target = tuple(
+        fit_tail(-part.score, condition=name, num_independent=part.num_pairs)
+        for name, part in _by_surroundings(targets)
+    )
     if prior is not None:
         known, share = prior.calibration, prior.share(llrs)
         nontarget = _shrunk(nontarget, known.nontarget_tails, share)
@@ -181,13 +190,9 @@ def _tails(llrs: Trials, prior: Prior | None) -> _Tails:
     return {"nontarget_tails": nontarget, "target_tails": target}
 
 
-def _counted(llrs: Trials) -> tuple[Tail, ...]:
+def _by_surroundings(llrs: Trials) -> list[tuple[str, Trials]]:
     where = llrs.condition if llrs.surroundings is None else llrs.surroundings
-    return tuple(
-        fit_tail(part.score, condition=str(name), num_independent=part.num_pairs)
-        for name in np.unique(where)
-        for part in [llrs.select(where == name)]
-    )
+    return [(str(name), llrs.select(where == name)) for name in np.unique(where)]
 
 
 def _shrunk(new: tuple[Tail, ...], known: tuple[Tail, ...], share: float) -> tuple[Tail, ...]:

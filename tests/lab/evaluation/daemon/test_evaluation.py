@@ -199,15 +199,17 @@ def test_the_same_voice_is_measured_within_utterances(tmp_path: Path) -> None:
     assert changes.caught(0.9) == 1.0
 
 
-def test_a_cohort_is_one_embedding_per_speaker_without_names(
+def test_a_cohort_is_two_embeddings_per_speaker_without_names(
     corpus: Corpus, tmp_path: Path
 ) -> None:
     kit = make_kit()
     cohort, skips = make_cohort(kit, corpus, top_k=5)
     assert skips == ()
-    assert (cohort.num_speakers, cohort.top_k) == (10, 5)
-    (source,) = cohort.sources
-    assert (source.corpus, source.licence, source.num_speakers) == ("tones", "CC0-1.0", 10)
+    assert (cohort.num_speakers, cohort.top_k) == (20, 5)
+    assert [(each.corpus, each.licence, each.num_speakers) for each in cohort.sources] == [
+        ("tones", "CC0-1.0", 10),
+        ("tones, over a telephone", "CC0-1.0", 10),
+    ]
     path = tmp_path / "cohort.safetensors"
     save_cohort(cohort, path)
     for speaker in corpus.by_speaker():
@@ -224,7 +226,7 @@ def test_speakers_with_little_speech_are_not_in_the_cohort(tmp_path: Path) -> No
     rows += [Written("short", "first", 4000.0, seconds=1.0)]
     few = read_corpus(write_corpus(tmp_path, rows))
     cohort, _ = make_cohort(make_kit(), few)
-    assert cohort.num_speakers == 11
+    assert cohort.num_speakers == 2 * 11
     with pytest.raises(UsageError, match="0 of 12 speakers have 60 s"):
         make_cohort(make_kit(), few, min_speech_s=60)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
+from voiceguard.lab.corpora.lazy_embedding import lazy_stream
 from voiceguard.pipeline.judge import Judge
 from voiceguard.pipeline.stream import Stream
 from voiceguard.scoring.scorer import Scorer
@@ -82,7 +83,7 @@ def hear(kit: Kit, samples: Samples, *, change_cosine: float | None) -> tuple[He
     stream = Stream(
         _Clip(samples),
         ear=kit.make_ear(),
-        encoder=kit.encoder.open_stream(),
+        encoder=lazy_stream(kit.encoder),
         judge=lambda: notes,
         sink=decisions,
         executor=_AtOnce(),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from voiceguard.lab.corpora.clips import in_a_room, join, seeded
+from voiceguard.lab.corpora.lazy_embedding import lazy_stream
 from voiceguard.lab.progress import untracked
 from voiceguard.types import Window
 
@@ -20,12 +21,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from voiceguard.lab.corpora.clips import Speech
+    from voiceguard.lab.corpora.clips import Clip, Speech
     from voiceguard.lab.evaluation.daemon.continuous import Continuous
     from voiceguard.lab.evaluation.utterances import SpokenSessions
     from voiceguard.lab.progress import Track
     from voiceguard.service.kit import Kit
-    from voiceguard.types import Embedding, Samples
+    from voiceguard.types import Embedding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -45,7 +46,8 @@ class VoiceChanges:
 def successive_cosines(kit: Kit, spoken: SpokenSessions, *, seed: int = 0) -> list[float]:
     """Between successive probes within each utterance of one speaker, as spoken.
 
-    A joint between two utterances is not what a breath is.
+    A joint between two utterances is not what a breath is. In the same room tone as the experiment
+    that follows, so that an encoder that remembers need not embed them again.
 
     Args:
         kit: Encoder, gate and windows.
@@ -56,7 +58,15 @@ def successive_cosines(kit: Kit, spoken: SpokenSessions, *, seed: int = 0) -> li
         cosine
         for session in spoken.sessions.values()
         for each in session
-        for cosine in _successive_cosines(kit, each.samples, each.speech.quiet_rms, seed)
+        for about in [each.recording]
+        for cosine in _successive_cosines(
+            kit,
+            in_a_room(
+                each.samples,
+                each.speech.quiet_rms,
+                seeded(seed, about.speaker, about.session, about.path.name),
+            ),
+        )
     ]
 
 
@@ -104,13 +114,13 @@ def _circle(speeches: Sequence[Speech], rng: np.random.Generator) -> list[tuple[
 
 def _turn(kit: Kit, first: Speech, second: Speech, seed: int) -> list[float]:
     both = join([first, second])
-    return _successive_cosines(kit, both.samples, both.quiet_rms, seed)
+    rng = seeded(seed, len(both.samples))
+    return _successive_cosines(kit, in_a_room(both.samples, both.quiet_rms, rng))
 
 
-def _successive_cosines(kit: Kit, samples: Samples, level_rms: float, seed: int) -> list[float]:
+def _successive_cosines(kit: Kit, clip: Clip) -> list[float]:
     """Between each probe and the one before it in the same segment."""
-    clip = in_a_room(samples, level_rms, seeded(seed, len(samples)))
-    encoder = kit.encoder.open_stream()
+    encoder = lazy_stream(kit.encoder)
     cosines: list[float] = []
     before: tuple[int, Embedding] | None = None
     for item in kit.make_ear().hear(clip.samples):
