@@ -11,7 +11,8 @@ decisions can be expected or the daemon is disarmed on purpose |
 by a late reader, `samples_missed`, `num_overflows` and `overflow_s` by the driver, `num_reopened`
 and `outage_s` while the device was away, ...); `encoder` (`name`, `encoder_id`, `is_calibrated`);
 `speakers`; `refused`; `control` (clients of the control socket); `mqtt` (`decisions_delivered`,
-`decisions_dropped`, `decisions_expired`, `decisions_refused`, `decisions_unheard`; `refused`: what the broker does not let us do, and why) |
+`decisions_dropped`, `decisions_expired`, `decisions_refused`, `decisions_unheard`; `refused`:
+what the broker does not let us do, and why) |
 | `<base>/decision` | never | JSON, the fields of decisions/wire.py: one final one per segment |
 | `<base>/provisional` | never | JSON, the same fields: accepts while the segment still grows; a
 final decision follows and may revoke them |

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from voiceguard.cli.people.consent import ask_to_keep_audio
+from voiceguard.cli.people.consent import ask_to_keep_audio, confirmed
 
 
 class Terminal(io.StringIO):
@@ -46,3 +46,13 @@ def test_neither_yes_nor_a_missing_terminal_speaks_for_the_audio(
     assert ask_to_keep_audio("anna", wanted=None, agreed=True) is None
     monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
     assert ask_to_keep_audio("anna", wanted=None, agreed=False) is None
+
+
+@pytest.mark.parametrize(("answers", "is_yes"), [("\n\nmaybe\ny\n", True), ("\nNo\n", False)])
+def test_an_enter_by_accident_is_neither_yes_nor_no(
+    answers: str,
+    is_yes: bool,  # noqa: FBT001 - a parameter
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal(answers))
+    assert confirmed("Does anna agree?") is is_yes

@@ -13,6 +13,14 @@ from voiceguard.cli.output import stderr
 from voiceguard.errors import UsageError
 
 
+def confirmed(question: str) -> bool:
+    """Asks until it is yes or no: an Enter by accident is neither, and ends nothing."""
+    while True:
+        answer = str(typer.prompt(f"{question} [y/n]", "", show_default=False, err=True))
+        if answer.strip().lower()[:1] in {"y", "n"}:
+            return answer.strip().lower()[:1] == "y"
+
+
 def ask_consent(name: str, directory: Path, *, agreed: bool) -> datetime:
     """When the person agreed to a voiceprint.
 
@@ -31,7 +39,8 @@ def ask_consent(name: str, directory: Path, *, agreed: bool) -> datetime:
             f"voice, encrypted, in {escape(str(directory))}. Nothing leaves this machine, and "
             f"`voiceguard voiceprints remove {name}` deletes it."
         )
-        typer.confirm(f"Does {name} agree?", abort=True, err=True)
+        if not confirmed(f"Does {name} agree?"):
+            raise typer.Abort
     return datetime.now(UTC)
 
 

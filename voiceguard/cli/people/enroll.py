@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.progress import track
 
 from voiceguard.audio.files import SoundFile
@@ -22,19 +21,16 @@ from voiceguard.cli.options import (
     StateDirOption,
     overrides,
 )
-from voiceguard.cli.output import print_json, stderr, stdout
-from voiceguard.cli.people.consent import ask_consent, ask_to_keep_audio
+from voiceguard.cli.output import print_json, stderr
+from voiceguard.cli.people.consent import ask_consent, ask_to_keep_audio, confirmed
+from voiceguard.cli.people.enrolled import Outcome, tell_take
 from voiceguard.cli.people.microphone import FURTHER_S, Studio, choose_microphone
-from voiceguard.cli.people.prediction import prediction_plain, show_prediction
-from voiceguard.cli.shell.values import microphones, people
-from voiceguard.decisions.wire import iso_utc, rounded
+from voiceguard.cli.people.sentences import SENTENCES, sentences
+from voiceguard.cli.shell.values import languages, microphones, people
 from voiceguard.enrollment import (
     EnrollmentSession,
     Mode,
     Quality,
-    advise,
-    describe,
-    latest_takes,
 )
 from voiceguard.errors import ExitCode, KnownVoiceError, UsageError, install_command
 from voiceguard.logs import configure_logging
@@ -45,8 +41,7 @@ from voiceguard.speech.vad import is_music_heard_as_speech, make_vad
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from voiceguard.enrollment import Enrolled, TakeReport, Takes
-    from voiceguard.scoring.policy import PolicyConfig
+    from voiceguard.enrollment import Enrolled, Takes
     from voiceguard.service.kit import Kit
     from voiceguard.settings import Settings
 
@@ -102,6 +97,15 @@ def enroll(
             "--another-person", help="Enroll a voice that sounds like somebody who is enrolled."
         ),
     ] = False,
+    language: Annotated[
+        str | None,
+        typer.Option(
+            metavar="|".join(SENTENCES),
+            help="Of the sentences to read; without: as LANG says, English where there are none.",
+            autocompletion=languages,
+            show_default=False,
+        ),
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 7 where the voiceprint is weak.")
     ] = False,
@@ -117,36 +121,72 @@ def enroll(
     only where the person agrees to that as well. A voice that is enrolled under another name is
     refused unless you say that it is another person.
     """
-    mode = _mode(add=add, force=force)
-    paths = _paths(first_files, files, source=source)
+    wish = Wish(
+        name=name,
+        paths=_paths(first_files, files, source=source),
+        source=source,
+        label=label,
+        mode=_mode(add=add, force=force),
+        display_name=display_name,
+        is_agreed=consent,
+        keep_audio=keep_audio,
+        another_person=another_person,
+        sentences=sentences(language),
+    )
     settings = _settings(config, **overrides(state_dir=state_dir, model=model, device=device))
-    session = EnrollmentSession(open_store(settings), name, mode)
+    outcome = take_in(settings, wish)
+    if json_lines:
+        print_json(outcome.payload(wish.paths))
+    else:
+        outcome.show()
+        outcome.tell_next(source)
+    is_weak = outcome.enrolled.appraisal.quality is Quality.WEAK
+    return int(ExitCode.WEAK if strict and is_weak else ExitCode.OK)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """Who is to be enrolled, and from what."""
+
+    name: str
+    paths: list[Path] = field(default_factory=list)
+    """Recordings; none: from a microphone."""
+    source: str | None = None
+    """The microphone; None: the configured one, or one that is chosen now."""
+    label: str = ""
+    mode: Mode = Mode.NEW
+    display_name: str = ""
+    is_agreed: bool = False
+    """The person agrees to a voiceprint; nobody is asked."""
+    keep_audio: bool | None = None
+    another_person: bool = False
+    sentences: tuple[str, ...] = SENTENCES["en"]
+
+
+def take_in(settings: Settings, wish: Wish) -> Outcome:
+    """Asks for consent, hears takes and stores the voiceprint; before the end, nothing is stored.
+
+    Raises:
+        VoiceguardError: It can't be done; says why.
+        typer.Abort: The person doesn't agree.
+    """
+    session = EnrollmentSession(open_store(settings), wish.name, wish.mode)
     directory = session.store.directory
     session.consent(
-        None if session.has_consent else ask_consent(name, directory, agreed=consent),
-        audio_at=ask_to_keep_audio(name, wanted=keep_audio, agreed=consent),
+        None if session.has_consent else ask_consent(wish.name, directory, agreed=wish.is_agreed),
+        audio_at=ask_to_keep_audio(wish.name, wanted=wish.keep_audio, agreed=wish.is_agreed),
     )
-    if paths:
-        kit, takes = _read_files(session, settings, paths, label)
+    if wish.paths:
+        kit, takes = _read_files(session, settings, wish.paths, wish.label)
     else:
-        kit, takes = _record_takes(session, settings, source, label)
-    enrolled = _finished(session, takes, display_name, another_person=another_person)
-    policy = settings.policy.per_decision(len(session.store.names()), kit.calibration)
-    if json_lines:
-        print_json(_payload(enrolled, paths, policy))
-    else:
-        _appraise(enrolled)
-        _congratulate(enrolled, takes.usable_speech_s)
-        show_prediction(
-            enrolled.prediction,
-            enrolled.voiceprint.display_name,
-            policy,
-            num_takes=len(latest_takes(enrolled.voiceprint)),
-            is_calibrated=kit.calibration is not None,
-        )
-        _tell_next(enrolled, source)
-    is_weak = enrolled.appraisal.quality is Quality.WEAK
-    return int(ExitCode.WEAK if strict and is_weak else ExitCode.OK)
+        kit, takes = _record_takes(session, settings, wish)
+    enrolled = _finished(session, takes, wish.display_name, another_person=wish.another_person)
+    return Outcome(
+        enrolled=enrolled,
+        usable_speech_s=takes.usable_speech_s,
+        policy=settings.policy.per_decision(len(session.store.names()), kit.calibration),
+        is_calibrated=kit.calibration is not None,
+    )
 
 
 def _finished(
@@ -162,7 +202,7 @@ def _finished(
         if not sys.stdin.isatty():
             raise
         stderr.print(f"This sounds like [bold]{error.known}[/], who is enrolled.")
-        if not typer.confirm(f"Is {session.speaker} another person?", default=False, err=True):
+        if not confirmed(f"Is {session.speaker} another person?"):
             raise
     return session.finish(takes, now=now, display_name=display_name, another_person=True)
 
@@ -229,25 +269,24 @@ def _read_files(
     for recording in shown if stderr.is_terminal else recordings:
         takes.add(recording, recorded_at=datetime.now(UTC), label=label)
     for path, report in zip(paths, takes.reports, strict=True):
-        _tell(str(path), report)
+        tell_take(str(path), report)
     return kit, takes
 
 
-def _record_takes(
-    session: EnrollmentSession, settings: Settings, source: str | None, label: str
-) -> tuple[Kit, Takes]:
+def _record_takes(session: EnrollmentSession, settings: Settings, wish: Wish) -> tuple[Kit, Takes]:
 
     executor = ThreadPoolExecutor(2, thread_name_prefix="io")
     try:
         studio = Studio(
-            open_source=choose_microphone(settings, source, executor),
+            open_source=choose_microphone(settings, wish.source, executor),
             make_vad=lambda: make_vad(settings.vad),
             settings=settings,
+            sentences=wish.sentences,
         )
         kit, takes = _begin(session, settings)
-        studio.fill(takes, label, tell=_tell)
+        studio.fill(takes, wish.label, tell=tell_take)
         while _wants_more(session, takes):
-            studio.fill(takes, label, tell=_tell, further_s=FURTHER_S)
+            studio.fill(takes, wish.label, tell=tell_take, further_s=FURTHER_S)
     finally:
         executor.shutdown(wait=False, cancel_futures=True)  # a hung audio server holds its thread
     return kit, takes
@@ -261,74 +300,3 @@ def _wants_more(session: EnrollmentSession, takes: Takes) -> bool:
         return False
     stderr.print("[yellow]weak:[/] fewer than half of what is said will be accepted.")
     return typer.confirm("Read a few more sentences?", default=True, err=True)
-
-
-# --- what is said about it ------------------------------------------------------------------
-
-
-def _tell(what: str, report: TakeReport) -> None:
-    mark = "[bold green]ok[/]" if report.is_usable else "[bold red]no[/]"
-    stderr.print(f"{mark} {escape(what)}: {escape(describe(report))}", soft_wrap=True)
-
-
-def _payload(enrolled: Enrolled, paths: Sequence[Path], policy: PolicyConfig) -> dict[str, Any]:
-    voiceprint = enrolled.voiceprint
-    names: list[str | None] = [str(path) for path in paths]
-    names = names or [None] * len(enrolled.reports)
-    return {
-        "speaker": voiceprint.speaker,
-        "display_name": voiceprint.display_name,
-        "encoder_id": voiceprint.encoder_id,
-        "consent_at": iso_utc(voiceprint.consent_at),
-        "num_templates": len(voiceprint.templates),
-        "takes": [
-            {
-                "file": name,
-                "usable": report.is_usable,
-                "problems": list(report.problems),
-                "net_speech_s": rounded(report.net_speech_s, 2),
-                "snr_db": rounded(report.snr_db, 1),
-                "clipped_fraction": rounded(report.clipped_fraction, 5),
-                "left_out_s": rounded(report.left_out_s, 2),
-                "agreement": rounded(report.agreement, 3),
-            }
-            for name, report in zip(names, enrolled.reports, strict=True)
-        ],
-        "quality": str(enrolled.appraisal.quality),
-        "advice": enrolled.appraisal.advice and str(enrolled.appraisal.advice),
-        "audio_kept_s": None if enrolled.audio is None else rounded(enrolled.audio.seconds, 2),
-        "prediction": prediction_plain(enrolled.prediction, policy),
-    }
-
-
-def _congratulate(enrolled: Enrolled, usable_s: float) -> None:
-    speaker, templates = enrolled.voiceprint.speaker, enrolled.voiceprint.templates
-    usable = [report for report in enrolled.reports if report.is_usable]
-    agreements = [report.agreement for report in usable if report.agreement is not None]
-    alike = f", alike by {min(agreements):.2f} (cosine)" if agreements else ""
-    stdout.print(
-        f"[bold green]enrolled[/] {speaker}: {len(usable)} take(s), {usable_s:.1f} s of "
-        f"speech{alike}; {len(templates)} in the voiceprint",
-        soft_wrap=True,
-    )
-
-
-_STYLES = {Quality.GOOD: "bold green", Quality.FAIR: "bold yellow", Quality.WEAK: "bold red"}
-
-
-def _appraise(enrolled: Enrolled) -> None:
-    quality = enrolled.appraisal.quality
-    advice = advise(enrolled.appraisal, enrolled.voiceprint.speaker)
-    said = f": {advice}" if advice else ""
-    stdout.print(f"[{_STYLES[quality]}]{quality}[/]{said}", soft_wrap=True)
-
-
-def _tell_next(enrolled: Enrolled, source: str | None) -> None:
-    stdout.print(
-        f"[dim]next: `voiceguard verify {enrolled.voiceprint.speaker} FILE`, or "
-        f"`voiceguard run --source {source or 'device'}` (one that runs already has noticed)[/]",
-        soft_wrap=True,
-    )
-    if enrolled.audio is not None:
-        seconds = enrolled.audio.seconds
-        stdout.print(f"[dim]{seconds:.1f} s of audio are kept beside it, encrypted[/]")

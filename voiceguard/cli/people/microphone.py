@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
+import termios
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -15,6 +17,7 @@ from voiceguard.audio.portaudio import list_devices
 from voiceguard.audio.sources import open_source, parse_source
 from voiceguard.cli.output import stderr
 from voiceguard.cli.people.recording import END_PAUSE_S, Meter, record_take
+from voiceguard.cli.people.sentences import SENTENCES
 from voiceguard.clock import SystemClock
 from voiceguard.errors import DeviceError, UsageError
 from voiceguard.speech.gate import SpeechGate
@@ -28,15 +31,6 @@ if TYPE_CHECKING:
     from voiceguard.settings import Settings
     from voiceguard.types import Samples
 
-PROMPTS = (
-    "The quick grey fox and a lazy brown dog watched the river all morning.",
-    "Please give my father five boxes of fresh orange juice on Thursday.",
-    "She just bought the yellow house with a garden near the old church.",
-    "Why should nobody hear the choir sing while thunder rolls above us?",
-    "I measure each voyage by the time it takes to get home again.",
-)
-"""Between them nearly all sounds of English; any other text or language does as well."""
-
 TARGET_SPEECH_S = 12.0
 TARGET_TAKES = 3
 FURTHER_S = 6.0
@@ -46,7 +40,9 @@ MAX_TAKES = 10
 
 
 def _wait_for_enter() -> None:
+    """What was typed while nobody asked, an Enter too many say, begins no take."""
     if sys.stdin.isatty():
+        termios.tcflush(sys.stdin, termios.TCIFLUSH)
         input()
 
 
@@ -58,6 +54,7 @@ class Studio:
     """A fresh source for every take: nothing that was said between takes gets into one."""
     make_vad: Callable[[], VoiceActivityDetector]
     settings: Settings
+    sentences: tuple[str, ...] = SENTENCES["en"]
     wait_for_reader: Callable[[], None] = _wait_for_enter
     """Returns when the person is ready to read."""
 
@@ -82,19 +79,18 @@ class Studio:
             "Sit where you will usually speak. Read each sentence aloud in your normal voice; any "
             "other text or language does as well. A pause ends the take."
         )
-        prompt = sum(report.is_usable for report in takes.reports)
-        for number in range(1, MAX_TAKES + 1):
-            stderr.print(f"\n[bold cyan]{PROMPTS[prompt % len(PROMPTS)]}[/]")
+        num_good = sum(report.is_usable for report in takes.reports)
+        for _ in range(MAX_TAKES):
+            stderr.print(f"\n[bold cyan]{self.sentences[num_good % len(self.sentences)]}[/]")
             stderr.print("[dim]Press Enter and read.[/]")
             self.wait_for_reader()
             report = takes.add(self.record(), recorded_at=datetime.now(UTC), label=label)
-            tell(f"take {number}", report)
-            prompt += report.is_usable  # a bad take's sentence is read again
-            usable_s = takes.usable_speech_s
-            num_usable = sum(report.is_usable for report in takes.reports)
-            stderr.print(f"[dim]{usable_s:.1f} s of {enough_s:.0f} s[/]")
-            if usable_s >= enough_s and num_usable >= TARGET_TAKES:
+            tell(f"take {num_good + 1}", report)
+            num_good += report.is_usable  # a bad take's sentence is read again
+            missing = _still_missing(enough_s - takes.usable_speech_s, TARGET_TAKES - num_good)
+            if not missing:
                 return
+            stderr.print(f"[dim]{missing}[/]")
 
     def record(self) -> Samples:
         """One take."""
@@ -102,6 +98,13 @@ class Studio:
         channel = self.settings.audio.channel
         with Meter(stderr) as meter:
             return asyncio.run(record_take(self.open_source(), channel, gate, meter.show))
+
+
+def _still_missing(speech_s: float, num_takes: int) -> str:
+    """What an enrollment wants to hear yet; empty where it is enough."""
+    if speech_s > 0:
+        return f"about {math.ceil(speech_s)} s of speech to go"
+    return f"{num_takes} more take{'s' if num_takes > 1 else ''} to go" if num_takes > 0 else ""
 
 
 def choose_microphone(

@@ -94,6 +94,13 @@ def detectors(incomplete: str) -> list[str]:
     return _starting(incomplete, ("energy", "silero"))
 
 
+def languages(incomplete: str) -> list[str]:
+    """Of the sentences that are read at an enrollment."""
+    from voiceguard.cli.people.sentences import SENTENCES  # noqa: PLC0415 - likewise
+
+    return _starting(incomplete, SENTENCES)
+
+
 def settings_in(incomplete: str) -> list[str]:
     """Every setting as ``table.setting``, and the tables."""
     found, table = [], ""
@@ -110,7 +117,8 @@ VALUES: dict[str, Callable[[str], list[str]]] = {
     each.__name__: each
     for each in (
         *(people, encoders, installed_encoders, published_encoders, known_encoders),
-        *(sources, microphones, brokers, devices, detectors, settings_in),
+        *(sources, microphones, brokers, devices, detectors, languages),
+        settings_in,
     )
 }
 """By name, as ``completion.json`` refers to them."""

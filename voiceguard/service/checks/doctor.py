@@ -3,7 +3,8 @@
 Blocking, beside a running daemon and without disturbing it: nothing is written and no device is
 opened; at the broker, messages are tried out on topics of its own and removed, unless it is to be
 read only. What depends on a configuration that is wrong is skipped. Every check says what it found
-and, unless all is well, how to mend it. They come in the order in which things must work: program, model, microphone, state, broker.
+and, unless all is well, how to mend it. They come in the order in which things must work: program,
+model, microphone, state, broker.
 """
 
 from __future__ import annotations
