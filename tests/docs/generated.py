@@ -33,6 +33,7 @@ def write_pages() -> None:
 def write_pictures() -> None:
     """What a run over the demo's scene shows, and Home Assistant's page of us."""
     from tests.docs.entities_picture import entities_svg  # noqa: PLC0415
+    from tests.docs.monitor_picture import monitor_svg  # noqa: PLC0415
     from tests.docs.scene_picture import scene_svg  # noqa: PLC0415 - needs matplotlib
     from tests.docs.scene_run import run_scene  # noqa: PLC0415 - needs torch
     from tests.docs.scene_text import scene_text  # noqa: PLC0415
@@ -42,6 +43,7 @@ def write_pictures() -> None:
     folder.mkdir(exist_ok=True)
     (folder / "scene.svg").write_text(scene_svg(run), encoding="utf-8")
     (folder / "entities.svg").write_text(entities_svg(), encoding="utf-8")
+    (folder / "monitor.svg").write_text(monitor_svg(), encoding="utf-8")
     readme = README.read_text(encoding="utf-8")
     readme = _SCENE.sub(lambda _: scene_text(run), readme, count=1)
     README.write_text(readme, encoding="utf-8")

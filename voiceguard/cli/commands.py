@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 SECTIONS: Mapping[str, Commands] = {
     "Listen": {
         "run": Command("listening.run:run", "Listen, decide who is speaking, and publish it."),
+        "monitor": Command("monitor.command:monitor", "Watch what the daemon hears, on a full screen: levels, who it is as they speak, decisions."),
         "demo": Command("demo:demo", "Watch voiceguard work, without a microphone, in under a minute."),
         "verify": Command("decide:verify", "Is this recording the voice of NAME?"),
         "identify": Command("decide:identify", "Which enrolled speaker is this recording, if any?"),

@@ -406,6 +406,7 @@ class Daemon:
                 "is_calibrated": self._kit.calibration is not None,
             },
             "speakers": [name for name, _ in self._roster.speakers],
+            "display_names": dict(self._roster.speakers),
             "refused": {each.speaker: each.reason for each in self._roster.refusals},
             "control": self._control.statistics(),
         }
