@@ -32,7 +32,8 @@ def test_the_complete_file_says_exactly_the_defaults() -> None:
     text = path.read_text()
     for table, values in built_in.items():
         for key in values if isinstance(values, dict) else ():
-            is_there = key in written[table] or f"# {key} =" in text
+            named = (f"# {key} =", f"# [[{table}.{key}]]")
+            is_there = key in written[table] or any(each in text for each in named)
             assert is_there, f"[{table}] {key} is missing from {path.name}"
 
 

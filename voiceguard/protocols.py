@@ -12,8 +12,8 @@ if TYPE_CHECKING:
         Embedding,
         EncoderInfo,
         Samples,
+        SourceEvent,
         SourceStatistics,
-        SourceStatus,
         SpeakerScore,
         Window,
     )
@@ -29,8 +29,10 @@ class AudioSource(Protocol):
     name: str
     is_live: bool
 
-    def events(self) -> AsyncIterator[AudioChunk | SourceStatus]:
+    def events(self) -> AsyncIterator[SourceEvent]:
         """Yields chunks, and every change of state between the chunks that it separates.
+
+        A source that hears an assistant marks where each turn with it begins and ends.
 
         A live source recovers by itself from anything that can pass (device unplugged, server
         restarted, rate changed) and never ends. Others end after ``SourceState.ENDED``.

@@ -11,9 +11,18 @@ import difflib
 import os
 import tomllib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    ClassVar,
+    Literal,
+    Self,
+    get_args,
+    get_type_hints,
+)
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -36,6 +45,7 @@ from voiceguard.validation.files import read_regular
 from voiceguard.validation.parsing import MAX_BYTES, parse_json_object
 from voiceguard.validation.ranges import Between, SettingsTable
 from voiceguard.validation.reading import expected, shortened
+from voiceguard.wyoming.config import WyomingConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -84,6 +94,7 @@ class Settings(BaseSettings):
     policy: PolicyConfig = Field(default_factory=PolicyConfig)
     mqtt: MqttConfig = Field(default_factory=MqttConfig)
     history: HistoryConfig = Field(default_factory=HistoryConfig)
+    wyoming: WyomingConfig = Field(default_factory=WyomingConfig)
     service: ServiceConfig = Field(default_factory=ServiceConfig)
     log: LogConfig = Field(default_factory=LogConfig)
 
@@ -96,6 +107,15 @@ class Settings(BaseSettings):
         if isinstance(policy, dict) and policy.get("far_per_hour") is not None:
             return {"p_fa": None, **policy}
         return policy
+
+    @model_validator(mode="after")
+    def _hears_something(self) -> Self:
+        if not (self.audio.sources or self.wyoming.is_used):
+            raise ValueError(
+                'audio.sources must name at least one source, for example "device", where there is '
+                "no [[wyoming.proxy]]"
+            )
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -202,7 +222,9 @@ def _sentences(faults: Iterable[Mapping[str, Any]]) -> list[str]:
     """Validation faults in words, one per setting: ``policy: p_fa must be ...``."""
     by_setting: dict[str, list[Mapping[str, Any]]] = {}
     for fault in faults:  # a setting of several kinds has one fault for each of them
-        by_setting.setdefault(".".join(map(str, fault["loc"][:2])), []).append(fault)
+        # Of a table among several: which one, and its setting.
+        depth = 4 if len(fault["loc"]) > 2 and fault["loc"][0] == "wyoming" else 2
+        by_setting.setdefault(".".join(map(str, fault["loc"][:depth])), []).append(fault)
     return [
         f"{where}: {_complaint(where.split('.'), found)}" for where, found in by_setting.items()
     ]
@@ -230,4 +252,7 @@ def _keys_at(location: list[str]) -> list[str]:
         return list(Settings.model_fields)
     field = Settings.model_fields.get(location[0])
     table = getattr(field, "annotation", None)
+    if len(location) > 1 and table is not None:  # a table among several
+        rows = get_args(get_type_hints(table).get(location[1]))
+        table = rows[0] if rows else None
     return list(getattr(table, "__dataclass_fields__", {}))

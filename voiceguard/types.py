@@ -127,6 +127,24 @@ class SourceStatistics:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class TurnStart:
+    """What comes next is one turn with an assistant, until its ``TurnEnd``."""
+
+    turn_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEnd:
+    """A turn is over, and with it the segment that may be open: nothing joins on."""
+
+    turn_id: str
+
+
+SourceEvent: TypeAlias = "AudioChunk | SourceStatus | TurnStart | TurnEnd"
+"""What a source yields."""
+
+
 # --- hop 2: speech, cut into windows --------------------------------------------------------
 
 

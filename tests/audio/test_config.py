@@ -12,7 +12,6 @@ from voiceguard.audio.config import AudioConfig
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"sources": ()}, "sources"),
         ({"channel": -1}, "channel must be between 0 and 127, not -1"),
         ({"rate_hz": 100}, "rate_hz must be between 4000 and 768000 or 0, not 100"),
         ({"num_channels": 129}, "num_channels"),

@@ -30,6 +30,9 @@ from voiceguard.validation.ranges import Between
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+REQUIRED = object()
+"""In place of a default."""
+
 HEAD = """\
 # Settings
 
@@ -61,7 +64,18 @@ def settings_page() -> str:
             about = about.replace(f", the [{name}] table of voiceguard.toml", "")
             rows = _table(_fields(each.kind))
             parts.append(f"## [{name}]\n\n{about}\n\n{rows}")
+            parts += _tables_within(name, each.kind)
     return "\n".join(parts)
+
+
+def _tables_within(name: str, table: type) -> Iterator[str]:
+    """Of those that may be given several times, each under its own brackets."""
+    for key, each in _fields(table):
+        (row,) = [kind for kind in get_args(each.kind) if _is_table(kind)] or (None,)
+        if row is not None:
+            about = inspect.cleandoc(row.__doc__ or "").partition("\n")[0]
+            about = about.partition(", a [[")[0].rstrip(".") + "."
+            yield f"## [[{name}.{key}]]\n\n{about}\n\n{_table(_fields(row))}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +106,11 @@ def _names(table: type) -> list[str]:
 def _default(table: type, name: str) -> Any:  # noqa: ANN401 - whatever the setting holds
     if issubclass(table, BaseModel):
         return table.model_fields[name].get_default(call_default_factory=True)
-    return getattr(table(), name)
+    stated = next(each for each in dataclasses.fields(table) if each.name == name)  # type: ignore[arg-type]
+    if stated.default is not dataclasses.MISSING:
+        return stated.default
+    made = stated.default_factory
+    return REQUIRED if made is dataclasses.MISSING else made()
 
 
 def _docstrings(table: type) -> dict[str, str]:
@@ -125,6 +143,7 @@ def _table(settings: Any) -> str:  # noqa: ANN401 - pairs
         value = _escaped(_value(each))
         is_node = each.default == default_node_id()
         default = "this machine's name, and more" if is_node else _toml(each.default)
+        default = "must be given" if each.default is REQUIRED else default
         lines.append(f"| `{name}` | {default} | {value} | {_escaped(each.about)} |")
     return "\n".join(lines) + "\n"
 
@@ -157,4 +176,6 @@ def _word(kind: Any) -> str:  # noqa: ANN401 - a type
         return " or ".join(_word(each) for each in get_args(kind) if each is not types.NoneType)
     if get_origin(kind) is tuple:
         return f"list of {_word(get_args(kind)[0])}"
+    if _is_table(kind):
+        return "table"
     return ", ".join(f"`{each.value}`" for each in kind)

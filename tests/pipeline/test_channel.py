@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 
 from tests.fakes import make_end, make_window
-from voiceguard.pipeline.channel import Arrival, WindowChannel
+from voiceguard.pipeline.channel import Arrival, Item, WindowChannel
 from voiceguard.types import SegmentEnd, Window
 
 ARRIVAL = Arrival(0.0, 0.0)
 
 
-async def _drain(channel: WindowChannel) -> list[Window | SegmentEnd]:
+async def _drain(channel: WindowChannel) -> list[Item]:
     await channel.close()
     return [pending.item async for pending in channel.items()]
 

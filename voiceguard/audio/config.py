@@ -18,7 +18,8 @@ class AudioConfig(SettingsTable):
     """Where audio comes from, the [audio] table of voiceguard.toml."""
 
     sources: tuple[str, ...] = ("device",)
-    """Each ``[name=]device[:name or index]``, ``[name=]file:path`` or ``[name=]stdin``."""
+    """Each ``[name=]device[:name or index]``, ``[name=]file:path`` or ``[name=]stdin``. Empty: only
+    what comes over the network (``[[wyoming.proxy]]``)."""
     channel: Channel = "downmix"
     """Which channel to listen to, from 0, or the average of all."""
     rate_hz: Annotated[int, Between(MIN_RATE_HZ, MAX_RATE_HZ, or_zero=True)] = 0
@@ -50,8 +51,6 @@ class AudioConfig(SettingsTable):
 
     def __post_init__(self) -> None:
         check_ranges(self)
-        if not self.sources:
-            raise ValueError('sources must name at least one source, for example "device"')
         if isinstance(self.channel, int):
             check_range("channel", self.channel, Between(0, MAX_CHANNELS - 1))
             if 0 < self.num_channels <= self.channel:

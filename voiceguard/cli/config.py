@@ -15,6 +15,7 @@ from voiceguard.cli.shell.values import settings_in
 from voiceguard.errors import UsageError
 from voiceguard.paths import find_config_file
 from voiceguard.settings import load_settings
+from voiceguard.wyoming.making import check_names
 
 
 def show(
@@ -45,9 +46,17 @@ def show(
         stdout.print(f"{key} = {_toml(value)}", markup=False)
     for name, table in tables.items():
         stdout.print(f"\n[{name}]", markup=False)
+        rows = {key: value for key, value in table.items() if _are_tables(value)}
         for key, value in table.items():
+            if key in rows:
+                continue
             line = f"# {key} =" if value is None else f"{key} = {_toml(value)}"
             stdout.print(line, markup=False, soft_wrap=True)
+        for key, several in rows.items():
+            for row in several:
+                stdout.print(f"\n[[{name}.{key}]]", markup=False)
+                for inner, value in row.items():
+                    stdout.print(f"{inner} = {_toml(value)}", markup=False, soft_wrap=True)
 
 
 def _show_some(values: dict[str, Any], wanted: list[str], *, json_lines: bool) -> None:
@@ -93,12 +102,17 @@ def check(
     if file is not None and config is not None:
         raise UsageError("the file is given twice", hint="leave --config or the argument out")
     chosen = file or config
-    parse_sources(load_settings(chosen).audio.sources)
+    settings = load_settings(chosen)
+    check_names([each.name for each in parse_sources(settings.audio.sources)], settings.wyoming)
     stderr.print(
         f"{find_config_file(chosen) or 'built-in defaults'}: all settings are right",
         markup=False,
         soft_wrap=True,
     )
+
+
+def _are_tables(value: object) -> bool:
+    return isinstance(value, list | tuple) and any(isinstance(each, dict) for each in value)
 
 
 def _toml(value: object) -> str:
@@ -109,4 +123,6 @@ def _toml(value: object) -> str:
         return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_toml(each) for each in value) + "]"
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_toml(each)}" for key, each in value.items()) + " }"
     return str(value)

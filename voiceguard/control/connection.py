@@ -101,6 +101,8 @@ class Connection:
             for each in self.on_end:
                 each()
             self._writer.close()
+            if self._writer.transport.get_write_buffer_size():  # nobody takes it
+                self._writer.transport.abort()
 
     # --- in ---------------------------------------------------------------------------------
 

@@ -96,6 +96,8 @@ class Decision(_Figures):
     """After this a consumer must not act on the decision."""
     revokes: str | None = None
     """The decision_id of an earlier accept in this segment that this final one takes back."""
+    turn_id: str | None = None
+    """The turn with an assistant that it is a part of."""
 
     @property
     def scores(self) -> tuple[SpeakerScore, ...]:

@@ -28,6 +28,7 @@ deviations), `llr` (number?, natural logarithm) |
 | `expires_at` | string | UTC: after this nobody may act on the decision |
 | `encoder_id` | string | hash of the encoder that these scores come from |
 | `revokes` | string? | `decision_id` of an earlier accept that this final decision takes back |
+| `turn_id` | string? | the turn with an assistant (Wyoming) that it is a part of |
 
 `string?` and `number?` may be null. Numbers are rounded; what is not finite becomes null.
 """
@@ -67,6 +68,7 @@ def decision_payload(decision: Decision) -> dict[str, Any]:
         "expires_at": iso_utc(decision.expires_at),
         "encoder_id": decision.encoder_id,
         "revokes": decision.revokes,
+        "turn_id": decision.turn_id,
     }
 
 

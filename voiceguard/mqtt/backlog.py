@@ -37,6 +37,8 @@ _LOOK_AGAIN_S = 1.0
 """Event loops stand still while the machine sleeps: after it, time is looked at so soon."""
 _TELL_LOSSES_S = 60.0
 """Lost decisions are logged at once, then no more often than this."""
+_MAX_EXPECTED = 64
+"""Decisions that somebody waits for, or has waited for; those before them are forgotten."""
 _SAME_TIME = timedelta(seconds=0.05)
 """What NTP does to a clock in a decision's life is not worth another text of it."""
 
@@ -48,6 +50,9 @@ class Backlog:
         self.outbox = Outbox(config.outbox_size)
         self.states = States(config.topics, config.occupancy_hold_s)
         self.refusals = Refusals()
+        self._taken: dict[str, asyncio.Event] = {}
+        """By decision_id: somebody waits until a broker has it."""
+        self._is_unheard = False
         self.suspects = Suspects(self.refusals)
         self.announced: set[str] = set()
         """Speakers that a discovery message named, so that those who are gone can be removed."""
@@ -81,6 +86,8 @@ class Backlog:
         """
         if not (decision.is_final or decision.outcome is Outcome.ACCEPTED):
             return
+        if decision.turn_id is not None:
+            self._expect(decision.decision_id)
         now_s = self.now_s()
         life = min(
             decision.expires_at - self._clock.utc(), decision.expires_at - decision.delivered_at
@@ -90,6 +97,31 @@ class Backlog:
             self.states.apply(decision, now_s)
         self.arrived.set()
         self.refresh()
+
+    def _expect(self, decision_id: str) -> None:
+        """Somebody may wait until a broker has it."""
+        while len(self._taken) >= _MAX_EXPECTED:
+            del self._taken[next(iter(self._taken))]
+        self._taken[decision_id] = asyncio.Event()
+        if self._is_unheard:
+            self._taken[decision_id].set()
+
+    def note_taken(self, decision: Decision, *, is_heard: bool) -> None:
+        """A broker has it; while nobody subscribes, those behind it need not be waited for."""
+        if decision.is_final:
+            self._is_unheard = not is_heard
+        for decision_id, event in self._taken.items():
+            if self._is_unheard or decision_id == decision.decision_id:
+                event.set()
+
+    def note_broken(self) -> None:
+        """There is no connection: who subscribes is not known any more."""
+        self._is_unheard = False
+
+    async def taken(self, decision_id: str) -> None:
+        """Returns when a broker has that decision; at once where it is none of a turn."""
+        if (event := self._taken.get(decision_id)) is not None:
+            await event.wait()
 
     def expiry_of(self, queued: Queued) -> tuple[float, datetime]:
         """How many seconds a decision has left, and when it expires by the wall clock of now."""

@@ -88,6 +88,10 @@ class MqttLink:
         """Queues a final decision or a provisional accept; other provisional ones are no news."""
         self._backlog.put(decision)
 
+    async def published(self, decision_id: str) -> None:
+        """Returns when the broker has a decision of a turn, which waits for as long as it lives."""
+        await self._backlog.taken(decision_id)
+
     def set_status(self, status: Mapping[str, Any]) -> None:
         """Replaces the status JSON; ``state`` and the rest as topics.py has them."""
         self._backlog.set_status(status)
@@ -183,6 +187,7 @@ class MqttLink:
             failure = explain(error)
         except Exception as error:  # noqa: BLE001  # what a hostile broker says must end no more
             failure = Failure("unexpected", f"{type(error).__name__} in the MQTT library")
+        self._backlog.note_broken()
         self._backlog.outbox.give_back(is_suspect=True)
         self._backlog.suspects.connection_broke(
             self._backlog.now_s(), is_too_large=failure.cause == "too_large"

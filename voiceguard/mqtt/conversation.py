@@ -153,6 +153,8 @@ class Conversation:
         left_s, expires_at = backlog.expiry_of(queued)
         payload = to_json(decision_payload(replace(decision, expires_at=expires_at)))
         code = await self._connection.publish_event(topic, payload, expires_in_s=left_s)
+        if code < REFUSED:  # it has it, whether or not anybody subscribes
+            backlog.note_taken(decision, is_heard=code != NO_SUBSCRIBER)
         if code < REFUSED and code != NO_SUBSCRIBER:
             backlog.outbox.settle()
             backlog.refusals.clear("publish", topic)

@@ -12,14 +12,17 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from voiceguard.types import SegmentEnd, Window
+from voiceguard.types import TurnEnd, Window
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from voiceguard.speech.ear import Heard
+
+Item: TypeAlias = "Heard | TurnEnd"
+"""What is carried; a turn's end comes after all that was heard of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +35,15 @@ class Arrival:
     """The stream's sample 0, as reckoned back from there."""
     suspended_s: float = 0.0
     """What the machine had slept by then: what it sleeps later makes the audio older."""
+    turn_id: str | None = None
+    """The turn with an assistant that it is a part of."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
     """One item on its way, and when the last sample that it needed arrived."""
 
-    item: Heard
+    item: Item
     arrival: Arrival
 
 
@@ -58,7 +63,7 @@ class WindowChannel:
     def __len__(self) -> int:
         return len(self._pending)
 
-    async def put(self, item: Heard, arrival: Arrival) -> None:
+    async def put(self, item: Item, arrival: Arrival) -> None:
         """Hands an item over; returns at once for a live stream, else when it was dealt with."""
         async with self._changed:
             self.put_nowait(item, arrival)
@@ -66,7 +71,7 @@ class WindowChannel:
             if not self._is_live:
                 await self._changed.wait_for(lambda: self._unfinished == 0)
 
-    def put_nowait(self, item: Heard, arrival: Arrival) -> None:
+    def put_nowait(self, item: Item, arrival: Arrival) -> None:
         """Adds an item by the live policy; the decider itself uses it to split a segment."""
         if self._is_live:
             self._supersede(item)
@@ -80,7 +85,9 @@ class WindowChannel:
         keep = [
             pending
             for pending in self._pending
-            if pending.item.segment != segment or pending.item.end_sample <= after_sample
+            if isinstance(pending.item, TurnEnd)
+            or pending.item.segment != segment
+            or pending.item.end_sample <= after_sample
         ]
         self._unfinished -= len(self._pending) - len(keep)
         self._pending = deque(keep)
@@ -109,7 +116,7 @@ class WindowChannel:
                 self._unfinished -= 1
                 self._changed.notify_all()
 
-    def _supersede(self, item: Heard) -> None:
+    def _supersede(self, item: Item) -> None:
         if not (self._pending and isinstance(item, Window)):
             return
         last = self._pending[-1].item
@@ -133,7 +140,7 @@ class WindowChannel:
             keep = deque(
                 pending
                 for pending in self._pending
-                if pending.item.segment != oldest or isinstance(pending.item, SegmentEnd)
+                if not (isinstance(pending.item, Window) and pending.item.segment == oldest)
             )
             self._unfinished -= len(self._pending) - len(keep)
             self._pending = keep

@@ -205,6 +205,7 @@ class Decider:
             decided_at=now,
             expires_at=delivered_at + timedelta(seconds=judge.policy.expiry_s),
             revokes=self._taken_back(judgement) if evidence.is_final else None,
+            turn_id=arrival.turn_id,
         )
 
     def _taken_back(self, judgement: Judgement) -> str | None:

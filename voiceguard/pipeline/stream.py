@@ -34,6 +34,8 @@ from voiceguard.types import (
     SourceState,
     SourceStatistics,
     SourceStatus,
+    TurnEnd,
+    TurnStart,
     Window,
 )
 
@@ -43,9 +45,10 @@ if TYPE_CHECKING:
 
     from voiceguard.clock import Clock
     from voiceguard.decisions.result import DecisionSink
+    from voiceguard.pipeline.channel import Item
     from voiceguard.pipeline.judge import Judge
     from voiceguard.protocols import AudioSource, EncoderStream, StreamWatcher
-    from voiceguard.speech.ear import Ear, Heard
+    from voiceguard.speech.ear import Ear
     from voiceguard.types import AudioChunk, Embedding
 
 log = structlog.get_logger(__name__)
@@ -91,6 +94,7 @@ class Stream:
         clock: Time, for stamps and to notice that the machine slept.
         on_status: Told of every change of the source's state.
         watcher: Follows what is heard and scored, for display.
+        on_turn_decided: Told of a turn, by its id, all of which has been decided.
     """
 
     def __init__(
@@ -105,6 +109,7 @@ class Stream:
         clock: Clock,
         on_status: Callable[[str, SourceStatus], None] = lambda _name, _status: None,
         watcher: StreamWatcher | None = None,
+        on_turn_decided: Callable[[str], None] = lambda _turn_id: None,
     ) -> None:
         self.name = source.name
         self.is_live = source.is_live
@@ -117,6 +122,8 @@ class Stream:
         self._clock = clock
         self._on_status = on_status
         self._watcher = watcher
+        self._on_turn_decided = on_turn_decided
+        self._turn_id: str | None = None
         self._windows = WindowChannel(is_live=source.is_live)
         self._decider = Decider(
             source.name,
@@ -140,6 +147,10 @@ class Stream:
             async for event in self._source.events():
                 if isinstance(event, SourceStatus):
                     await self._note_status(event)
+                elif isinstance(event, TurnStart):
+                    self._turn_id = event.turn_id
+                elif isinstance(event, TurnEnd):
+                    await self._end_turn(event)
                 else:
                     await self._take(event)
             await self._hand_over(self._ear.finish())
@@ -155,6 +166,11 @@ class Stream:
         if status.state not in {SourceState.LISTENING, SourceState.ENDED, SourceState.STARTING}:
             await self._hand_over(self._ear.gap())
         self._on_status(self.name, status)
+
+    async def _end_turn(self, end: TurnEnd) -> None:
+        """Nothing joins on, and nobody waits for a pause: what is open is decided now."""
+        await self._hand_over([*self._ear.finish(), end])
+        self._turn_id = None
 
     async def _take(self, chunk: AudioChunk) -> None:
         if self._has_slept() or not self._ear.follows(chunk):
@@ -178,11 +194,11 @@ class Stream:
         return True
 
     async def _hand_over(
-        self, heard: Iterable[Heard], *, delivered_at_s: float | None = None
+        self, heard: Iterable[Item], *, delivered_at_s: float | None = None
     ) -> None:
         """To the decider; where no audio was delivered, what tells of that arrives now."""
         at_s = self._clock.monotonic_s() if delivered_at_s is None else delivered_at_s
-        arrival = Arrival(at_s, self._opened_at_s, self._clock.suspended_s())
+        arrival = Arrival(at_s, self._opened_at_s, self._clock.suspended_s(), self._turn_id)
         for item in heard:
             await self._windows.put(item, arrival)
 
@@ -193,6 +209,8 @@ class Stream:
         async for pending in self._windows.items():
             if isinstance(pending.item, Window):
                 await self._weigh(pending.item, pending.arrival)
+            elif isinstance(pending.item, TurnEnd):
+                self._on_turn_decided(pending.item.turn_id)
             else:
                 self._decider.conclude(pending.item, pending.arrival)
 

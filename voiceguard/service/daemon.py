@@ -48,6 +48,7 @@ from voiceguard.service.roster import Roster
 from voiceguard.service.streams import StreamSet
 from voiceguard.settings import with_node_suffix
 from voiceguard.types import SourceState
+from voiceguard.wyoming.making import check_names, make_rooms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -100,9 +101,13 @@ class Daemon:
         self._clock = clock or SystemClock()
         self._on_ready = on_ready
         self._state = state_dir(settings.state_dir)
+        self._rooms = make_rooms(
+            settings.wyoming, clock=self._clock, published=self._published, names=self._names
+        )
         self._armed = ArmedSwitch(self._state, settings.service.start)
         self._inference = ThreadPoolExecutor(1, thread_name_prefix="inference")
         self._specs = parse_sources(settings.audio.sources) if sources is None else ()
+        check_names([each.name for each in (sources or self._specs)], settings.wyoming)
         num_sources = len(self._specs if sources is None else sources)
         self._io = ThreadPoolExecutor(2 + num_sources, thread_name_prefix="io")
         self._history = HistorySink(History(history_file(self._state), settings.history), self._io)
@@ -194,6 +199,7 @@ class Daemon:
                 self._link = MqttLink(self._settings.mqtt, on_command=self.obey, clock=self._clock)
                 self._link.set_speakers(self._roster.speakers)
                 background.append(self._tasks.create_task(self._link.run(), name="mqtt"))
+            background += self._rooms.start(self._tasks) if self._rooms else []
             self._streams = self._make_streams()
             await self._follow_switch()
             while not (self._is_stopping or self._streams.have_ended):
@@ -265,12 +271,13 @@ class Daemon:
 
     def _make_streams(self) -> StreamSet:
         audio = self._settings.audio
-        links = [self._link] if self._link else []
-        sink = FanOut([*self._sinks, self._history, self._watching, *links])
+        ours: list[DecisionSink | None] = [self._history, self._watching, self._link, self._rooms]
+        sink = FanOut([*self._sinks, *filter(None, ours)])
 
         def make(open_one: Callable[[], AudioSource]) -> Stream:
+            source = open_one()
             return Stream(
-                open_one(),
+                source,
                 ear=self._kit.make_ear(audio.channel),
                 encoder=self._kit.encoder.open_stream(),
                 judge=lambda: self._roster.judge,
@@ -279,21 +286,32 @@ class Daemon:
                 clock=self._clock,
                 on_status=self._note_status,
                 watcher=self._watching,
+                on_turn_decided=partial(self._turn_decided, source.name),
             )
 
-        openers = (
-            {
-                spec.name: partial(open_source, spec, audio, self._io, clock=self._clock)
-                for spec in self._specs
-            }
-            if self._sources is None
-            else {source.name: partial(_itself, source) for source in self._sources}
-        )
+        openers: dict[str, Callable[[], AudioSource]] = {
+            spec.name: partial(open_source, spec, audio, self._io, clock=self._clock)
+            for spec in self._specs
+        }
+        openers |= {source.name: partial(_itself, source) for source in self._sources or ()}
+        openers |= self._rooms.openers() if self._rooms else {}
         return StreamSet(
             {name: partial(make, opener) for name, opener in openers.items()},
             clock=self._clock,
             on_change=self._attention.set,
         )
+
+    def _turn_decided(self, stream: str, turn_id: str) -> None:
+        if self._rooms is not None:
+            self._rooms.turn_decided(stream, turn_id)
+
+    async def _published(self, decision_id: str) -> None:
+        """Returns when the broker has it, where there is one."""
+        if self._link is not None:
+            await self._link.published(decision_id)
+
+    def _names(self) -> dict[str, str]:
+        return dict(self._roster.speakers)
 
     async def _close_streams(self) -> None:
         await self._streams.close(STOP_TIMEOUT_S / 2)
@@ -409,6 +427,7 @@ class Daemon:
             "display_names": dict(self._roster.speakers),
             "refused": {each.speaker: each.reason for each in self._roster.refusals},
             "control": self._control.statistics(),
+            **({"wyoming": self._rooms.statistics()} if self._rooms else {}),
         }
 
 

@@ -81,7 +81,7 @@ async def record_take(
         async for event in source.events():
             if isinstance(event, SourceStatus):
                 _check(event)
-            else:
+            elif isinstance(event, AudioChunk):
                 take.push(event, channel)
                 on_progress(take.progress)
                 if take.is_over:

@@ -1,0 +1,1 @@
+"""Wyoming: real clients and servers on loopback."""

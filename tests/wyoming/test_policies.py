@@ -1,0 +1,176 @@
+"""What becomes of a transcript: observe, tag and gate, in time and too late."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from tests.fakes import quiet, tone
+from tests.pipeline.test_stream import ANNA_HZ, STRANGER_HZ
+from tests.wyoming.bench import house
+from tests.wyoming.peers import WORDS, SpeechToText, serving, speak
+from voiceguard.types import Outcome
+
+if TYPE_CHECKING:
+    from voiceguard.types import Samples
+
+
+def said(hz: float, seconds: float = 2.5) -> Samples:
+    return np.concatenate([quiet(0.5), tone(hz, seconds), quiet(0.2)])
+
+
+ANNA, STRANGER = said(ANNA_HZ), said(STRANGER_HZ)
+
+
+@pytest.mark.parametrize("samples", [ANNA, STRANGER])
+async def test_observe_changes_nothing(samples: Samples) -> None:
+    async with serving(SpeechToText(streams=True)) as upstream, house(upstream.uri) as home:
+        heard = await speak(home.port, samples)
+    assert heard.transcript == {"text": WORDS, "language": "en"}
+    assert heard.types[0] == "transcript-start"
+    assert len(home.finals) == 1
+    assert upstream.num_bytes == 2 * len(samples)
+    assert [each.type for each in upstream.heard][:2] == ["transcribe", "audio-start"]
+    assert upstream.heard[0].data == {"language": "en"}
+
+
+async def test_every_chunk_is_passed_on_at_once() -> None:
+    """Not when the turn is over: an upstream that streams begins with the first of them."""
+    async with serving(SpeechToText()) as upstream, house(upstream.uri) as home:
+        turn = asyncio.create_task(speak(home.port, ANNA, pace=0.5))
+        await asyncio.sleep(0.5)
+        num_halfway = upstream.num_bytes
+        await turn
+    assert 0.2 < num_halfway / upstream.num_bytes < 0.6
+
+
+async def test_tag_puts_the_speaker_into_the_context() -> None:
+    async with serving(SpeechToText()) as upstream, house(upstream.uri, policy="tag") as home:
+        anna = (await speak(home.port, ANNA)).transcript
+        stranger = (await speak(home.port, STRANGER)).transcript
+    assert (anna["text"], anna["language"]) == (WORDS, "en")
+    assert anna["context"]["speaker"] == "anna"
+    told = anna["context"]["voiceguard"]
+    (decision, *_) = home.finals
+    assert told["turn_id"] == decision.turn_id
+    assert told["decision_id"] == decision.decision_id
+    assert told["outcome"] == "accepted"
+    assert told["llr"] > 0
+    assert stranger["text"] == WORDS
+    assert stranger["context"]["speaker"] is None
+    assert stranger["context"]["voiceguard"]["outcome"] == "unknown"
+    assert home.status["transcripts_tagged"] == 2
+
+
+async def test_a_prefix_names_whoever_was_accepted_and_nobody_else() -> None:
+    async with (
+        serving(SpeechToText()) as upstream,
+        house(upstream.uri, policy="tag", prefix="[{name}] ") as home,
+    ):
+        assert (await speak(home.port, ANNA)).transcript["text"] == f"[Anna B.] {WORDS}"
+        assert (await speak(home.port, STRANGER)).transcript["text"] == WORDS
+
+
+@pytest.mark.parametrize("streams", [False, True])
+async def test_a_gate_lets_through_who_was_accepted_and_nothing_of_anybody_else(
+    *, streams: bool
+) -> None:
+    async with (
+        serving(SpeechToText(streams=streams)) as upstream,
+        house(upstream.uri, policy="gate") as home,
+    ):
+        anna = await speak(home.port, ANNA)
+        stranger = await speak(home.port, STRANGER)
+        silence = await speak(home.port, quiet(1.0))
+    assert anna.transcript["text"] == WORDS
+    if streams:
+        assert anna.types.count("transcript-chunk") == len(WORDS.split())
+    for each in (stranger, silence):
+        assert each.transcript["text"] == ""
+        assert "transcript-chunk" not in each.types
+        assert WORDS.split()[0] not in str(each.events)
+        expected = ["transcript-start", "transcript", "transcript-stop"]
+        assert each.types == (expected if streams else ["transcript"])
+    assert home.status["transcripts_gated"] == 2
+    assert home.status["fails"] == "closed"
+
+
+async def test_a_gate_may_be_for_some_of_the_enrolled_only() -> None:
+    async with (
+        serving(SpeechToText()) as upstream,
+        house(upstream.uri, policy="gate", allow=("ben",)) as home,
+    ):
+        heard = await speak(home.port, ANNA)
+    assert home.finals[0].outcome is Outcome.ACCEPTED
+    assert heard.transcript["text"] == ""
+
+
+async def test_the_speaker_holds_for_the_turn() -> None:
+    """A second stretch that is too short to tell anything takes nothing back."""
+    turn = np.concatenate([said(ANNA_HZ), quiet(0.8), tone(ANNA_HZ, 0.4), quiet(0.6)])
+    async with serving(SpeechToText()) as upstream, house(upstream.uri, policy="gate") as home:
+        heard = await speak(home.port, turn)
+    outcomes = [each.outcome for each in home.finals]
+    assert outcomes == [Outcome.ACCEPTED, Outcome.INCONCLUSIVE]
+    assert len({each.turn_id for each in home.finals}) == 1
+    assert heard.transcript["text"] == WORDS
+
+
+async def test_a_turn_in_which_somebody_else_speaks_as_well_is_nobodys() -> None:
+    turn = np.concatenate([said(ANNA_HZ), quiet(0.8), said(STRANGER_HZ)])
+    async with serving(SpeechToText()) as upstream, house(upstream.uri, policy="gate") as home:
+        heard = await speak(home.port, turn)
+    assert [each.outcome for each in home.finals] == [Outcome.ACCEPTED, Outcome.UNKNOWN]
+    assert heard.transcript["text"] == ""
+
+
+@pytest.mark.parametrize(("policy", "text"), [("observe", WORDS), ("tag", WORDS), ("gate", "")])
+async def test_a_decision_that_does_not_get_out_in_time_is_waited_for_250_ms(
+    policy: str, text: str
+) -> None:
+    """The broker is away: observe and tag let the words go as they are, a gate lets none go."""
+    async with serving(SpeechToText()) as upstream, house(upstream.uri, policy=policy) as home:
+        home.broker_is_up.clear()
+        heard = await speak(home.port, ANNA)
+    assert heard.transcript.get("context") is None
+    assert heard.transcript["text"] == text
+    assert 0.24 < heard.took_s < 1.0
+    assert home.status["transcripts_late"] == 1
+
+
+@pytest.mark.parametrize(("policy", "text"), [("observe", WORDS), ("gate", "")])
+async def test_disarmed_nothing_is_judged_and_a_gate_stays_closed(policy: str, text: str) -> None:
+    async with (
+        serving(SpeechToText()) as upstream,
+        house(upstream.uri, policy=policy, is_armed=False) as home,
+    ):
+        heard = await speak(home.port, ANNA)
+    assert heard.transcript["text"] == text
+    assert heard.took_s < 0.2
+    assert home.status["turns_unjudged"] == 1
+
+
+async def test_two_turns_at_once_never_mix() -> None:
+    """The second passes unjudged; what is decided of the first is of the first alone."""
+    async with serving(SpeechToText()) as upstream, house(upstream.uri, policy="gate") as home:
+        first = asyncio.create_task(speak(home.port, ANNA, pace=0.3))
+        await asyncio.sleep(0.3)
+        second = await speak(home.port, STRANGER)
+        assert (await first).transcript["text"] == WORDS
+    assert second.transcript["text"] == ""
+    assert [each.outcome for each in home.finals] == [Outcome.ACCEPTED]
+    assert home.status["turns_unjudged"] == 1
+
+
+async def test_an_upstream_that_answers_while_the_audio_comes_ends_the_turn() -> None:
+    """As Home Assistant reads it: an early answer ends the upload."""
+    async with (
+        serving(SpeechToText(answers_after_bytes=2 * len(ANNA))) as upstream,
+        house(upstream.uri, policy="gate") as home,
+    ):
+        heard = await speak(home.port, np.concatenate([ANNA, ANNA]), pace=0.2)
+    assert heard.transcript["text"] == WORDS
+    assert len(home.finals) == 1

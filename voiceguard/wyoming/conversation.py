@@ -1,0 +1,216 @@
+"""One client of a port: its events go to the upstream and to the stream, answers come back.
+
+Event loop; two tasks that live as long as the connection. Everything is passed on at once, before
+it is judged. Whatever a client or an upstream sends ends no more than this conversation, with the
+protocol's ``error`` to the client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+import structlog
+from wyoming.error import Error
+from wyoming.info import Info
+from wyoming.ping import Ping, Pong
+
+from voiceguard.wyoming.answers import Answers
+from voiceguard.wyoming.events import MAX_HEADER_BYTES, WyomingError, encoded, receive
+from voiceguard.wyoming.sound import sound_format, to_samples
+from voiceguard.wyoming.upstream import ANSWER_TIMEOUT_S, Upstream, UpstreamError
+
+if TYPE_CHECKING:
+    from voiceguard.wyoming.events import Received
+    from voiceguard.wyoming.room import Room
+    from voiceguard.wyoming.sound import SoundFormat
+
+log = structlog.get_logger(__name__)
+
+CLIENT_TIMEOUT_S = 10.0
+"""A client that takes nothing for so long is gone."""
+LINGER_S = 0.5
+EVENTS_AT_ONCE = 16
+"""After so many the others have their turn: a client may send a million at once."""
+
+
+class ClientConversation:
+    """Serves one client.
+
+    Args:
+        room: Whose port it has come to.
+        reader: From it, with a limit of ``events.MAX_HEADER_BYTES``.
+        writer: To it.
+    """
+
+    def __init__(
+        self, room: Room, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self._room = room
+        self._reader = reader
+        self._writer = writer
+        self._answers = Answers(room)
+        self._format: SoundFormat | None = None
+        """Of the turn that is under way."""
+        self._is_answer_due = False
+        self._patience = asyncio.timeout(None)
+
+    async def hold(self) -> None:
+        """Until one of the sides leaves."""
+        try:
+            await self._serve()
+        except UpstreamError as error:
+            self._room.count.upstream_failures += 1
+            self._room.upstream_fault = str(error)
+            log.warning("upstream_failed", stream=self._room.name, error=str(error))
+            await self._complain(error)
+        except WyomingError as error:
+            self._room.count.events_refused += 1
+            log.warning("wyoming_event_refused", stream=self._room.name, error=str(error))
+            await self._complain(error)
+        except (ConnectionError, TimeoutError):
+            log.info("wyoming_client_lost", stream=self._room.name)
+        finally:
+            self._end_turn()
+
+    async def _serve(self) -> None:
+        first = await receive(self._reader)
+        if first is None:
+            return
+        self._refuse_ourselves()
+        address = self._room.config.upstream_address
+        if address is None:
+            await self._hear(first, None)
+            return
+        upstream = await Upstream.connect(address, self._room.around.own_ports)
+        hearing = asyncio.create_task(self._hear(first, upstream), name="wyoming hear")
+        relaying = asyncio.create_task(self._relay(upstream), name="wyoming relay")
+        try:
+            await asyncio.wait({hearing, relaying}, return_when=asyncio.FIRST_COMPLETED)
+            for task in (relaying, hearing):  # why the upstream left tells more
+                if task.done():
+                    task.result()
+        finally:
+            upstream.close()
+            await _end(hearing, relaying)
+
+    def _refuse_ourselves(self) -> None:
+        """An upstream that leads back to us would go round for ever."""
+        peer = self._writer.get_extra_info("peername")
+        if peer is not None and tuple(peer[:2]) in self._room.around.own_ports:
+            raise WyomingError(
+                "circle",
+                f"the upstream of a proxy is voiceguard itself: its port for {self._room.name!r}",
+            )
+
+    async def _complain(self, error: WyomingError) -> None:
+        with contextlib.suppress(OSError, TimeoutError):
+            await self._send(encoded(Error(text=str(error), code=error.code).event()))
+            # Leaving while it still sends would reset the connection, and the error be lost.
+            self._writer.write_eof()
+            async with asyncio.timeout(LINGER_S):
+                while await self._reader.read(MAX_HEADER_BYTES):
+                    pass
+
+    async def _send(self, raw: bytes) -> None:
+        self._writer.write(raw)
+        async with asyncio.timeout(CLIENT_TIMEOUT_S):
+            await self._writer.drain()
+
+    # --- from the client -----------------------------------------------------------------------
+
+    async def _hear(self, first: Received, upstream: Upstream | None) -> None:
+        received: Received | None = first
+        num_events = 0
+        while received is not None:
+            if Ping.is_type(received.event.type):
+                await self._send(encoded(Pong().event()))
+            elif upstream is not None:
+                self._check(received)
+                await upstream.send(received.raw)
+                self._take(received)
+            else:
+                await self._take_alone(received)
+            num_events += 1
+            if num_events % EVENTS_AT_ONCE == 0:
+                await asyncio.sleep(0)
+            received = await receive(self._reader)
+
+    def _check(self, received: Received) -> None:
+        """Refuses audio that is none before anybody else gets it."""
+        event = received.event
+        if event.type == "audio-start":
+            sound_format(event.type, event.data)
+        elif event.type == "audio-chunk":
+            form = sound_format(event.type, event.data)
+            if self._format is None:
+                raise WyomingError("no-audio-start", "audio-chunk without an audio-start before it")
+            if form != self._format:
+                raise WyomingError("bad-audio", "audio-chunk: another format than at audio-start")
+
+    def _take(self, received: Received) -> None:
+        event = received.event
+        if event.type == "audio-start":
+            self._begin_turn(sound_format(event.type, event.data))
+        elif event.type == "audio-chunk" and self._format is not None:
+            samples = to_samples(event.payload or b"", self._format)
+            if self._answers.turn is not None:
+                self._room.hear(self._answers.turn, samples, self._format.rate_hz)
+        elif event.type == "audio-stop":
+            self._end_turn()
+            self._expect_answer()
+
+    async def _take_alone(self, received: Received) -> None:
+        """Without an upstream: whoever streams audio is listened to, with or without a start."""
+        event = received.event
+        if event.type == "describe":
+            await self._send(encoded(Info().event()))
+        elif event.type == "audio-chunk" and self._format is None:
+            self._begin_turn(sound_format(event.type, event.data))
+        self._check(received)
+        self._take(received)
+
+    def _begin_turn(self, form: SoundFormat) -> None:
+        self._end_turn()
+        self._format = form
+        self._answers.begin(self._room.begin_turn(form.rate_hz))
+
+    def _end_turn(self) -> None:
+        self._format = None
+        if self._answers.turn is not None:
+            self._room.end_turn(self._answers.turn)
+
+    # --- from the upstream ---------------------------------------------------------------------
+
+    def _expect_answer(self) -> None:
+        self._is_answer_due = True
+        if self._patience.when() is None and self._room.config.upstream:
+            due_s = asyncio.get_running_loop().time() + ANSWER_TIMEOUT_S
+            self._patience.reschedule(due_s)
+
+    async def _relay(self, upstream: Upstream) -> None:
+        try:
+            async with self._patience:
+                while (received := await upstream.receive()) is not None:
+                    self._room.upstream_fault = ""
+                    for raw in await self._answers.pass_on(received):
+                        await self._send(raw)
+                    if received.event.type == "transcript":
+                        self._is_answer_due = False
+                        self._patience.reschedule(None)
+        except TimeoutError:
+            if self._patience.expired():
+                raise upstream.silent() from None
+            raise
+        if self._is_answer_due or self._format is not None:
+            raise upstream.gone()
+
+
+async def _end(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()  # seen; what came first counts

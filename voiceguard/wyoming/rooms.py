@@ -1,0 +1,64 @@
+"""All rooms that are heard over the network, as the daemon has them. Event loop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from voiceguard.wyoming.port import serve_port
+from voiceguard.wyoming.room import Room, Surroundings
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from voiceguard.clock import Clock
+    from voiceguard.decisions.result import Decision
+    from voiceguard.protocols import AudioSource
+    from voiceguard.wyoming.config import WyomingConfig
+
+
+class Rooms:
+    """The rooms of the [wyoming] table.
+
+    Args:
+        config: The table.
+        clock: Time.
+        published: Returns when the broker has taken the decision of that id.
+        names: What people call the speakers.
+    """
+
+    def __init__(
+        self,
+        config: WyomingConfig,
+        *,
+        clock: Clock,
+        published: Callable[[str], Awaitable[None]],
+        names: Callable[[], Mapping[str, str]],
+    ) -> None:
+        around = Surroundings(clock=clock, published=published, names=names, own_ports=set())
+        self._rooms = {each.name: Room(each, around) for each in config.proxy}
+
+    def openers(self) -> dict[str, Callable[[], AudioSource]]:
+        """What opens each stream, by its name."""
+        return {name: room.open_source for name, room in self._rooms.items()}
+
+    def start(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
+        """Makes their long-lived tasks."""
+        return [
+            tasks.create_task(serve_port(room), name=f"wyoming:{name}")
+            for name, room in self._rooms.items()
+        ]
+
+    def publish(self, decision: Decision) -> None:
+        """Takes every decision."""
+        if (room := self._rooms.get(decision.stream)) is not None:
+            room.publish(decision)
+
+    def turn_decided(self, stream: str, turn_id: str) -> None:
+        """All that was heard of a turn is decided."""
+        if (room := self._rooms.get(stream)) is not None:
+            room.turn_decided(turn_id)
+
+    def statistics(self) -> dict[str, Any]:
+        """Of each, for the status."""
+        return {name: room.statistics() for name, room in self._rooms.items()}
