@@ -103,6 +103,20 @@ class StateError(VoiceguardError):
     """The state directory cannot be used: permissions, a full disk, another daemon's lock."""
 
 
+class UnlockKeyError(VoiceguardError):
+    """The key that signs envelopes is missing, open to others, or no key."""
+
+
+class EnvelopeError(VoiceguardError):
+    """A message that opens nothing: forged, stale, for somebody else, or no envelope at all."""
+
+    exit_code = ExitCode.REJECTED
+
+
+class AuditError(StateError):
+    """The audit log can't be written, or was changed."""
+
+
 class BrokerError(VoiceguardError):
     """The MQTT broker refuses, or cannot be reached where waiting for it makes no sense."""
 

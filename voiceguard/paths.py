@@ -6,6 +6,9 @@
       voiceprints/                  0700, one encrypted file per speaker, and where the speaker
                                     agreed one of the audio that it was made from
       voiceguard.key                0600, the key of those files (unless it is given elsewhere)
+      unlock.key                    0600, what answers to locks are signed with
+      unlock.json                   0600, locks: attempts, lockouts, the sequence number
+      audit.jsonl                   0600, what concerns locks, hash-chained
       history.sqlite3               0600, the last decisions
       calibrations/                 one per encoder, fitted here by `voiceguard calibrate`
       models/                       encoders brought here by `voiceguard models import|pull`, a
@@ -106,6 +109,21 @@ def voiceprints_dir(state: Path) -> Path:
 def default_key_file(state: Path) -> Path:
     """Beside the voiceprints' directory, so that a copy of that directory tells nothing."""
     return state / "voiceguard.key"
+
+
+def unlock_key_file(state: Path) -> Path:
+    """What answers to locks are signed with; it need not exist."""
+    return state / "unlock.key"
+
+
+def unlock_counters_file(state: Path) -> Path:
+    """Attempts at every action of a lock, and the sequence number; it need not exist."""
+    return state / "unlock.json"
+
+
+def audit_file(state: Path) -> Path:
+    """What concerns locks, hash-chained; begins with `voiceguard unlock keys`."""
+    return state / "audit.jsonl"
 
 
 def history_file(state: Path) -> Path:

@@ -41,6 +41,7 @@ from voiceguard.scoring.policy import PolicyConfig
 from voiceguard.speech.gate import GateConfig
 from voiceguard.speech.vad import VadConfig
 from voiceguard.speech.windows import WindowConfig
+from voiceguard.unlock.config import UnlockConfig
 from voiceguard.validation.files import read_regular
 from voiceguard.validation.parsing import MAX_BYTES, parse_json_object
 from voiceguard.validation.ranges import Between, SettingsTable
@@ -93,6 +94,7 @@ class Settings(BaseSettings):
     encoder: EncoderConfig = Field(default_factory=EncoderConfig)
     policy: PolicyConfig = Field(default_factory=PolicyConfig)
     mqtt: MqttConfig = Field(default_factory=MqttConfig)
+    unlock: UnlockConfig = Field(default_factory=UnlockConfig)
     history: HistoryConfig = Field(default_factory=HistoryConfig)
     wyoming: WyomingConfig = Field(default_factory=WyomingConfig)
     service: ServiceConfig = Field(default_factory=ServiceConfig)
@@ -223,7 +225,8 @@ def _sentences(faults: Iterable[Mapping[str, Any]]) -> list[str]:
     by_setting: dict[str, list[Mapping[str, Any]]] = {}
     for fault in faults:  # a setting of several kinds has one fault for each of them
         # Of a table among several: which one, and its setting.
-        depth = 4 if len(fault["loc"]) > 2 and fault["loc"][0] == "wyoming" else 2
+        is_inner = fault["loc"][0] == "wyoming" or fault["loc"][1:2] == ("actions",)
+        depth = 4 if len(fault["loc"]) > 2 and is_inner else 2
         by_setting.setdefault(".".join(map(str, fault["loc"][:depth])), []).append(fault)
     return [
         f"{where}: {_complaint(where.split('.'), found)}" for where, found in by_setting.items()
@@ -253,6 +256,6 @@ def _keys_at(location: list[str]) -> list[str]:
     field = Settings.model_fields.get(location[0])
     table = getattr(field, "annotation", None)
     if len(location) > 1 and table is not None:  # a table among several
-        rows = get_args(get_type_hints(table).get(location[1]))
-        table = rows[0] if rows else None
+        kinds = get_args(get_type_hints(table).get(location[1]))
+        table = next((each for each in kinds if hasattr(each, "__dataclass_fields__")), None)
     return list(getattr(table, "__dataclass_fields__", {}))

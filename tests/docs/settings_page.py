@@ -64,14 +64,24 @@ def settings_page() -> str:
             about = about.replace(f", the [{name}] table of voiceguard.toml", "")
             rows = _table(_fields(each.kind))
             parts.append(f"## [{name}]\n\n{about}\n\n{rows}")
-            parts += _tables_within(name, each.kind)
+            parts += [*_tables_within(name, each.kind), *_named_tables(name, each.kind)]
     return "\n".join(parts)
+
+
+def _named_tables(name: str, table: type) -> Iterator[str]:
+    """Tables that people name, within one of ours."""
+    for key, each in _fields(table):
+        if get_origin(each.kind) is dict:
+            inner = get_args(each.kind)[1]
+            about = inspect.cleandoc(inner.__doc__ or "").partition(", a table [")[0]
+            yield f"## [{name}.{key}.NAME]\n\n{about}.\n\n{_table(_fields(inner))}"
 
 
 def _tables_within(name: str, table: type) -> Iterator[str]:
     """Of those that may be given several times, each under its own brackets."""
     for key, each in _fields(table):
-        (row,) = [kind for kind in get_args(each.kind) if _is_table(kind)] or (None,)
+        kinds = () if get_origin(each.kind) is dict else get_args(each.kind)
+        (row,) = [kind for kind in kinds if _is_table(kind)] or (None,)
         if row is not None:
             about = inspect.cleandoc(row.__doc__ or "").partition("\n")[0]
             about = about.partition(", a [[")[0].rstrip(".") + "."
@@ -176,6 +186,6 @@ def _word(kind: Any) -> str:  # noqa: ANN401 - a type
         return " or ".join(_word(each) for each in get_args(kind) if each is not types.NoneType)
     if get_origin(kind) is tuple:
         return f"list of {_word(get_args(kind)[0])}"
-    if _is_table(kind):
+    if get_origin(kind) is dict or _is_table(kind):
         return "table"
     return ", ".join(f"`{each.value}`" for each in kind)

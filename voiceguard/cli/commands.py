@@ -33,6 +33,20 @@ SECTIONS: Mapping[str, Commands] = {
             "import": Command("people.transfer:import_voiceprints", "Take voiceprints from a file that `voiceguard voiceprints export` wrote elsewhere."),
         }, default="list"),
     },
+    "Locks": {
+        "unlock": Group("Answers that a lock can trust: its key, requests, who is locked out.", {
+            "keys": Command("unlock.keys:keys", "Print the public key that locks know the daemon by; makes the key where there is none."),
+            "verify": Command("unlock.keys:verify", "Check an envelope: its signature and what it says. Whether it is fresh only its lock knows."),
+            "request": Command("unlock.asking:request", "Ask the daemon once, as a lock does, and wait for somebody to speak."),
+            "listen": Command("unlock.asking:listen", "Be a lock: at every trigger ask the daemon, and run a program when it may open."),
+            "status": Command("unlock.counters:status", "Show every action: whose voice it takes, failures in a row, and whether it is locked out."),
+            "reset": Command("unlock.counters:reset", "Forget the failures of an action, here on the daemon's machine: it may be tried again."),
+        }),
+        "audit": Group("The log of what concerns locks: envelopes, lockouts, enrollments, policies.", {
+            "show": Command("unlock.audit:show", "Show the last entries of the audit log, newest first."),
+            "verify": Command("unlock.audit:verify", "Check that no entry of the audit log was changed, removed or inserted."),
+        }),
+    },
     "Encoders": {
         "models": Group("Encoders: which there are, bring others, choose one.\n\nA TorchScript file is a program: it runs only where it was imported with --trust.", {
             "list": Command("models.listing:list_models", "List the encoders that are shipped, installed, and known to be published elsewhere."),

@@ -13,8 +13,9 @@ from voiceguard.cli.options import ConfigOption, JsonOption
 from voiceguard.cli.output import print_json, stderr, stdout
 from voiceguard.cli.shell.values import settings_in
 from voiceguard.errors import UsageError
-from voiceguard.paths import find_config_file
+from voiceguard.paths import find_config_file, state_dir, voiceprints_dir
 from voiceguard.settings import load_settings
+from voiceguard.unlock.config import check_unlock
 from voiceguard.wyoming.making import check_names
 
 
@@ -45,18 +46,26 @@ def show(
     for key, value in plain.items():
         stdout.print(f"{key} = {_toml(value)}", markup=False)
     for name, table in tables.items():
-        stdout.print(f"\n[{name}]", markup=False)
-        rows = {key: value for key, value in table.items() if _are_tables(value)}
-        for key, value in table.items():
-            if key in rows:
-                continue
+        _show_table(name, table)
+
+
+def _show_table(name: str, table: dict[str, Any]) -> None:
+    """Its settings, then the tables in it: those by number, those by name."""
+    stdout.print(f"\n[{name}]", markup=False)
+    rows = {key: value for key, value in table.items() if _are_tables(value)}
+    named = {key: value for key, value in table.items() if isinstance(value, dict) and value}
+    for key, value in table.items():
+        if key not in rows and key not in named:
             line = f"# {key} =" if value is None else f"{key} = {_toml(value)}"
             stdout.print(line, markup=False, soft_wrap=True)
-        for key, several in rows.items():
-            for row in several:
-                stdout.print(f"\n[[{name}.{key}]]", markup=False)
-                for inner, value in row.items():
-                    stdout.print(f"{inner} = {_toml(value)}", markup=False, soft_wrap=True)
+    for key, several in rows.items():
+        for row in several:
+            stdout.print(f"\n[[{name}.{key}]]", markup=False)
+            for inner, value in row.items():
+                stdout.print(f"{inner} = {_toml(value)}", markup=False, soft_wrap=True)
+    for key, tables in named.items():
+        for each, values in tables.items():
+            _show_table(f"{name}.{key}.{each}", values)
 
 
 def _show_some(values: dict[str, Any], wanted: list[str], *, json_lines: bool) -> None:
@@ -103,7 +112,15 @@ def check(
         raise UsageError("the file is given twice", hint="leave --config or the argument out")
     chosen = file or config
     settings = load_settings(chosen)
-    check_names([each.name for each in parse_sources(settings.audio.sources)], settings.wyoming)
+    sources = [each.name for each in parse_sources(settings.audio.sources)]
+    check_names(sources, settings.wyoming)
+    voiceprints = voiceprints_dir(state_dir(settings.state_dir)).glob("*.voiceprint")
+    check_unlock(
+        settings.unlock,
+        settings.mqtt,
+        streams={*sources, *settings.wyoming.names},
+        enrolled={path.stem for path in voiceprints},
+    )
     stderr.print(
         f"{find_config_file(chosen) or 'built-in defaults'}: all settings are right",
         markup=False,
@@ -124,5 +141,6 @@ def _toml(value: object) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_toml(each) for each in value) + "]"
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {_toml(each)}" for key, each in value.items()) + " }"
+        inside = ", ".join(f"{key} = {_toml(each)}" for key, each in value.items())
+        return f"{{ {inside} }}" if inside else "{}"
     return str(value)

@@ -18,7 +18,7 @@ import structlog
 from voiceguard.clock import elapsed_s
 from voiceguard.mqtt.guards.refusals import Refusals
 from voiceguard.mqtt.guards.suspects import Suspects
-from voiceguard.mqtt.outbox import Outbox
+from voiceguard.mqtt.outbox import Outbox, Replies, Reply
 from voiceguard.mqtt.states import States
 from voiceguard.types import Outcome
 
@@ -48,6 +48,7 @@ class Backlog:
 
     def __init__(self, config: MqttConfig, clock: Clock) -> None:
         self.outbox = Outbox(config.outbox_size)
+        self.replies = Replies()
         self.states = States(config.topics, config.occupancy_hold_s)
         self.refusals = Refusals()
         self._taken: dict[str, asyncio.Event] = {}
@@ -122,6 +123,11 @@ class Backlog:
         """Returns when a broker has that decision; at once where it is none of a turn."""
         if (event := self._taken.get(decision_id)) is not None:
             await event.wait()
+
+    def reply(self, topic: str, payload: bytes, lifetime_s: float) -> None:
+        """Queues an answer; it is sent within its lifetime or not at all."""
+        self.replies.put(Reply(topic, payload, self.now_s() + lifetime_s))
+        self.wake.set()
 
     def expiry_of(self, queued: Queued) -> tuple[float, datetime]:
         """How many seconds a decision has left, and when it expires by the wall clock of now."""

@@ -62,6 +62,7 @@ class MqttLink:
         *,
         on_command: Callable[[Command], None],
         clock: Clock,
+        on_request: Callable[[str, bytes], None] | None = None,
     ) -> None:
         """Makes a link that is neither available nor connected yet.
 
@@ -69,10 +70,13 @@ class MqttLink:
             config: The [mqtt] table; its broker is not ``none``.
             on_command: Called on the event loop; must not wait.
             clock: Time; how long anything lasts is never judged by its UTC.
+            on_request: Called likewise with a lock's request, its action and payload; None: there
+                are no locks.
         """
         assert config.is_enabled
         self._config = config
         self._on_command = on_command
+        self._on_request = on_request
         self._backlog = Backlog(config, clock)
         self._scope: asyncio.Timeout | None = None
         self._is_closing = False
@@ -104,6 +108,10 @@ class MqttLink:
     def set_speakers(self, speakers: Iterable[tuple[str, str]]) -> None:
         """Takes the enrolled speakers, ``(name, display name)``; topics and discovery follow."""
         self._backlog.set_speakers(speakers)
+
+    def reply(self, topic: str, payload: bytes, lifetime_s: float) -> None:
+        """Sends an answer: once, not retained, within its lifetime or not at all; MQTT 5 only."""
+        self._backlog.reply(topic, payload, lifetime_s)
 
     def statistics(self) -> LinkStatistics:
         """Counters since the link was made."""
@@ -212,7 +220,11 @@ class MqttLink:
         self._last_cause = ""
         log.info("broker_connected", address=str(address), protocol=connection.protocol)
         conversation = Conversation(
-            connection, self._config, self._backlog, on_command=self._on_command
+            connection,
+            self._config,
+            self._backlog,
+            on_command=self._on_command,
+            on_request=self._on_request,
         )
         try:
             await conversation.hold()

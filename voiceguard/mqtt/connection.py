@@ -99,7 +99,7 @@ class Connection:
             return RETAIN_UNAVAILABLE
         return await self._publish(topic, payload, retain=True, lifetime_s=lifetime_s)
 
-    async def publish_event(self, topic: str, payload: str, *, expires_in_s: float) -> int:
+    async def publish_event(self, topic: str, payload: str | bytes, *, expires_in_s: float) -> int:
         """Not retained. MQTT 5: QoS 1 with expiry, acknowledged; 3.1.1: QoS 0, handed over.
 
         The expiry counts whole seconds and at least one; it is cut, never rounded up.
@@ -110,13 +110,14 @@ class Connection:
         return await self._publish(topic, payload, retain=False, lifetime_s=expires_in_s)
 
     async def _publish(
-        self, topic: str, payload: str, *, retain: bool, lifetime_s: float | None = None
+        self, topic: str, payload: str | bytes, *, retain: bool, lifetime_s: float | None = None
     ) -> int:
         properties = None
         if self.protocol == "5" and lifetime_s is not None:
             properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
             properties.MessageExpiryInterval = max(1, int(lifetime_s))
-        num_bytes = len(topic.encode()) + len(payload.encode()) + _PACKET_OVERHEAD_BYTES
+        content = payload.encode() if isinstance(payload, str) else payload
+        num_bytes = len(topic.encode()) + len(content) + _PACKET_OVERHEAD_BYTES
         if self._max_packet_bytes is not None and num_bytes > self._max_packet_bytes:
             return TOO_LARGE  # the broker would end the connection
         self._client.publish_code = 0

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from voiceguard.mqtt.backlog import Backlog
     from voiceguard.mqtt.config import MqttConfig
     from voiceguard.mqtt.connection import Connection
-    from voiceguard.mqtt.outbox import Queued
+    from voiceguard.mqtt.outbox import Queued, Reply
     from voiceguard.mqtt.topics import Command
 
 _OFFLINE_WITHIN_S = 0.6
@@ -43,6 +43,8 @@ _NO_EXPIRY_HINT = (
     "use a broker of MQTT 5, or vouch for this one with mqtt.decisions_without_expiry = true: it "
     "must not keep QoS 0 messages for clients that are away (mosquitto: queue_qos0_messages false)"
 )
+_NO_EXPIRY_3 = "it speaks MQTT 3.1.1, in which answers to locks do not expire"
+_REPLY_HINT = "locks need a broker of MQTT 5, such as mosquitto"
 
 
 class Conversation:
@@ -55,12 +57,15 @@ class Conversation:
         backlog: Backlog,
         *,
         on_command: Callable[[Command], None],
+        on_request: Callable[[str, bytes], None] | None = None,
     ) -> None:
         self._connection = connection
         self._config = config
         self._topics = config.topics
         self._backlog = backlog
-        self._listener = Listener(config, backlog, on_command=on_command, later=self._later)
+        self._listener = Listener(
+            config, backlog, on_command=on_command, on_request=on_request, later=self._later
+        )
         self._chores: deque[Callable[[], Awaitable[None]]] = deque()
         """Done when no decision waits, before states."""
         self._beat_at_s = backlog.now_s() + BEAT_S
@@ -100,6 +105,8 @@ class Conversation:
             self._listener.look(now_s)
             if queued is not None:
                 await self._send_decision(queued)
+            elif (reply := backlog.replies.take(now_s)) is not None:
+                await self._send_reply(reply, now_s)
             elif self._chores:
                 await self._chores.popleft()()
             elif backlog.is_discovery_due:
@@ -166,6 +173,20 @@ class Conversation:
         if code >= REFUSED or (code == NO_SUBSCRIBER and decision.is_final):
             backlog.refusals.note("publish", topic, code)
         backlog.settled.set()
+
+    async def _send_reply(self, reply: Reply, now_s: float) -> None:
+        backlog = self._backlog
+        if self._connection.protocol == "3.1.1":
+            backlog.replies.lost += 1
+            backlog.refusals.note_in_words("publish", reply.topic, _NO_EXPIRY_3, _REPLY_HINT)
+            return
+        left_s = reply.expires_at_s - now_s
+        code = await self._connection.publish_event(reply.topic, reply.payload, expires_in_s=left_s)
+        if code >= REFUSED:
+            backlog.replies.lost += 1
+            backlog.refusals.note("publish", reply.topic, code)
+        else:
+            backlog.refusals.clear("publish", reply.topic)
 
     async def _send_state(self, topic: str, payload: str) -> None:
         retained = self._backlog.states.retained

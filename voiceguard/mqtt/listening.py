@@ -44,6 +44,7 @@ class Listener:
         config: The [mqtt] table.
         backlog: Where a new announcement is made due.
         on_command: Called on the event loop; must not wait.
+        on_request: Likewise, with a lock's request; None: there are no locks.
         later: Called with ``subscribe`` or ``unsubscribe`` and a topic.
     """
 
@@ -53,11 +54,14 @@ class Listener:
         backlog: Backlog,
         *,
         on_command: Callable[[Command], None],
+        on_request: Callable[[str, bytes], None] | None = None,
         later: Callable[[str, str], None],
     ) -> None:
         self._names = config.topics
         self._backlog = backlog
         self._on_command = on_command
+        self._on_request = on_request
+        self._requests = self._names.unlock_request("")
         self._later = later
         self._foreign: set[str] = set()
         self._born_at_s: float | None = None
@@ -66,6 +70,8 @@ class Listener:
         # The retained discovery first: it may name speakers who were removed while we were away.
         wanted = [self._names.command]
         wanted += [self._names.discovery, self._names.birth] if config.discovery else []
+        if on_request is not None:
+            wanted.append(self._names.unlock_request("+"))
         self._guards = {topic: FloodGuard(last_s=backlog.now_s()) for topic in wanted}
 
     @property
@@ -84,24 +90,32 @@ class Listener:
             self._backlog.wake.set()
 
     def _take(self, topic: str, message: aiomqtt.Message) -> None:
-        guard, now_s = self._guards.get(topic), self._backlog.now_s()
+        is_request = topic.startswith(self._requests)
+        asked = self._names.unlock_request("+") if is_request else topic
+        guard, now_s = self._guards.get(asked), self._backlog.now_s()
         if guard is not None and not guard.allows(now_s):
-            self._leave(topic, guard)
+            self._leave(asked, guard)
             return
         payload = message.payload if isinstance(message.payload, bytes) else b""
         if topic == self._names.command:
             self._take_command(payload, is_retained=message.retain)
+        elif is_request:
+            action = topic.removeprefix(self._requests)
+            self._take_request(action, payload, is_retained=message.retain)
         elif topic == self._names.birth:
             if payload == ONLINE.encode() and not message.retain:
                 self._born_at_s = now_s
-        elif topic == self._names.discovery:
-            if message.retain:
-                self._backlog.announced |= self._bounded(announced_speakers(payload))
-                self._backlog.is_discovery_due = self._backlog.has_speakers
+        elif message.retain:
+            self._take_retained(topic, payload)
+
+    def _take_retained(self, topic: str, payload: bytes) -> None:
+        """What stood there before we came: our own of an earlier life, or somebody else's."""
+        if topic == self._names.discovery:
+            self._backlog.announced |= self._bounded(announced_speakers(payload))
+            self._backlog.is_discovery_due = self._backlog.has_speakers
         elif topic == self._names.status:
-            if message.retain:
-                self._take_status(payload)
-        elif message.retain and payload == OCCUPIED.encode():
+            self._take_status(payload)
+        elif payload == OCCUPIED.encode():
             self._take_occupancy(self._names.occupied_by(topic))
 
     def _take_command(self, payload: bytes, *, is_retained: bool) -> None:
@@ -115,6 +129,12 @@ class Listener:
             log.warning("command_ignored", cause="unknown", payload=shown)
             return
         self._on_command(command)
+
+    def _take_request(self, action: str, payload: bytes, *, is_retained: bool) -> None:
+        if is_retained:
+            log.warning("unlock_request_ignored", action=action[:32], cause="retained")
+        elif self._on_request is not None:
+            self._on_request(action, payload)
 
     def _take_status(self, payload: bytes) -> None:
         """Where we have told ours before, nobody else's may stand: that one has our name."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -33,6 +33,43 @@ class Queued:
     """The broker took it, and nobody subscribed to it."""
     num_breaks: int = 0
     """Connections that broke while it was in flight."""
+
+
+MAX_REPLIES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer to somebody who waits for it; never sent twice, never late."""
+
+    topic: str
+    payload: bytes
+    expires_at_s: float
+
+
+@dataclass(slots=True)
+class Replies:
+    """Answers that wait for the broker; the oldest go first where there are too many."""
+
+    lost: int = 0
+    """Dropped, expired, or refused by the broker."""
+    _waiting: deque[Reply] = field(default_factory=deque)
+
+    def put(self, reply: Reply) -> None:
+        """Queues one."""
+        self._waiting.append(reply)
+        if len(self._waiting) > MAX_REPLIES:
+            self._waiting.popleft()
+            self.lost += 1
+
+    def take(self, now_s: float) -> Reply | None:
+        """The oldest that has not expired; it is not given back."""
+        while self._waiting:
+            reply = self._waiting.popleft()
+            if reply.expires_at_s > now_s:
+                return reply
+            self.lost += 1
+        return None
 
 
 class Outbox:

@@ -24,6 +24,10 @@ stream says otherwise or accepts somebody else, when the hold is over, when disa
 |
 | `<base>/command` | (in) | `arm`, `disarm`, `reload`. A retained command is ignored, an unknown one
 logged |
+| `<base>/unlock/request/<action>` | (in) | a lock's request (unlock/requests.py). Ignored where
+retained |
+| `<base>/unlock/notice/<action>` | never | JSON: what became of it, for people |
+| `<base>/unlock/envelope/<action>` | never | the signed answer (unlock/envelope.py) |
 | `<discovery prefix>/device/voiceguard_<node>/config` | yes | Home Assistant device discovery |
 | `<discovery prefix>/status` | (in) | `online`: discovery and states are sent again |
 
@@ -89,6 +93,18 @@ class Topics:
     @property
     def command(self) -> str:
         return f"{self.base}/command"
+
+    def unlock_request(self, action: str) -> str:
+        """Where locks ask for an action; ``+``: for any."""
+        return f"{self.base}/unlock/request/{action}"
+
+    def unlock_notice(self, action: str) -> str:
+        """What became of a request, in words that open nothing."""
+        return f"{self.base}/unlock/notice/{action}"
+
+    def unlock_envelope(self, action: str) -> str:
+        """Signed answers."""
+        return f"{self.base}/unlock/envelope/{action}"
 
     def occupancy(self, speaker: str) -> str:
         """One speaker's state topic."""

@@ -16,7 +16,7 @@ from voiceguard.types import Reason
 
 if TYPE_CHECKING:
     from voiceguard.scoring.calibration import Calibration
-    from voiceguard.scoring.policy import Evidence, PolicyConfig
+    from voiceguard.scoring.policy import Evidence, PolicyConfig, Verdict
     from voiceguard.scoring.scorer import Scorer
     from voiceguard.types import Embedding, SpeakerScore
 
@@ -65,3 +65,14 @@ class Judge:
         return Judgement(
             verdict=verdict, scores=scores, evidence=evidence, encoder_id=self.encoder_id
         )
+
+    def decide_at(self, judgement: Judgement, p_fa: float) -> Verdict:
+        """What a final judgement would have been at another operating point, all of it at the end.
+
+        Args:
+            judgement: By this judge.
+            p_fa: False accepts per final decision, all voiceprints together.
+        """
+        policy = replace(self.policy, p_fa=p_fa, far_per_hour=None, look_share=0.0)
+        judge = replace(self, policy=policy)
+        return judge.decide(judgement.scores, judgement.evidence).verdict

@@ -4,6 +4,7 @@ The only module that makes long-lived tasks (all named, in one TaskGroup) and ex
 
 - ``stream:NAME`` for every stream, with ``listen:NAME`` and ``decide:NAME`` in it (pipeline),
 - ``mqtt`` and ``history`` (hop 6), ``control`` (the socket for other processes of its user),
+  ``unlock`` (answers to locks),
 - ``voiceprints``, which sees changes in the store, and ``pulse``, which keeps health, status and
   systemd's watchdog up to date,
 - one inference thread, and one I/O executor (decoding, fsync, standard input).
@@ -48,6 +49,8 @@ from voiceguard.service.roster import Roster
 from voiceguard.service.streams import StreamSet
 from voiceguard.settings import with_node_suffix
 from voiceguard.types import SourceState
+from voiceguard.unlock.desk import Home
+from voiceguard.unlock.opening import open_desk
 from voiceguard.wyoming.making import check_names, make_rooms
 
 if TYPE_CHECKING:
@@ -60,6 +63,7 @@ if TYPE_CHECKING:
     from voiceguard.service.kit import Kit
     from voiceguard.settings import Settings
     from voiceguard.types import SourceStatus
+    from voiceguard.unlock.desk import Desk
 
 log = structlog.get_logger(__name__)
 
@@ -114,6 +118,7 @@ class Daemon:
         self._control = ControlServer(self._state, EVENTS)
         self._watching = Watching(self._control)
         self._link: MqttLink | None = None
+        self._desk: Desk | None = None
         self._attention = asyncio.Event()
         self._reload = asyncio.Event()
         self._feeds_watchdog = systemd.wants_watchdog()
@@ -195,8 +200,16 @@ class Daemon:
                 self._tasks.create_task(self._watch_voiceprints(), name="voiceprints"),
                 self._tasks.create_task(self._pulse(), name="pulse"),
             ]
+            if self._settings.unlock.actions:
+                self._desk = self._open_desk()
+                background.append(self._tasks.create_task(self._desk.run(), name="unlock"))
             if self._settings.mqtt.is_enabled:
-                self._link = MqttLink(self._settings.mqtt, on_command=self.obey, clock=self._clock)
+                self._link = MqttLink(
+                    self._settings.mqtt,
+                    on_command=self.obey,
+                    on_request=self._desk.take if self._desk else None,
+                    clock=self._clock,
+                )
                 self._link.set_speakers(self._roster.speakers)
                 background.append(self._tasks.create_task(self._link.run(), name="mqtt"))
             background += self._rooms.start(self._tasks) if self._rooms else []
@@ -269,9 +282,39 @@ class Daemon:
         except VoiceguardError as error:
             log.warning("switch_not_remembered", error=str(error))
 
+    def _open_desk(self) -> Desk:
+        specs = self._specs if self._sources is None else self._sources
+
+        def send(topic: str, payload: bytes, lifetime_s: float) -> None:
+            if self._link is not None:
+                self._link.reply(topic, payload, lifetime_s)
+
+        return open_desk(
+            self._settings.unlock,
+            self._settings.mqtt,
+            state=self._state,
+            streams={
+                *(each.name for each in specs),
+                *self._settings.wyoming.names,
+            },
+            pre_roll_s=self._settings.gate.pre_roll_s,
+            executor=self._io,
+            clock=self._clock,
+            home=Home(
+                is_listening=lambda: self.health.state is DaemonState.LISTENING,
+                enrolled=lambda: self._roster.judge.scorer.speakers,
+                judge_at=lambda decision, p_fa: self._roster.judge.decide_at(
+                    decision.judgement, p_fa
+                ),
+                send=send,
+            ),
+        )
+
     def _make_streams(self) -> StreamSet:
         audio = self._settings.audio
-        ours: list[DecisionSink | None] = [self._history, self._watching, self._link, self._rooms]
+        ours: list[DecisionSink | None] = [
+            *(self._history, self._watching, self._link, self._rooms, self._desk)
+        ]
         sink = FanOut([*self._sinks, *filter(None, ours)])
 
         def make(open_one: Callable[[], AudioSource]) -> Stream:

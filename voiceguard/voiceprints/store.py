@@ -16,8 +16,15 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import structlog
 
+from voiceguard.audit.log import AuditLog
 from voiceguard.errors import VoiceguardError, VoiceprintError
-from voiceguard.paths import is_there, make_private_dir, settle_node_suffix, voiceprints_dir
+from voiceguard.paths import (
+    audit_file,
+    is_there,
+    make_private_dir,
+    settle_node_suffix,
+    voiceprints_dir,
+)
 from voiceguard.validation.boundary import refusing
 from voiceguard.voiceprints import directory as files
 from voiceguard.voiceprints import format as file_format
@@ -81,6 +88,7 @@ class VoiceprintStore:
         self._key_file = key_file
         self._environ = environ
         self._encoders = wording.EncoderNames(encoder_name)
+        self._audit = AuditLog(audit_file(state))
 
     @property
     def key_path(self) -> Path:
@@ -186,6 +194,7 @@ class VoiceprintStore:
         with files.writing(self.directory):
             if not overwrite and is_there(path):
                 raise wording.already_enrolled(voiceprint.speaker)
+            self._note("enrollment", voiceprint)
             self._write(voiceprint, contents)
 
     def replace(self, old: Voiceprint, new: Voiceprint, *, audio: KeptAudio | None = None) -> None:
@@ -207,6 +216,7 @@ class VoiceprintStore:
             present = self.load(old.speaker)
             if (present.created_at, present.updated_at) != (old.created_at, old.updated_at):
                 raise wording.changed_meanwhile(old.speaker)
+            self._note("enrollment", new)
             self._write(new, contents)
 
     def load_audio(self, voiceprint: Voiceprint) -> KeptAudio | None:
@@ -249,6 +259,8 @@ class VoiceprintStore:
         if not self.holds(speaker):
             raise self._nobody(speaker)
         with files.writing(self.directory):
+            if self._audit.exists:
+                self._audit.append("deletion", speaker=speaker)
             try:
                 # the audio first: a voiceprint without it can be removed again, it is seen
                 self._audio_path(speaker).unlink(missing_ok=True)
@@ -256,6 +268,16 @@ class VoiceprintStore:
                 sync_directory(self.directory)
             except OSError as error:
                 raise files.cannot_write(path, error) from error
+
+    def _note(self, event: str, voiceprint: Voiceprint) -> None:
+        """In the audit log, where there is one, before it is done: or it is not done."""
+        if self._audit.exists:
+            self._audit.append(
+                event,
+                speaker=voiceprint.speaker,
+                encoder_id=voiceprint.encoder_id,
+                takes=len(voiceprint.templates),
+            )
 
     def _sealed(self, voiceprint: Voiceprint, audio: KeptAudio | None) -> _Contents:
         """What goes where, the voiceprint first."""

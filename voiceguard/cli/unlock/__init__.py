@@ -1,0 +1,1 @@
+"""``voiceguard unlock``: what a lock needs of the daemon."""

@@ -1,0 +1,63 @@
+"""From settings to a desk, or to an error that says why no lock could be answered. Blocking."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from voiceguard.clock import elapsed_s
+from voiceguard.unlock.config import check_unlock
+from voiceguard.unlock.counters import moment_at
+from voiceguard.unlock.desk import Desk, Home
+from voiceguard.unlock.keys import load_signing_key, signing_key_file
+from voiceguard.unlock.records import Records
+from voiceguard.validation.reading import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from concurrent.futures import Executor
+    from pathlib import Path
+
+    from voiceguard.clock import Clock
+    from voiceguard.mqtt.config import MqttConfig
+    from voiceguard.unlock.config import UnlockConfig
+
+
+def open_desk(
+    config: UnlockConfig,
+    mqtt: MqttConfig,
+    *,
+    state: Path,
+    streams: Collection[str],
+    pre_roll_s: float,
+    executor: Executor,
+    clock: Clock,
+    home: Home,
+) -> Desk:
+    """The desk of a daemon whose settings name at least one action.
+
+    Args:
+        config: The [unlock] table.
+        mqtt: Where locks are answered.
+        state: The state directory.
+        streams: The daemon's, by name.
+        pre_roll_s: Of the gate.
+        executor: For the disk.
+        clock: Time.
+        home: The daemon.
+
+    Raises:
+        ConfigError: There is no broker, or an action names a stream that there is not.
+        UnlockKeyError: The key is missing or unusable.
+    """
+    check_unlock(config, mqtt, streams=streams)
+    return Desk(
+        config,
+        topics=mqtt.topics,
+        key=load_signing_key(signing_key_file(state)),
+        records=Records(state, lambda: moment_at(elapsed_s(clock))),
+        policy=plain(config),
+        pre_roll_s=pre_roll_s,
+        executor=executor,
+        clock=clock,
+        home=home,
+    )
