@@ -111,6 +111,23 @@ def test_the_summary_is_not_mixed_with_what_it_decides(tmp_path: Path) -> None:
     assert "none of --trials, --conditions and --report" in done.stderr
 
 
+def test_decisions_alone_cost_no_scores(tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    write_corpus(corpus, people(3, utterances=4, second_session=1), spoken=True)
+    done = voiceguard(
+        "evaluate", corpus, "--no-scores", "--conditions", "clean", "--json",
+        state=tmp_path, environment={"XDG_CACHE_HOME": str(tmp_path / "cache")},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["figures"] == []
+    assert {row["corpus"] for row in said["daemon"]["by_corpus"]} == {"tones"}
+    done = voiceguard("evaluate", corpus, "--no-scores", "--no-decisions", state=tmp_path)
+    assert done.returncode == 2
+    assert "none of --no-decisions" in done.stderr
+
+
 def test_a_list_of_trials_gives_scores_only(tmp_path: Path) -> None:
     write_corpus(tmp_path, people(2, utterances=2, second_session=0))
     listed = tmp_path / "trials.txt"

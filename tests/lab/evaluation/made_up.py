@@ -8,6 +8,7 @@ import numpy as np
 
 from tests.fakes import plain_calibration
 from voiceguard.lab.corpora.corpus import HALVES
+from voiceguard.lab.evaluation.daemon.by_corpus import corpus_figures
 from voiceguard.lab.evaluation.daemon.decisions import Decided, decision_figures
 from voiceguard.lab.evaluation.daemon.evaluation import Choice, Evaluation, Judged
 from voiceguard.lab.evaluation.daemon.experiment import Experiment
@@ -182,6 +183,8 @@ def make_daemon() -> Evaluation:
         llrs=llrs,
         scores=score_figures(llrs, calibrations),
         decisions=decision_figures(decided),
+        by_corpus=corpus_figures(decided, llrs),
+        households=[],
         promises=check_promises(decided),
         hours=false_accepts_per_hour(decided),
         times=times_to_decision(decided),

@@ -33,7 +33,8 @@ from voiceguard.lab.evaluation.daemon import calibration as calibrating
 from voiceguard.lab.evaluation.daemon.cohort import TOP_K, make_cohort
 from voiceguard.lab.evaluation.material import conditions_to_fit
 from voiceguard.lab.evaluation.plan import Plan
-from voiceguard.lab.evaluation.report.tables import plain, score_table
+from voiceguard.lab.evaluation.report.layout import plain
+from voiceguard.lab.evaluation.report.tables import score_table
 from voiceguard.paths import make_private_dir, own_calibration_file, state_dir
 from voiceguard.scoring.calibration import load_calibration, save_calibration
 from voiceguard.scoring.snorm import save_cohort

@@ -102,6 +102,10 @@ def evaluate(
         bool,
         typer.Option("--decisions/--no-decisions", help="The daemon's path, or scores only."),
     ] = True,
+    scores: Annotated[
+        bool,
+        typer.Option("--scores/--no-scores", help="Encoders alone, or the daemon's path only."),
+    ] = True,
     calibration: Annotated[
         str | None,
         typer.Option(
@@ -125,12 +129,14 @@ def evaluate(
     Every speaker is enrolled in turn. Embeddings are remembered, so that a second run is quick.
     """
     judged = _judged(calibration)
-    if summary and (trials is not None or conditions is not None or report is not None):
-        raise UsageError(
-            "--summary says what is tested and what is shown: it goes with none of --trials, "
-            "--conditions and --report",
-            hint="leave --summary out for every figure",
-        )
+    _check_together(
+        summary=summary,
+        scores=scores,
+        decisions=decisions,
+        conditions=conditions,
+        trials=trials,
+        report=report,
+    )
     if report is not None:
         check_report(report)
     material = read_material(noise, rir, conditions, split=split)
@@ -139,6 +145,8 @@ def evaluate(
     kit = load_kit(config, models[0], device, state_dir=state_dir)
     check_distinct(models, kit)
     plan = material.plan(num_enroll=num_enroll)
+    if not scores:
+        plan = replace(plan, cells=frozenset())
     request = Request(
         kits=labelled(_kits(kit, [name for name in models[1:] if name is not None])),
         speech=speech,
@@ -158,6 +166,30 @@ def evaluate(
     if report is not None:
         _write_report(report, directory, request, found, material)
         stderr.print(f"written: {report}", markup=False)
+
+
+def _check_together(
+    *,
+    summary: bool,
+    scores: bool,
+    decisions: bool,
+    conditions: str | None,
+    trials: Path | None,
+    report: Path | None,
+) -> None:
+    """Refuses options that contradict each other."""
+    if summary and (trials is not None or conditions is not None or report is not None):
+        raise UsageError(
+            "--summary says what is tested and what is shown: it goes with none of --trials, "
+            "--conditions and --report",
+            hint="leave --summary out for every figure",
+        )
+    if not scores and (not decisions or summary or trials is not None or report is not None):
+        raise UsageError(
+            "--no-scores leaves the daemon's decisions alone: it goes with none of --no-decisions, "
+            "--summary, --trials and --report",
+            hint="leave --no-scores out",
+        )
 
 
 def _judged(calibration: str | None) -> Judged | None:
@@ -201,7 +233,7 @@ def _tell(kit: Kit, found: Findings, *, json_lines: bool) -> None:
             }
         )
         return
-    shown = [eer_table(encoders), *encoder_tables(encoders)]
+    shown = [eer_table(encoders), *encoder_tables(encoders)] if encoders.figures else []
     for table in [*shown, *(daemon_tables(daemon) if daemon else ())]:
         print_table(table)
         stdout.print()

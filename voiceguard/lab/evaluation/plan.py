@@ -41,7 +41,8 @@ class Plan:
     """Whether whoever has too few utterances in each session is enrolled from all of one, and tests
     take sessions that are shorter than the longest crop."""
     brief: tuple[str, ...] = ()
-    """Those in which the daemon hears crops of one length only, beside whole utterances."""
+    """Those in which the daemon hears crops of one length only, and every second utterance whole,
+    each utterance in half of them."""
     brief_length_s: float = 3.0
     seed: int = 0
     num_draws: int = 400
@@ -65,10 +66,11 @@ class Plan:
         """Whether encoders are tested with this length in this condition."""
         return self.cells is None or (condition, length) in self.cells
 
-    def is_left_out(self, length: str, condition: str) -> bool:
-        """Whether the daemon need not hear crops of this length in this condition."""
-        is_told = length in {FULL, length_name(self.brief_length_s)}
-        return condition in self.brief and not is_told
+    def is_left_out(self, length: str, condition: str, number: int) -> bool:
+        """Whether the daemon need not hear a session's ``number``-th piece in a condition."""
+        if condition not in self.brief or length == length_name(self.brief_length_s):
+            return False
+        return length != FULL or (number + self.brief.index(condition)) % 2 == 1
 
 
 def length_name(length_s: float) -> str:

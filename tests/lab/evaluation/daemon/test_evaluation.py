@@ -16,7 +16,6 @@ from voiceguard.errors import UsageError
 from voiceguard.lab.corpora.corpus import read_corpus
 from voiceguard.lab.evaluation.daemon.calibration import calibrate
 from voiceguard.lab.evaluation.daemon.cohort import make_cohort
-from voiceguard.lab.evaluation.daemon.continuous import Continuous
 from voiceguard.lab.evaluation.daemon.decisions import NOT_HEARD, Decided, decision_figures
 from voiceguard.lab.evaluation.daemon.evaluation import (
     Choice,
@@ -27,15 +26,16 @@ from voiceguard.lab.evaluation.daemon.evaluation import (
 )
 from voiceguard.lab.evaluation.daemon.experiment import run_experiment
 from voiceguard.lab.evaluation.daemon.speaker_changes import (
+    Continuous,
     VoiceChanges,
     measure_changes,
     successive_cosines,
 )
 from voiceguard.lab.evaluation.plan import Plan
+from voiceguard.lab.evaluation.report.layout import plain
 from voiceguard.lab.evaluation.report.tables import (
     daemon_tables,
     decision_table,
-    plain,
     plain_daemon,
     score_table,
 )

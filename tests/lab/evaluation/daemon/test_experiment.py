@@ -171,6 +171,17 @@ def test_some_conditions_are_heard_at_one_length_only(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_brief_conditions_share_the_whole_utterances() -> None:
+    """Every second one in each of them, and each in half of them."""
+    plan = Plan(brief=("telephone", "5 dB"), brief_length_s=2.0)
+    for number in range(4):
+        heard = [name for name in plan.brief if not plan.is_left_out("full", name, number)]
+        assert heard == [plan.brief[number % 2]]
+        assert not plan.is_left_out("full", "clean", number)
+        assert not plan.is_left_out("2 s", "5 dB", number)
+        assert plan.is_left_out("1 s", "5 dB", number)
+
+
 def test_in_one_half_everybody_meets_everybody(heard: Experiment) -> None:
     trials = score_trials(heard.in_one_half(), None)
     assert len(trials) == 8 * 8 * 6

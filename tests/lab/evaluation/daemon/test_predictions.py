@@ -11,7 +11,8 @@ from voiceguard.lab.evaluation.daemon.predictions import (
     _figures,
     _inside,
 )
-from voiceguard.lab.evaluation.report.tables import plain, prediction_table
+from voiceguard.lab.evaluation.report.layout import plain
+from voiceguard.lab.evaluation.report.tables import prediction_table
 from voiceguard.scoring.prediction import RANGE_SHARE
 
 

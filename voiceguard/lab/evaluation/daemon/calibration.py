@@ -12,11 +12,14 @@ import numpy as np
 
 from voiceguard.errors import UsageError
 from voiceguard.lab.corpora.conditions import CLEAN
-from voiceguard.lab.evaluation.daemon.continuous import Continuous
 from voiceguard.lab.evaluation.daemon.enrollment_limits import measure_takes, with_enrollment
 from voiceguard.lab.evaluation.daemon.experiment import run_experiment
 from voiceguard.lab.evaluation.daemon.figures import score_figures
-from voiceguard.lab.evaluation.daemon.speaker_changes import measure_changes, successive_cosines
+from voiceguard.lab.evaluation.daemon.speaker_changes import (
+    Continuous,
+    measure_changes,
+    successive_cosines,
+)
 from voiceguard.lab.evaluation.daemon.trials import fitted_to_the_other_half, score_trials
 from voiceguard.lab.evaluation.plan import FULL
 from voiceguard.lab.evaluation.utterances import each_speaker

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from voiceguard.lab.corpora.conditions import CLEAN
-from voiceguard.lab.evaluation.daemon.rates import speaker_rate
 from voiceguard.lab.evaluation.daemon.trials import groups, kind_of
+from voiceguard.lab.fitting.rates import speaker_rate
 from voiceguard.lab.fitting.trials import Kind
 from voiceguard.lab.progress import untracked
 from voiceguard.types import Outcome
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from voiceguard.decisions.result import Judgement
     from voiceguard.lab.evaluation.daemon.experiment import Enrolled, Experiment, Test
     from voiceguard.lab.evaluation.daemon.playback import Note
-    from voiceguard.lab.evaluation.daemon.rates import Rate
+    from voiceguard.lab.fitting.rates import Rate
     from voiceguard.lab.progress import Track
     from voiceguard.scoring.calibration import Calibration
     from voiceguard.service.kit import Kit

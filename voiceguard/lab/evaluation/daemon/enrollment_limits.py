@@ -14,8 +14,8 @@ import numpy as np
 from voiceguard.enrollment.voices import voice_break
 from voiceguard.lab.corpora.clips import seeded
 from voiceguard.lab.corpora.conditions import CLEAN
-from voiceguard.lab.evaluation.daemon.continuous import MAX_TAKES, TURN_S
 from voiceguard.lab.evaluation.daemon.predictions import observe
+from voiceguard.lab.evaluation.daemon.speaker_changes import MAX_TAKES, TURN_S
 from voiceguard.lab.evaluation.daemon.trials import kind_of
 from voiceguard.lab.fitting.prediction import fit_prediction
 from voiceguard.lab.fitting.trials import Kind
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from voiceguard.lab.evaluation.daemon.continuous import Continuous
     from voiceguard.lab.evaluation.daemon.experiment import Experiment
+    from voiceguard.lab.evaluation.daemon.speaker_changes import Continuous
     from voiceguard.lab.progress import Track
     from voiceguard.scoring.calibration import Calibration
     from voiceguard.service.kit import Kit

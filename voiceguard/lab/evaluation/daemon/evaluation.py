@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from voiceguard.errors import UsageError
 from voiceguard.lab.corpora.conditions import CLEAN
 from voiceguard.lab.corpora.corpus import HALVES
+from voiceguard.lab.evaluation.daemon.by_corpus import corpus_figures
 from voiceguard.lab.evaluation.daemon.calibration import fit
 from voiceguard.lab.evaluation.daemon.decisions import decide_all, decision_figures
 from voiceguard.lab.evaluation.daemon.figures import P_FAS, score_figures
+from voiceguard.lab.evaluation.daemon.households import household_figures
 from voiceguard.lab.evaluation.daemon.predictions import check_predictions
 from voiceguard.lab.evaluation.daemon.promises import (
     check_promises,
@@ -38,9 +40,11 @@ if TYPE_CHECKING:
     from datetime import date
 
     from voiceguard.lab.corpora.corpus import Corpus
+    from voiceguard.lab.evaluation.daemon.by_corpus import CorpusFigures
     from voiceguard.lab.evaluation.daemon.decisions import DecisionFigures
     from voiceguard.lab.evaluation.daemon.experiment import Experiment
     from voiceguard.lab.evaluation.daemon.figures import ScoreFigures
+    from voiceguard.lab.evaluation.daemon.households import HouseholdFigures
     from voiceguard.lab.evaluation.daemon.predictions import PredictionCheck
     from voiceguard.lab.evaluation.daemon.promises import HourFigures, PromiseFigures, TimeFigures
     from voiceguard.lab.evaluation.plan import Plan
@@ -82,6 +86,8 @@ class Evaluation:
     """Every trial's final LLR."""
     scores: list[ScoreFigures]
     decisions: list[DecisionFigures]
+    by_corpus: list[CorpusFigures]
+    households: list[HouseholdFigures]
     promises: list[PromiseFigures]
     hours: list[HourFigures]
     times: list[TimeFigures]
@@ -162,15 +168,18 @@ def evaluate(
     p_fas = tuple(sorted({shipped_p_fa, *P_FAS}, reverse=True))
     decided = decide_all(kit, experiment, calibrations, p_fas=p_fas, noises=tested, track=track)
     trials = trials.in_surroundings(*tested)
+    llrs = crossed_llrs(trials, calibrations)
     return Evaluation(
         choice=choice,
         p_fas=p_fas,
         shipped_p_fa=shipped_p_fa,
         experiment=experiment,
         calibrations=calibrations,
-        llrs=crossed_llrs(trials, calibrations),
+        llrs=llrs,
         scores=sorted(score_figures(trials, calibrations), key=partial(_place, tested)),
         decisions=decision_figures(decided),
+        by_corpus=corpus_figures(decided, llrs),
+        households=household_figures(kit, experiment, calibrations, p_fa=shipped_p_fa),
         promises=check_promises(decided),
         hours=false_accepts_per_hour(decided),
         times=times_to_decision(decided),

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from voiceguard.lab.evaluation.daemon.decisions import rate_of
-from voiceguard.lab.evaluation.daemon.rates import RULE_OF_THREE, speaker_rate
 from voiceguard.lab.evaluation.plan import FULL
+from voiceguard.lab.fitting.rates import RULE_OF_THREE, speaker_rate
 from voiceguard.lab.fitting.trials import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from voiceguard.lab.evaluation.daemon.decisions import Decided
-    from voiceguard.lab.evaluation.daemon.rates import Rate
+    from voiceguard.lab.fitting.rates import Rate
 
 _TOLERANCE = 2.0
 """A promise is kept where the upper bound stays under so many times the rate."""

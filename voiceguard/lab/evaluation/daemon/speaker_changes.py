@@ -7,7 +7,7 @@ them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -22,11 +22,41 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from voiceguard.lab.corpora.clips import Clip, Speech
-    from voiceguard.lab.evaluation.daemon.continuous import Continuous
+    from voiceguard.lab.corpora.corpus import Recording
     from voiceguard.lab.evaluation.utterances import SpokenSessions
     from voiceguard.lab.progress import Track
     from voiceguard.service.kit import Kit
     from voiceguard.types import Embedding
+
+
+TURN_S = 4.0
+"""Net speech of each of two people who take turns, or share a take; a take of one person has twice
+as much."""
+MAX_TAKES = 2
+_KEPT_S = MAX_TAKES * 2 * TURN_S
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Continuous:
+    """The beginning of a speaker's longest session."""
+
+    about: Recording
+    speech: Speech
+
+    @classmethod
+    def of(cls, about: Recording, speech: Speech) -> Self:
+        """Keeps no more of it than is compared."""
+        return cls(about=about, speech=speech.between(0, min(speech.net_s, _KEPT_S)))
+
+    @property
+    def has_turn(self) -> bool:
+        """Whether it is long enough to take turns."""
+        return self.speech.net_s >= TURN_S
+
+    @property
+    def turn(self) -> Speech:
+        """What they say in one."""
+        return self.speech.between(0, TURN_S)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from voiceguard.lab.evaluation.encoders.figures import COSINE, MEAN
-from voiceguard.lab.evaluation.report.tables import make_table, percent, plain
+from voiceguard.lab.evaluation.report.layout import make_table, percent, plain
 
 if TYPE_CHECKING:
     from rich.table import Table

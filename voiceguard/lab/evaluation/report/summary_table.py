@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from voiceguard.lab.evaluation.encoders.summary import COLUMNS, summarise
 from voiceguard.lab.evaluation.report.encoder_tables import comparison_table, plain_evaluation, span
-from voiceguard.lab.evaluation.report.tables import make_table, percent, plain
+from voiceguard.lab.evaluation.report.layout import make_table, percent, plain
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
 from voiceguard.lab.evaluation.daemon.figures import P_FAS
 from voiceguard.lab.evaluation.daemon.hourly import accepts_per_hour
+from voiceguard.lab.evaluation.report.corpus_tables import corpus_table, household_table
+from voiceguard.lab.evaluation.report.layout import interval, make_table, percent, plain, policy
 from voiceguard.lab.fitting.trials import Kind
 from voiceguard.types import Reason
 
@@ -22,29 +22,7 @@ if TYPE_CHECKING:
     from voiceguard.lab.evaluation.daemon.hourly import HourlyAccepts
     from voiceguard.lab.evaluation.daemon.predictions import PredictionCheck
     from voiceguard.lab.evaluation.daemon.promises import HourFigures, PromiseFigures, TimeFigures
-    from voiceguard.lab.evaluation.daemon.rates import Rate
     from voiceguard.lab.evaluation.encoders.results import EncoderEvaluation
-
-
-def percent(rate: float | None, digits: int = 1) -> str:
-    """``7.2``; a dash for nothing."""
-    return "-" if rate is None else f"{100 * rate:.{digits}f}"
-
-
-def _interval(rate: Rate, digits: int) -> str:
-    if rate.low is None or rate.high is None:
-        return "-"
-    return f"{percent(rate.low, digits)} to {percent(rate.high, digits)}"
-
-
-def make_table(title: str, caption: str, words: Sequence[str], numbers: Sequence[str]) -> Table:
-    """An empty one: columns of words to the left, of numbers to the right."""
-    table = Table(title=title, caption=caption, box=None, header_style="bold")
-    for name in words:
-        table.add_column(name)
-    for name in numbers:
-        table.add_column(name, justify="right")
-    return table
 
 
 def daemon_tables(evaluation: Evaluation) -> list[Table]:
@@ -53,6 +31,8 @@ def daemon_tables(evaluation: Evaluation) -> list[Table]:
     return [
         score_table(evaluation.scores, str(evaluation.choice.judged)),
         decision_table(shipped, evaluation.shipped_p_fa),
+        corpus_table(evaluation.by_corpus, evaluation.shipped_p_fa),
+        *([household_table(evaluation.households)] if evaluation.households else ()),
         promise_table(evaluation.promises, evaluation.shipped_p_fa),
         hour_table(evaluation.hours, evaluation.shipped_p_fa),
         hourly_table(accepts_per_hour(evaluation.llrs)),
@@ -127,7 +107,7 @@ def decision_table(figures: Sequence[DecisionFigures], p_fa: float) -> Table:
             str(row.kind),
             str(row.num_trials),
             percent(row.accepted.value, digits),
-            _interval(row.accepted, digits),
+            interval(row.accepted, digits),
             percent(row.accepted_early, digits),
             percent(row.rejected),
             percent(row.inconclusive),
@@ -135,10 +115,6 @@ def decision_table(figures: Sequence[DecisionFigures], p_fa: float) -> Table:
             percent(row.not_heard),
         )
     return table
-
-
-def _policy(p_fa: float, shipped_p_fa: float) -> str:
-    return f"{p_fa:g}{' (shipped)' if p_fa == shipped_p_fa else ''}"
 
 
 def promise_table(rows: Sequence[PromiseFigures], shipped_p_fa: float) -> Table:
@@ -156,11 +132,11 @@ def promise_table(rows: Sequence[PromiseFigures], shipped_p_fa: float) -> Table:
     )
     for row in rows:
         table.add_row(
-            _policy(row.p_fa, shipped_p_fa),
+            policy(row.p_fa, shipped_p_fa),
             row.noise,
             percent(row.p_fa, 2),
             percent(row.final.value, 2),
-            _interval(row.final, 2),
+            interval(row.final, 2),
             percent(row.final.upper, 2),
             percent(row.ever.value, 2),
             percent(row.ever.upper, 2),
@@ -188,7 +164,7 @@ def hour_table(rows: Sequence[HourFigures], shipped_p_fa: float) -> Table:
     )
     for row in rows:
         table.add_row(
-            _policy(row.p_fa, shipped_p_fa),
+            policy(row.p_fa, shipped_p_fa),
             row.noise,
             f"{row.speech_hours:.1f}",
             f"{row.final.value:.2f}",
@@ -243,7 +219,7 @@ def time_table(rows: Sequence[TimeFigures], shipped_p_fa: float) -> Table:
     )
     for row in rows:
         table.add_row(
-            _policy(row.p_fa, shipped_p_fa),
+            policy(row.p_fa, shipped_p_fa),
             row.condition,
             str(row.kind),
             str(row.num_trials),
@@ -299,24 +275,11 @@ def plain_daemon(evaluation: Evaluation) -> dict[str, Any]:
         "num_enrolled": len(evaluation.experiment.enrolled),
         "scores": plain(evaluation.scores),
         "decisions": plain(evaluation.decisions),
+        "by_corpus": plain(evaluation.by_corpus),
+        "households": plain(evaluation.households),
         "claims": plain(evaluation.promises),
         "false_accepts_per_hour": plain(evaluation.hours),
         "accepts_at_one_per_hour": plain(accepts_per_hour(evaluation.llrs)),
         "time_to_decision": plain(evaluation.times),
         "predictions": plain(evaluation.predictions.figures) if evaluation.predictions else None,
     }
-
-
-def plain(rows: Sequence[Any]) -> list[dict[str, Any]]:
-    """Dataclasses for JSON: no NaN, figures to six digits."""
-    return [_plain(asdict(row)) for row in rows]
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401  # whatever a row holds
-    if isinstance(value, float):
-        return float(f"{value:.6g}") if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {name: _plain(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    return value

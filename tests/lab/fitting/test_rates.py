@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from voiceguard.lab.evaluation.daemon.rates import speaker_rate
+from voiceguard.lab.fitting.rates import speaker_rate
 
 
 def test_a_rate_is_events_over_units() -> None:
