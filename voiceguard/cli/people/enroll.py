@@ -22,6 +22,7 @@ from voiceguard.cli.options import (
     overrides,
 )
 from voiceguard.cli.output import print_json, stderr
+from voiceguard.cli.people.better_encoder import offer_better_encoder
 from voiceguard.cli.people.consent import ask_consent, ask_to_keep_audio, confirmed
 from voiceguard.cli.people.enrolled import Outcome, tell_take
 from voiceguard.cli.people.microphone import FURTHER_S, Studio, choose_microphone
@@ -246,6 +247,7 @@ def _begin(session: EnrollmentSession, settings: Settings) -> tuple[Kit, Takes]:
     with stderr.status("loading the encoder"):
         kit = assemble(settings)
     takes = session.begin(kit)
+    offer_better_encoder(kit)
     if is_music_heard_as_speech(settings.vad):
         stderr.print(
             "music is not recognised: keep it off, or run: "
