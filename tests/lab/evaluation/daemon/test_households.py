@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from tests.lab.evaluation.made_up import plain_calibration
+from tests.fakes import plain_calibration
 from tests.lab.evaluation.voices import make_kit, people, write_corpus
 from voiceguard.lab.corpora.corpus import HALVES, read_corpus
 from voiceguard.lab.evaluation.daemon.experiment import run_experiment
