@@ -36,6 +36,8 @@ log = structlog.get_logger(__name__)
 
 MAX_EVENTS = 512
 """That wait for a client: about ten seconds of everything that one stream tells."""
+MAX_EVENT_BYTES = 8 << 20
+"""Likewise; a turn's audio has up to 1.3 MB."""
 SEND_TIMEOUT_S = 30.0
 """A client that takes nothing for so long is gone, whatever its socket says."""
 COMMAND_TIMEOUT_S = 10.0
@@ -68,6 +70,7 @@ class Connection:
         self._obey = obey
         self._answers: deque[bytes] = deque()
         self._events: deque[bytes] = deque()
+        self._num_bytes = 0
         self._num_untold = 0
         self._has_left_off = False
         self._wake = asyncio.Event()
@@ -78,11 +81,12 @@ class Connection:
 
     def send_line(self, line: bytes) -> None:
         """Queues an event that is written out already."""
-        if len(self._events) >= MAX_EVENTS:
-            self._events.popleft()
+        self._events.append(line)
+        self._num_bytes += len(line)
+        while len(self._events) > MAX_EVENTS or self._num_bytes > MAX_EVENT_BYTES:
+            self._num_bytes -= len(self._events.popleft())
             self.events_dropped += 1
             self._num_untold += 1
-        self._events.append(line)
         self._wake.set()
 
     async def serve(self) -> None:
@@ -167,4 +171,8 @@ class Connection:
         if self._num_untold:
             num, self._num_untold = self._num_untold, 0
             return event_line("dropped", {"num_events": num})
-        return self._events.popleft() if self._events else None
+        if not self._events:
+            return None
+        line = self._events.popleft()
+        self._num_bytes -= len(line)
+        return line

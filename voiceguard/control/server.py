@@ -43,6 +43,13 @@ class NoParameters:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamParameters:
+    """Of a command about one stream."""
+
+    stream: str
+
+
+@dataclass(frozen=True, slots=True)
 class WatchParameters:
     """Of ``watch``."""
 

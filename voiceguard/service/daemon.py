@@ -25,11 +25,16 @@ import structlog
 
 from voiceguard.audio.sources import open_source, parse_sources
 from voiceguard.clock import SystemClock
-from voiceguard.control.server import ControlCommand, ControlServer, NoParameters
+from voiceguard.control.server import (
+    ControlCommand,
+    ControlServer,
+    NoParameters,
+    StreamParameters,
+)
 from voiceguard.control.watching import EVENTS, Watching
 from voiceguard.decisions.history import History
 from voiceguard.decisions.sinks import FanOut, HistorySink
-from voiceguard.errors import VoiceguardError
+from voiceguard.errors import UsageError, VoiceguardError
 from voiceguard.mqtt.client import MqttLink
 from voiceguard.mqtt.topics import Command
 from voiceguard.paths import history_file, settle_node_suffix, state_dir
@@ -391,7 +396,15 @@ class Daemon:
             self.obey(command)
             return {}
 
+        async def turns(asked: StreamParameters, client: Connection) -> dict[str, Any]:
+            if self._rooms is None:
+                raise UsageError("there is no [[wyoming.proxy]]", hint="see the settings")
+            end = self._rooms.record(asked.stream, partial(client.send_event, "turn"))
+            client.on_end.append(end)
+            return {}
+
         self._control.add("status", ControlCommand(NoParameters, status))
+        self._control.add("turns", ControlCommand(StreamParameters, turns))
         for command in Command:
             self._control.add(command, ControlCommand(NoParameters, partial(obey, command)))
 

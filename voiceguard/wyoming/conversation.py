@@ -53,8 +53,9 @@ class ClientConversation:
         self._answers = Answers(room)
         self._format: SoundFormat | None = None
         """Of the turn that is under way."""
-        self._is_answer_due = False
-        self._patience = asyncio.timeout(None)
+        self._asked_at_s = 0.0
+        self._has_asked = asyncio.Event()
+        """An answer is due."""
 
     async def hold(self) -> None:
         """Until one of the sides leaves."""
@@ -86,14 +87,16 @@ class ClientConversation:
         upstream = await Upstream.connect(address, self._room.around.own_ports)
         hearing = asyncio.create_task(self._hear(first, upstream), name="wyoming hear")
         relaying = asyncio.create_task(self._relay(upstream), name="wyoming relay")
+        waiting = asyncio.create_task(self._lose_patience(upstream), name="wyoming patience")
+        tasks = (relaying, waiting, hearing)  # why the upstream left tells more
         try:
-            await asyncio.wait({hearing, relaying}, return_when=asyncio.FIRST_COMPLETED)
-            for task in (relaying, hearing):  # why the upstream left tells more
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
                 if task.done():
                     task.result()
         finally:
             upstream.close()
-            await _end(hearing, relaying)
+            await _end(*tasks)
 
     def _refuse_ourselves(self) -> None:
         """An upstream that leads back to us would go round for ever."""
@@ -184,26 +187,31 @@ class ClientConversation:
     # --- from the upstream ---------------------------------------------------------------------
 
     def _expect_answer(self) -> None:
-        self._is_answer_due = True
-        if self._patience.when() is None and self._room.config.upstream:
-            due_s = asyncio.get_running_loop().time() + ANSWER_TIMEOUT_S
-            self._patience.reschedule(due_s)
+        self._asked_at_s = asyncio.get_running_loop().time()
+        self._has_asked.set()
+
+    async def _lose_patience(self, upstream: Upstream) -> None:
+        """Until an answer is too long due.
+
+        Raises:
+            UpstreamError: It is.
+        """
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._has_asked.wait()
+            left_s = self._asked_at_s + ANSWER_TIMEOUT_S - loop.time()
+            if left_s <= 0:
+                raise upstream.silent()
+            await asyncio.sleep(left_s)
 
     async def _relay(self, upstream: Upstream) -> None:
-        try:
-            async with self._patience:
-                while (received := await upstream.receive()) is not None:
-                    self._room.upstream_fault = ""
-                    for raw in await self._answers.pass_on(received):
-                        await self._send(raw)
-                    if received.event.type == "transcript":
-                        self._is_answer_due = False
-                        self._patience.reschedule(None)
-        except TimeoutError:
-            if self._patience.expired():
-                raise upstream.silent() from None
-            raise
-        if self._is_answer_due or self._format is not None:
+        while (received := await upstream.receive()) is not None:
+            self._room.upstream_fault = ""
+            if received.event.type == "transcript":
+                self._has_asked.clear()
+            for raw in await self._answers.pass_on(received):
+                await self._send(raw)
+        if self._has_asked.is_set() or self._format is not None:
             raise upstream.gone()
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from voiceguard.errors import UsageError
+from voiceguard.wyoming.announcing import announce
 from voiceguard.wyoming.port import serve_port
+from voiceguard.wyoming.recording import TurnRecorder
 from voiceguard.wyoming.room import Room, Surroundings
 
 if TYPE_CHECKING:
@@ -35,6 +38,7 @@ class Rooms:
         published: Callable[[str], Awaitable[None]],
         names: Callable[[], Mapping[str, str]],
     ) -> None:
+        self._config = config
         around = Surroundings(clock=clock, published=published, names=names, own_ports=set())
         self._rooms = {each.name: Room(each, around) for each in config.proxy}
 
@@ -44,10 +48,14 @@ class Rooms:
 
     def start(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         """Makes their long-lived tasks."""
-        return [
+        ports = [
             tasks.create_task(serve_port(room), name=f"wyoming:{name}")
             for name, room in self._rooms.items()
         ]
+        if not self._config.announce:
+            return ports
+        telling = announce(self._config.proxy)
+        return [*ports, tasks.create_task(telling, name="wyoming announce")]
 
     def publish(self, decision: Decision) -> None:
         """Takes every decision."""
@@ -58,6 +66,20 @@ class Rooms:
         """All that was heard of a turn is decided."""
         if (room := self._rooms.get(stream)) is not None:
             room.turn_decided(turn_id)
+
+    def record(self, stream: str, send: Callable[[Mapping[str, Any]], None]) -> Callable[[], None]:
+        """Has whoever asks given each whole turn of a room; returns what ends it.
+
+        Raises:
+            UsageError: There is no such room.
+        """
+        room = self._rooms.get(stream)
+        if room is None:
+            known = ", ".join(sorted(self._rooms))
+            raise UsageError(f"there is no proxy {stream[:32]!r}", hint=f"there are: {known}")
+        recorder = TurnRecorder(stream, send)
+        room.listeners.append(recorder)
+        return lambda: room.listeners.remove(recorder)
 
     def statistics(self) -> dict[str, Any]:
         """Of each, for the status."""

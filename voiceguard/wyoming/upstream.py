@@ -110,4 +110,6 @@ class Upstream:
     def close(self) -> None:
         """Leaves; what it has not taken by now it never will."""
         self._own_ports.discard(self._own_port)
-        self._writer.transport.abort()
+        if self._writer.transport.get_write_buffer_size():
+            self._writer.transport.abort()
+        self._writer.close()

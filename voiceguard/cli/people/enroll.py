@@ -27,6 +27,7 @@ from voiceguard.cli.people.consent import ask_consent, ask_to_keep_audio, confir
 from voiceguard.cli.people.enrolled import Outcome, tell_take
 from voiceguard.cli.people.microphone import FURTHER_S, Studio, choose_microphone
 from voiceguard.cli.people.sentences import SENTENCES, sentences
+from voiceguard.cli.people.through_proxy import PREFIX, ProxyStudio
 from voiceguard.cli.shell.values import languages, microphones, people
 from voiceguard.enrollment import (
     EnrollmentSession,
@@ -35,6 +36,7 @@ from voiceguard.enrollment import (
 )
 from voiceguard.errors import ExitCode, KnownVoiceError, UsageError, install_command
 from voiceguard.logs import configure_logging
+from voiceguard.paths import state_dir
 from voiceguard.service.kit import assemble, open_store
 from voiceguard.settings import load_settings
 from voiceguard.speech.vad import is_music_heard_as_speech, make_vad
@@ -66,7 +68,7 @@ def enroll(
             "-s",
             metavar="SOURCE",
             autocompletion=microphones,
-            help="device[:NAME or number].",
+            help="device[:NAME or number], or proxy:NAME for turns with an assistant.",
             show_default=False,
         ),
     ] = None,
@@ -277,6 +279,8 @@ def _read_files(
 
 def _record_takes(session: EnrollmentSession, settings: Settings, wish: Wish) -> tuple[Kit, Takes]:
 
+    if wish.source is not None and wish.source.startswith(PREFIX):
+        return _take_turns(session, settings, wish)
     executor = ThreadPoolExecutor(2, thread_name_prefix="io")
     try:
         studio = Studio(
@@ -291,6 +295,19 @@ def _record_takes(session: EnrollmentSession, settings: Settings, wish: Wish) ->
             studio.fill(takes, wish.label, tell=tell_take, further_s=FURTHER_S)
     finally:
         executor.shutdown(wait=False, cancel_futures=True)  # a hung audio server holds its thread
+    return kit, takes
+
+
+def _take_turns(session: EnrollmentSession, settings: Settings, wish: Wish) -> tuple[Kit, Takes]:
+    assert wish.source is not None
+    studio = ProxyStudio(wish.source, state_dir(settings.state_dir), wish.sentences)
+    try:
+        kit, takes = _begin(session, settings)
+        studio.fill(takes, wish.label, tell=tell_take)
+        while _wants_more(session, takes):
+            studio.fill(takes, wish.label, tell=tell_take, further_s=FURTHER_S)
+    finally:
+        studio.close()
     return kit, takes
 
 

@@ -87,7 +87,7 @@ class Studio:
             report = takes.add(self.record(), recorded_at=datetime.now(UTC), label=label)
             tell(f"take {num_good + 1}", report)
             num_good += report.is_usable  # a bad take's sentence is read again
-            missing = _still_missing(enough_s - takes.usable_speech_s, TARGET_TAKES - num_good)
+            missing = still_missing(enough_s - takes.usable_speech_s, TARGET_TAKES - num_good)
             if not missing:
                 return
             stderr.print(f"[dim]{missing}[/]")
@@ -100,7 +100,7 @@ class Studio:
             return asyncio.run(record_take(self.open_source(), channel, gate, meter.show))
 
 
-def _still_missing(speech_s: float, num_takes: int) -> str:
+def still_missing(speech_s: float, num_takes: int) -> str:
     """What an enrollment wants to hear yet; empty where it is enough."""
     if speech_s > 0:
         return f"about {math.ceil(speech_s)} s of speech to go"
