@@ -36,6 +36,8 @@ ARGUMENTS = {
     "models use": ["none"],
     "models import": ["none"],
     "models pull": ["none"],
+    "setup": ["--unattended", "--from", "none.wav"],  # whose voice is not said
+    "service enroll": ["ann"],
     "demo": ["--no-such-option"],
 }
 """What a command needs to get as far as its settings; of the demo, which plays for a minute with

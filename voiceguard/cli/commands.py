@@ -15,8 +15,15 @@ if TYPE_CHECKING:
 # fmt: off
 SECTIONS: Mapping[str, Commands] = {
     "Listen": {
+        "setup": Command("setting_up.setup:setup", "Set everything up: microphone, broker, encoder, the first person, a service."),
         "run": Command("listening.run:run", "Listen, decide who is speaking, and publish it."),
         "monitor": Command("monitor.command:monitor", "Watch what the daemon hears, on a full screen: levels, who it is as they speak, decisions."),
+        "service": Group("Let systemd run it: install, status, uninstall, enroll for it.", {
+            "install": Command("setting_up.service:install", "Let systemd run voiceguard, now and from every start on."),
+            "status": Command("setting_up.service:status", "Show whether the service is installed and runs. Exits with 1 where it does not."),
+            "uninstall": Command("setting_up.service:uninstall", "Stop the service and take it away. Voiceprints, history and configuration stay."),
+            "enroll": Command("setting_up.service:enroll", "Enroll a speaker for the service, as `voiceguard enroll` does: its account, key and state.", takes_more=True),
+        }),
         "demo": Command("demo:demo", "Watch voiceguard work, without a microphone, in under a minute."),
         "verify": Command("decide:verify", "Is this recording the voice of NAME?"),
         "identify": Command("decide:identify", "Which enrolled speaker is this recording, if any?"),

@@ -26,6 +26,8 @@ class Command:
     """``module:attribute`` below ``voiceguard.cli``: a function, or a ``typer.Typer``."""
     summary: str
     """The first paragraph of its docstring, in one line."""
+    takes_more: bool = False
+    """Whether it hands on words that it does not know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +49,15 @@ class DeferredCommand(TyperCommand):
     def __init__(self, name: str, command: Command) -> None:
         super().__init__(name, help=command.summary)
         self._where = command.where
+        self._takes_more = command.takes_more
 
     def load(self) -> Any:  # noqa: ANN401 - click's command, or that of typer's copy
         """Imports the module and makes the command that it defines."""
         module, _, attribute = self._where.partition(":")
         found = getattr(import_module(f"voiceguard.cli.{module}"), attribute)
-        app = found if isinstance(found, typer.Typer) else _alone(found)
+        app = (
+            found if isinstance(found, typer.Typer) else _alone(found, takes_more=self._takes_more)
+        )
         infos: list[Any] = [app.registered_callback, *app.registered_commands]
         for info in filter(None, infos):
             info.help = unwrapped(info.callback)
@@ -93,9 +98,10 @@ def add_commands(group: HelpfulGroup, commands: Commands, *, load: bool = False)
         group.add_command(inner, name)
 
 
-def _alone(function: Callable[..., Any]) -> typer.Typer:
+def _alone(function: Callable[..., Any], *, takes_more: bool) -> typer.Typer:
     app = typer.Typer(add_completion=False)
-    app.command(cls=HelpfulCommand)(function)
+    more = {"allow_extra_args": True, "ignore_unknown_options": True} if takes_more else None
+    app.command(cls=HelpfulCommand, context_settings=more)(function)
     return app
 
 

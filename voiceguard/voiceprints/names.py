@@ -42,6 +42,15 @@ def check_speaker_name(name: str) -> str:
     return name
 
 
+def name_for(called: str) -> str:
+    """The nearest right name for what people call somebody: "Jörg B." is jorg-b.
+
+    Raises:
+        UsageError: Nothing of it can be in a name.
+    """
+    return check_speaker_name(_slug(called) or called)
+
+
 _RULE = (
     f"use 1 to {MAX_NAME_LENGTH} of a-z, 0-9, _ and -, the first no -; "
     "--display-name takes any text, for people to read"
@@ -54,6 +63,10 @@ def _shown(name: str) -> str:
 
 def _suggestion(name: str) -> str:
     """The rule, preceded by the nearest right name where one is left ("Jörg B." -> "jorg-b")."""
-    ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    slug = re.sub(r"[^a-z0-9_]+", "-", ascii_name.lower()).strip("-")[:MAX_NAME_LENGTH].strip("-")
+    slug = _slug(name)
     return f"for example {slug!r}; {_RULE}" if slug else _RULE
+
+
+def _slug(name: str) -> str:
+    ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9_]+", "-", ascii_name.lower()).strip("-")[:MAX_NAME_LENGTH].strip("-")

@@ -28,6 +28,7 @@ from voiceguard.types import (
 )
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable
 
     from rich.console import Console
@@ -89,6 +90,39 @@ async def record_take(
     finally:
         await source.close()
     return take.samples
+
+
+async def watch_level(
+    source: AudioSource,
+    channel: Channel,
+    gate: SpeechGate,
+    on_progress: Callable[[Progress], None],
+    is_enough: threading.Event,
+) -> None:
+    """Shows what a microphone hears until that is enough.
+
+    Args:
+        source: Fresh; closed when this returns.
+        channel: Which one to take, or their mean.
+        gate: Fresh.
+        on_progress: Called with every block.
+        is_enough: Set by another thread.
+
+    Raises:
+        DeviceError: The microphone can't be opened or went away.
+    """
+    level = _Take(gate)
+    try:
+        async for event in source.events():
+            if isinstance(event, SourceStatus):
+                _check(event)
+            elif isinstance(event, AudioChunk):
+                level.push(event, channel)
+                on_progress(level.progress)
+            if is_enough.is_set():
+                break
+    finally:
+        await source.close()
 
 
 class _Take:

@@ -1,0 +1,1 @@
+"""What set-up finds, writes and starts."""

@@ -1,0 +1,1 @@
+"""``voiceguard setup`` and ``voiceguard service``: from nothing to a daemon that listens."""

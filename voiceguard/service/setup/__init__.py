@@ -1,0 +1,1 @@
+"""What ``voiceguard setup`` and ``voiceguard service`` find, write and start."""
