@@ -16,7 +16,7 @@ SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --config-file .mkdocs
 .DEFAULT_GOAL := help
 CAMPAIGN_SECONDS ?= 600
 
-.PHONY: help demo test coverage campaign test-packages packages check docs docs-pictures services demo-audio clean
+.PHONY: help demo test coverage campaign test-packages requirements packages check docs docs-pictures services demo-audio clean
 
 help:
 	@echo 'make demo          enroll a synthetic voice, listen to a scene, see the decisions (1 minute)'
@@ -24,6 +24,7 @@ help:
 	@echo 'make test-packages builds wheel and sdist, and runs the wheel alone'
 	@echo 'make campaign      faults for 10 minutes (CAMPAIGN_SECONDS=600): kills, full disks, mutated'
 	@echo '                   files, brokers that vanish; a table, and JSON in build/'
+	@echo 'make requirements  requirements-light.txt anew: what a machine without torch installs'
 	@echo 'make packages      wheel and source distribution, into dist/'
 	@echo 'make check         ruff, mypy, import-linter, bandit, the structure, no dead link in the site'
 	@echo 'make coverage      as make test, slower: which lines of voiceguard no test reaches'
@@ -46,7 +47,10 @@ test: $(VENV)/.installed-test
 coverage:
 	@$(MAKE) --no-print-directory test COVERAGE='--cov --cov-report=term:skip-covered'
 
-test-packages: $(VENV)/.installed-test
+test-requirements: $(VENV)/.installed-test
+	$(BIN)/python -m tests.packages.light
+
+packages: $(VENV)/.installed-test
 	$(BIN)/pytest tests/packages
 
 campaign: $(VENV)/.installed-test

@@ -52,6 +52,7 @@ EVENTS: dict[str, str] = {
     "device_opened": "a microphone delivers, at this rate",
     "embedded_broker_abandoned": "it did not shut down in time and was left behind",
     "embedded_broker_started": "anonymous, on loopback: for first runs only",
+    "encoder_runtime_refused": "it can't run the encoder, or computes something else; the next is",
     "encoder_uncalibrated": "every decision will be inconclusive, and what makes a calibration",
     "file_damaged": "parts of an audio file can't be decoded; the rest was used",
     "file_truncated": "an audio file ends early; what there is was used",

@@ -285,6 +285,8 @@ class EncoderInfo:
     num_parameters: int
     min_window_s: float
     """Shortest audio that it accepts."""
+    runtime: str = ""
+    """What computes it here: torch, onnx, openvino; the embeddings are the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 CHECKS = [
     "program",
-    "torch",
+    "runtimes",
     "configuration",
     "model",
     "microphone",

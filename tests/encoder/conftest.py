@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from voiceguard.encoder.loading import load_encoder
-from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn, EcapaTdnnConfig
+from voiceguard.encoder.networks.ecapa_config import EcapaTdnnConfig
+from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn
 from voiceguard.types import SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def encoder() -> Encoder:
-    """The shipped default on the CPU."""
-    return load_encoder("default", device="cpu")
+    """The shipped default in torch, on the CPU."""
+    return load_encoder("default", device="cpu", runtime="torch")
 
 
 def synthetic_voice(seconds: float, *, pitch_hz: float = 120.0) -> Samples:

@@ -14,7 +14,7 @@ import sys
 import venv
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from packaging.requirements import Requirement
 
@@ -22,6 +22,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+class Installed(NamedTuple):
+    """A virtual environment with the wheel, and what it was made from."""
+
+    source: Path
+    wheel: Path
+    programs: Path
+    home: Path
+
+    def voiceguard(self, *words: str, is_ok: bool = True) -> subprocess.CompletedProcess[str]:
+        """Runs the command that was installed."""
+        return run([str(self.programs / "voiceguard"), *words], home=self.home, is_ok=is_ok)
+
+    def python(self, code: str, *words: str) -> subprocess.CompletedProcess[str]:
+        """Runs a line of Python."""
+        return run([str(self.programs / "python"), "-c", code, *words], home=self.home)
 
 
 def build(folder: Path) -> tuple[Path, Path]:
@@ -69,6 +86,20 @@ def install(wheel: Path, folder: Path) -> Path:
     return programs
 
 
+def install_light(wheel: Path, folder: Path) -> Path:
+    """Makes a virtual environment without torch, by the documented command and plain pip.
+
+    Returns:
+        Its directory of programs.
+    """
+    programs = folder / "light" / "bin"
+    venv.create(folder / "light", with_pip=True, symlinks=True)
+    what = ["--requirement", str(REPOSITORY / "requirements-light.txt"), str(wheel)]
+    pip = [str(programs / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
+    run([*pip, "--quiet", "--no-deps", *what], home=folder, timeout_s=600)
+    return programs
+
+
 def _third_party(requiring: metadata.Distribution) -> Iterator[Path]:
     """The files and folders of what it asks for, directly and by others."""
     seen: set[tuple[str, str]] = set()
@@ -86,7 +117,9 @@ def _third_party(requiring: metadata.Distribution) -> Iterator[Path]:
                 yield Path(str(distribution.locate_file(name)))
 
 
-def run(command: list[str], *, home: Path, is_ok: bool = True) -> subprocess.CompletedProcess[str]:
+def run(
+    command: list[str], *, home: Path, is_ok: bool = True, timeout_s: float = 120
+) -> subprocess.CompletedProcess[str]:
     """Runs a command away from the checkout, with nothing of this process's Python around it."""
     done = subprocess.run(
         command,
@@ -95,7 +128,7 @@ def run(command: list[str], *, home: Path, is_ok: bool = True) -> subprocess.Com
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=timeout_s,
     )
     assert not is_ok or done.returncode == 0, f"{command}:\n{done.stdout}{done.stderr}"
     return done

@@ -7,41 +7,23 @@ import shlex
 import tarfile
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-import pytest
-
-from tests.packages.installation import REPOSITORY, build, install, run
+from tests.packages.installation import REPOSITORY, run
 from voiceguard.demo.scene import FOLDER
 from voiceguard.errors import DISTRIBUTION, ExitCode
 from voiceguard.types import VERSION
 
 if TYPE_CHECKING:
-    import subprocess
+    from tests.packages.installation import Installed
 
 SHIPPED = {
     "service/units/voiceguard.service": "systemd/voiceguard.service",
     "service/units/voiceguard-user.service": "systemd/voiceguard-user.service",
     "service/defaults/voiceguard.toml": "config/voiceguard.toml",
+    "service/requirements-light.txt": "requirements-light.txt",
 }
 """Where it is in the package, and where in the repository."""
-
-
-class Installed(NamedTuple):
-    source: Path
-    wheel: Path
-    programs: Path
-    home: Path
-
-    def voiceguard(self, *words: str, is_ok: bool = True) -> subprocess.CompletedProcess[str]:
-        return run([str(self.programs / "voiceguard"), *words], home=self.home, is_ok=is_ok)
-
-
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    folder = tmp_path_factory.mktemp("a home")  # the blank is meant
-    source, wheel = build(folder)
-    return Installed(source, wheel, install(wheel, folder), folder)
 
 
 def test_the_packages_have_the_distributions_name(installed: Installed) -> None:

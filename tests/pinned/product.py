@@ -40,7 +40,11 @@ PORTABLE = {
     "ONEDNN_MAX_CPU_ISA": "SSE41",
     "MKL_CBWR": "COMPATIBLE",
     "OPENBLAS_CORETYPE": "Nehalem",
+    # Nothing makes ONNX Runtime add in one order on every processor; it is held to torch elsewhere.
+    "VOICEGUARD_ENCODER__RUNTIME": "torch",
 }
+AS_SHIPPED = {"VOICEGUARD_ENCODER__RUNTIME": "auto"}
+"""For what shows the settings."""
 
 RELATIVE = 1e-6
 _NEARLY_ZERO = 1e-9

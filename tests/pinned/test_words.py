@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.pinned import inside
-from tests.pinned.product import check, plain, said, voiceguard
+from tests.pinned.product import AS_SHIPPED, check, plain, said, voiceguard
 from voiceguard.cli import output
 
 if TYPE_CHECKING:
@@ -33,10 +33,10 @@ def test_every_help_page_reads_as_it_did(
 
 
 def test_the_defaults_of_all_settings_are_the_ones_they_were(tmp_path: Path) -> None:
-    shown = voiceguard("config", "show", state=tmp_path).stdout
+    shown = voiceguard("config", "show", state=tmp_path, settings=AS_SHIPPED).stdout
     shown = re.sub(r'(?m)^state_dir = ".+"', "state_dir = (the test's)", shown)
     check("config.txt", re.sub(r'(?m)^node_id = ".*"', "node_id = (this host)", shown))
-    found = said("config", "show", state=tmp_path)
+    found = said("config", "show", state=tmp_path, settings=AS_SHIPPED)
     check("config.json", _without_host(found))
 
 

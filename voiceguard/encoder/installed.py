@@ -4,7 +4,6 @@
 
     models/<name>/model.safetensors     weights, or model.onnx / model.pt: a program
                   model.json            the card, with the file's hash
-                  graph.onnx            the same network without torch, where there is one
     models/in-use                       the name that "default" means; absent: the shipped default
 
 A directory appears whole or not at all (``installing``). Importing this module is cheap.
@@ -35,8 +34,6 @@ CARD_NAME = "model.json"
 FILE_NAMES = tuple(dict.fromkeys(kind.file_name for kind in ARCHITECTURES.values()))
 
 
-GRAPH_NAME = "graph.onnx"
-"""Beside weights of ours, where there is one: the same network for machines without torch."""
 IN_USE_NAME = "in-use"
 
 

@@ -74,7 +74,6 @@ def _write(imported: Imported, name: str, kind: ArchitectureKind, directory: Pat
         card = native.save(path, card, imported.network)
     elif imported.arrays is not None:
         card = native.save_arrays(path, card, imported.arrays)
-        _write_graph(path, card)
     else:
         assert imported.program is not None
         card = replace(card, weights_sha256=_copy(imported.program, path))
@@ -121,9 +120,12 @@ def tried(path: Path, card: ModelCard) -> ModelCard:
     from voiceguard.encoder import golden  # noqa: PLC0415 - imports numpy
     from voiceguard.encoder.card import native  # noqa: PLC0415 - only here
     from voiceguard.encoder.loading import load_file  # noqa: PLC0415 - only here
+    from voiceguard.encoder.runtimes import is_installed  # noqa: PLC0415 - numpy
 
+    # torch, where it is, is what the other runtimes are held to.
+    runtime = "torch" if is_installed("torch") else "auto"
     try:
-        encoder = load_file(path, device="cpu")
+        encoder = load_file(path, device="cpu", runtime=runtime)
         expected = golden.embedding(encoder)
     except AudioError as error:  # of our own signal, which every encoder can embed
         raise EncoderError(
@@ -134,18 +136,6 @@ def tried(path: Path, card: ModelCard) -> ModelCard:
     card = replace(card, golden=expected, num_parameters=num_parameters)
     native.save_card(native.card_path(path), card)
     return card
-
-
-def _write_graph(weights: Path, card: ModelCard) -> None:
-    """For machines without torch; where there is torch, the package onnx may be missing."""
-    from voiceguard.encoder.export.graph_beside import write_graph  # noqa: PLC0415 - numpy
-    from voiceguard.encoder.loading import has_torch  # noqa: PLC0415 - it imports this
-
-    try:
-        write_graph(weights, card)
-    except EncoderError:
-        if not has_torch():
-            raise
 
 
 def _copy(program: Path, path: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from typing import TYPE_CHECKING
 
 from voiceguard.encoder.card.kinds import ARCHITECTURES, class_at
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from voiceguard.encoder.card.model_card import ModelCard
+    from voiceguard.encoder.config import Runtime
     from voiceguard.protocols import Encoder
 
 
@@ -22,6 +22,7 @@ def load_encoder(
     device: str = "auto",
     num_threads: int = 1,
     models_dir: Path | None = None,
+    runtime: Runtime = "auto",
 ) -> Encoder:
     """Loads an encoder, checks it against its card, and warms it up.
 
@@ -29,23 +30,28 @@ def load_encoder(
         model: "default", the name of a shipped or installed model, or the path of a
             ``.safetensors`` file; for development also "resemblyzer", see ``running.resemblyzer``.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        num_threads: How many CPU threads torch uses, in this whole process.
+        num_threads: How many CPU threads work on one recording; torch's are the whole process'.
         models_dir: Where installed models are; None: in the state directory of the environment.
+        runtime: ``auto``, ``torch``, ``onnx`` or ``openvino``; see ``runtimes``.
 
     Raises:
         EncoderError: A file is missing or damaged, or there is no such model or device.
-        ValueError: device or num_threads cannot be meant as written.
+        ValueError: device, num_threads or runtime cannot be meant as written.
     """
-    config = EncoderConfig(model=model, device=device, num_threads=num_threads)
+    config = EncoderConfig(model=model, device=device, num_threads=num_threads, runtime=runtime)
     path = find_model(config.model, models_dir)
     if config.model == RESEMBLYZER:
         from voiceguard.encoder.running.resemblyzer import ResemblyzerEncoder  # noqa: PLC0415 - torch
 
         return ResemblyzerEncoder(path, device=config.device, num_threads=config.num_threads)
-    return load_file(path, device=config.device, num_threads=config.num_threads)
+    return load_file(
+        path, device=config.device, num_threads=config.num_threads, runtime=config.runtime
+    )
 
 
-def load_file(path: Path, *, device: str = "auto", num_threads: int = 1) -> Encoder:
+def load_file(
+    path: Path, *, device: str = "auto", num_threads: int = 1, runtime: str = "auto"
+) -> Encoder:
     """Loads the encoder of a weights or program file with its card beside it.
 
     Args:
@@ -53,6 +59,7 @@ def load_file(path: Path, *, device: str = "auto", num_threads: int = 1) -> Enco
             run as a program, whatever its card says.
         device: As ``load_encoder``.
         num_threads: As ``load_encoder``.
+        runtime: As ``load_encoder``; a program says itself what runs it.
 
     Raises:
         EncoderError: See ``load_encoder``; or the file is a program that nobody trusted.
@@ -62,19 +69,9 @@ def load_file(path: Path, *, device: str = "auto", num_threads: int = 1) -> Enco
     if path.suffix != WEIGHTS_SUFFIX:
         card = native.read_card(native.card_path(path))
         return _load_program(path, card, device=device, num_threads=num_threads)
-    if not has_torch():
-        from voiceguard.encoder.running.graph_encoder import GraphEncoder  # noqa: PLC0415 - as above
+    from voiceguard.encoder.runtimes import open_weights  # noqa: PLC0415 - numpy
 
-        return GraphEncoder(path, device=device, num_threads=num_threads)
-    from voiceguard.encoder.running.torch_encoder import TorchEncoder  # noqa: PLC0415 - as above
-
-    card, network = native.load(path)
-    return TorchEncoder.of(card, network, device=device, num_threads=num_threads)
-
-
-def has_torch() -> bool:
-    """Whether torch is installed, without importing it."""
-    return importlib.util.find_spec("torch") is not None
+    return open_weights(path, runtime=runtime, device=device, num_threads=num_threads)
 
 
 def _load_program(path: Path, card: ModelCard, *, device: str, num_threads: int) -> Encoder:

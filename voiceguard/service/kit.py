@@ -199,6 +199,7 @@ def open_encoder(settings: Settings) -> Encoder:
         device=config.device,
         num_threads=config.num_threads,
         models_dir=installed_in(settings),
+        runtime=config.runtime,
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 from tests.encoder.conftest import tiny_config
 from voiceguard.encoder.card.identity import encoder_id
 from voiceguard.encoder.card.model_card import DataSource, Figure, ModelCard, Teacher
-from voiceguard.encoder.frontends.log_mel import LogMelConfig
+from voiceguard.encoder.frontends.log_mel_config import LogMelConfig
 
 
 def full_card(**changes: Any) -> ModelCard:  # noqa: ANN401 - any field

@@ -16,7 +16,7 @@ from tests.encoder.conftest import random_network, tiny_config
 from voiceguard.encoder import library
 from voiceguard.encoder.card import native
 from voiceguard.encoder.card.kinds import typed
-from voiceguard.encoder.frontends.log_mel import LogMelConfig
+from voiceguard.encoder.frontends.log_mel_config import LogMelConfig
 from voiceguard.encoder.loading import load_encoder
 from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn
 from voiceguard.errors import EncoderError
@@ -24,7 +24,7 @@ from voiceguard.errors import EncoderError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnnConfig
+    from voiceguard.encoder.networks.ecapa_config import EcapaTdnnConfig
 
 
 def make_card(config: EcapaTdnnConfig) -> native.ModelCard:

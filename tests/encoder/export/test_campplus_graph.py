@@ -19,7 +19,7 @@ from voiceguard.encoder.export.onnx_file import Placement, export_onnx
 from voiceguard.encoder.foreign import detecting
 from voiceguard.encoder.frontends.kaldi import KaldiFbank
 from voiceguard.encoder.frontends.kaldi_config import KaldiFbankConfig
-from voiceguard.encoder.frontends.log_mel import LogMelConfig
+from voiceguard.encoder.frontends.log_mel_config import LogMelConfig
 from voiceguard.encoder.networks.campplus_config import CamPlusPlusConfig
 from voiceguard.encoder.running.onnx_session import open_session
 from voiceguard.errors import EncoderError
@@ -54,8 +54,8 @@ def inside(network: torch.nn.Module) -> Weights:
 def test_the_network_is_torchs_for_any_length_and_batch() -> None:
     network = tiny_campplus()
     model = onnx_model(CONFIG, inside(network), None)
-    onnx.checker.check_model(model)
-    session, _ = open_session(model.SerializeToString(), "it")
+    onnx.checker.check_model(onnx.load_from_string(model))
+    session, _ = open_session(model, "it")
     for batch, num_frames in ((1, 3), (2, 48), (1, 200), (1, 201), (3, 433)):
         given = features(batch, 16, num_frames)
         (found,) = session.run([OUTPUT], {FEATURES_INPUT: given.numpy()})
@@ -75,8 +75,8 @@ def test_the_network_is_torchs_for_any_length_and_batch() -> None:
 def test_with_its_features_it_takes_the_waveform(config: KaldiFbankConfig) -> None:
     network, front_end = tiny_campplus(), config.build()
     model = onnx_model(CONFIG, inside(network), config)
-    onnx.checker.check_model(model)
-    session, _ = open_session(model.SerializeToString(), "it")
+    onnx.checker.check_model(onnx.load_from_string(model))
+    session, _ = open_session(model, "it")
     voice = golden.signal(2.31)
     faint_under_an_offset = (0.001 * voice + 0.2).astype(np.float32)
     for samples in (voice, voice[:560], faint_under_an_offset):

@@ -20,15 +20,18 @@ from voiceguard.encoder.export.onnx_file import MAX_RELATIVE_ERROR, Placement, e
 from voiceguard.encoder.foreign import detecting
 from voiceguard.encoder.foreign.programs.sidecar import read_sidecar
 from voiceguard.encoder.frontends.kaldi_config import KaldiFbankConfig
-from voiceguard.encoder.frontends.log_mel import LogMel, LogMelConfig
+from voiceguard.encoder.frontends.log_mel import LogMel
+from voiceguard.encoder.frontends.log_mel_config import LogMelConfig
 from voiceguard.encoder.loading import load_encoder
-from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn, EcapaTdnnConfig
+from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn
 from voiceguard.errors import EncoderError, UsageError, install_command
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor
+
+    from voiceguard.encoder.networks.ecapa_config import EcapaTdnnConfig
 
 CONFIG = tiny_config()
 NETWORK = random_network(CONFIG)
@@ -170,7 +173,7 @@ def test_where_it_cannot_be_written_is_told_first(tmp_path: Path, name: str, mes
 
 
 def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "onnx", None)  # as if it were not installed
-    with pytest.raises(EncoderError, match="exporting an encoder needs the package onnx") as caught:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)  # as if it were not installed
+    with pytest.raises(EncoderError, match="needs the package onnxruntime") as caught:
         export_onnx(CARD, NETWORK, tmp_path / "tiny.onnx")
-    assert caught.value.hint == f"run: {install_command('onnx', 'onnxruntime')}"
+    assert caught.value.hint == f"run: {install_command('onnxruntime')}"

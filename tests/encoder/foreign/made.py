@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from voiceguard.encoder.foreign.imported import Imported
-    from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnnConfig
+    from voiceguard.encoder.networks.ecapa_config import EcapaTdnnConfig
     from voiceguard.types import Embedding, Samples
 
 PARITY = SHARED / "parity"

@@ -21,7 +21,7 @@ from voiceguard.encoder.foreign.nemo.tensors import theirs_by_ours
 from voiceguard.encoder.frontends.nemo import NemoMelConfig, frame_window, slaney_bands
 from voiceguard.encoder.frontends.speechbrain import SpeechBrainFbankConfig
 from voiceguard.encoder.frontends.taoruijie import TaoRuijieMel, TaoRuijieMelConfig
-from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnnConfig
+from voiceguard.encoder.networks.ecapa_config import EcapaTdnnConfig
 from voiceguard.encoder.networks.taoruijie import TaoRuijieConfig
 
 if TYPE_CHECKING:

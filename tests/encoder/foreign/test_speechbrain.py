@@ -27,8 +27,10 @@ from tests.services import SHARED
 from voiceguard.encoder.card.kinds import typed
 from voiceguard.encoder.foreign import speechbrain
 from voiceguard.encoder.foreign.speechbrain import to_native
-from voiceguard.encoder.frontends.log_mel import LogMel, LogMelConfig
-from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn, EcapaTdnnConfig
+from voiceguard.encoder.frontends.log_mel import LogMel
+from voiceguard.encoder.frontends.log_mel_config import LogMelConfig
+from voiceguard.encoder.networks.ecapa_config import EcapaTdnnConfig
+from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn
 from voiceguard.errors import EncoderError
 
 if TYPE_CHECKING:

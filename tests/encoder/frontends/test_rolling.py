@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.encoder.conftest import synthetic_voice
-from voiceguard.encoder.frontends.log_mel import LogMelConfig
+from voiceguard.encoder.frontends.log_mel_config import LogMelConfig
 from voiceguard.encoder.frontends.rolling import KEPT_FRAMES, RollingFeatures
 from voiceguard.encoder.frontends.speechbrain import SpeechBrainFbankConfig
 from voiceguard.encoder.frontends.taoruijie import TaoRuijieMelConfig

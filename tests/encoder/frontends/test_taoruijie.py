@@ -7,7 +7,8 @@ import torch
 
 from tests.encoder.conftest import synthetic_voice
 from voiceguard.encoder.card.kinds import read_features, typed
-from voiceguard.encoder.frontends.log_mel import LogMel, LogMelConfig
+from voiceguard.encoder.frontends.log_mel import LogMel
+from voiceguard.encoder.frontends.log_mel_config import LogMelConfig
 from voiceguard.encoder.frontends.taoruijie import TaoRuijieMelConfig
 
 

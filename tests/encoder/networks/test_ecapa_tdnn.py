@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 import torch
 
 from tests.encoder.conftest import random_network, tiny_config
 from voiceguard.encoder.card.kinds import read_architecture, typed
-from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn, EcapaTdnnConfig
+from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn
+
+if TYPE_CHECKING:
+    from voiceguard.encoder.networks.ecapa_config import EcapaTdnnConfig
 
 SIZES = {
     "tiny": tiny_config(),

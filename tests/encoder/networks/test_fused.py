@@ -12,7 +12,7 @@ from tests.encoder.networks.test_ecapa_tdnn import SIZES
 from voiceguard.encoder.networks.fused import KEPT_FRAMES, FusedEcapaTdnn
 
 if TYPE_CHECKING:
-    from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnnConfig
+    from voiceguard.encoder.networks.ecapa_config import EcapaTdnnConfig
 
 
 def relative_error(found: torch.Tensor, expected: torch.Tensor) -> float:

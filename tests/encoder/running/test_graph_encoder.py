@@ -13,23 +13,23 @@ import pytest
 
 from tests.encoder.foreign.made_campplus import make_campplus
 from voiceguard.encoder import golden
+from voiceguard.encoder.card import native
 from voiceguard.encoder.foreign import detecting
-from voiceguard.encoder.installed import GRAPH_NAME
 from voiceguard.encoder.installing import install
-from voiceguard.encoder.loading import load_encoder
-from voiceguard.encoder.running.graph_encoder import GraphEncoder
+from voiceguard.encoder.library import find_model
+from voiceguard.encoder.loading import load_encoder, load_file
+from voiceguard.encoder.running.graph_encoder import KEPT_FRAMES, GraphEncoder
 from voiceguard.errors import AudioError, EncoderError
-from voiceguard.types import Window
+from voiceguard.types import FRAME_SAMPLES, Window
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
-pytest.importorskip("onnx", reason="the extra onnx is not installed")
+    from voiceguard.protocols import Encoder
 
 WITHOUT_TORCH = """
 import json, sys
-sys.modules["torch"] = sys.modules["torchaudio"] = None
+sys.modules["torch"] = sys.modules["torchaudio"] = sys.modules["onnx"] = None
 from pathlib import Path
 from voiceguard.encoder import golden
 from voiceguard.encoder.foreign import detecting
@@ -52,11 +52,57 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+@pytest.fixture(params=["default", "tiny"])
+def pair(request: pytest.FixtureRequest, installed: Path) -> tuple[GraphEncoder, Encoder]:
+    """The same encoder in ONNX Runtime and in torch."""
+    graph = load_encoder(request.param, "cpu", models_dir=installed, runtime="onnx")
+    assert isinstance(graph, GraphEncoder)
+    return graph, load_encoder(request.param, "cpu", models_dir=installed, runtime="torch")
+
+
 @pytest.fixture
 def weights(installed: Path, tmp_path: Path) -> Path:
     """A copy's."""
     shutil.copytree(installed / "tiny", tmp_path / "tiny")
     return tmp_path / "tiny" / "model.safetensors"
+
+
+def difference(found: np.ndarray, expected: np.ndarray) -> float:
+    """Of the largest entry."""
+    return float(np.abs(found - expected).max() / np.abs(expected).max())
+
+
+def test_embeddings_are_torchs_for_any_length(pair: tuple[GraphEncoder, Encoder]) -> None:
+    ours, torchs = pair
+    assert (ours.info.runtime, torchs.info.runtime) == ("onnx", "torch")
+    assert ours.info.encoder_id == torchs.info.encoder_id, "voiceprints are of both"
+    beyond_what_memory_is_kept_for = (KEPT_FRAMES + 40) * FRAME_SAMPLES / 16_000
+    for seconds in (0.5, 0.83, 2.0, 4.0, beyond_what_memory_is_kept_for):
+        samples = golden.signal(seconds)
+        found = ours.embed(samples)
+        assert found.dtype == np.float32
+        assert np.linalg.norm(found) == pytest.approx(1.0, abs=1e-6)
+        assert difference(found, torchs.embed(samples)) <= 1e-4
+
+
+def test_a_streams_windows_share_frames_and_are_the_same(
+    pair: tuple[GraphEncoder, Encoder],
+) -> None:
+    ours, torchs = pair
+    stream, voice = ours.open_stream(), golden.signal(4.0)
+    for first, seconds in ((0, 1.0), (0, 1.5), (8000, 1.5), (16_000, 2.0)):
+        samples = voice[first : first + int(seconds * 16_000)]
+        window = Window(
+            segment=0,
+            first_sample=first,
+            samples=samples,
+            net_speech_s=1.0,
+            segment_speech_s=1.0,
+            snr_db=20.0,
+        )
+        found = stream.embed(window)
+        assert difference(found, torchs.embed(samples)) <= 1e-4
+        assert difference(found, ours.embed(samples)) <= 1e-4
 
 
 def test_a_machine_without_torch_installs_and_embeds_the_same(
@@ -70,65 +116,40 @@ def test_a_machine_without_torch_installs_and_embeds_the_same(
     )
     assert done.returncode == 0, done.stderr
     encoder_id, num_parameters, found_golden, embedding = json.loads(done.stdout)
-    encoder = load_encoder("tiny", device="cpu", models_dir=installed)
+    encoder = load_encoder("tiny", device="cpu", models_dir=installed, runtime="torch")
     assert encoder_id == encoder.info.encoder_id, "voiceprints are of both"
     assert num_parameters == encoder.info.num_parameters
     assert golden.deviation(encoder, found_golden) < 1e-4
     assert np.abs(encoder.embed(golden.signal(1.7)) - embedding).max() < 1e-4
-    for name in ("model.safetensors", GRAPH_NAME):
-        here, there = installed / "tiny" / name, tmp_path / "tiny" / name
-        assert here.read_bytes() == there.read_bytes(), name
+    here, there = (each / "tiny" / "model.safetensors" for each in (installed, tmp_path))
+    assert here.read_bytes() == there.read_bytes()
 
 
-def test_the_graph_holds_no_weights_of_its_own(weights: Path) -> None:
-    before = GraphEncoder(weights).embed(golden.signal(1.0))
-    assert before.dtype == np.float32
-    assert np.linalg.norm(before) == pytest.approx(1.0, abs=1e-6)
-    with weights.open("r+b") as file:  # of a file that the hash does not fit any more
+def test_damaged_weights_are_named(weights: Path) -> None:
+    with weights.open("r+b") as file:
         file.seek(-4, 2)
         file.write(b"\0\0\0\0")
     with pytest.raises(EncoderError, match=r"model\.safetensors is damaged or was replaced"):
-        GraphEncoder(weights)
+        load_file(weights, runtime="onnx")
 
 
-def test_a_missing_or_damaged_graph_is_named(weights: Path) -> None:
-    graph = weights.with_name(GRAPH_NAME)
-    content = graph.read_bytes()
-    changed = content.replace(b"Sigmoid", b"Softplu")
-    for damaged in (content[:1000], b"", changed):
-        graph.write_bytes(damaged)
-        with pytest.raises(EncoderError, match="the graph of encoder tiny can't be run"):
-            GraphEncoder(weights)
-    graph.write_bytes(content.replace(b"ReduceMean", b"ReduceSum_")[: len(content)])
-    with pytest.raises(EncoderError):
-        GraphEncoder(weights)
-    graph.unlink()
-    with pytest.raises(EncoderError, match=r"torch is not installed, and .* has no graph"):
-        GraphEncoder(weights)
-
-
-def test_a_graph_that_computes_something_else_is_not_used(weights: Path) -> None:
-    card = weights.with_suffix(".json")
-    values = json.loads(card.read_text())
-    values["golden"][0] += 0.1
-    card.write_text(json.dumps(values))
-    with pytest.raises(EncoderError, match="does not give what"):
-        GraphEncoder(weights)
-
-
-def test_windows_of_a_stream_and_bad_audio(weights: Path) -> None:
-    encoder = GraphEncoder(weights)
-    voice = golden.signal(2.0)
-    window = Window(
-        segment=0,
-        first_sample=0,
-        samples=voice,
-        net_speech_s=1.0,
-        segment_speech_s=1.0,
-        snr_db=20.0,
-    )
-    np.testing.assert_array_equal(encoder.open_stream().embed(window), encoder.embed(voice))
+def test_bad_audio_is_refused(weights: Path) -> None:
+    encoder, voice = load_file(weights, runtime="onnx"), golden.signal(2.0)
     with pytest.raises(AudioError, match="too short"):
         encoder.embed(voice[:1000])
     with pytest.raises(AudioError, match="mono"):
         encoder.embed(voice.reshape(2, -1))
+    with pytest.raises(AudioError, match="not numbers"):
+        encoder.embed(np.full(16_000, np.nan, np.float32))
+    with pytest.raises(AudioError, match="far outside"):
+        encoder.embed(np.float32(1e30) * voice)
+
+
+def test_weights_of_another_size_than_the_card_says_are_refused(tmp_path: Path) -> None:
+    shipped = find_model("default", tmp_path)
+    card, network = native.load(shipped)
+    state = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
+    del state["projection.bias"]
+    native.save_arrays(tmp_path / "other.safetensors", card, state)
+    with pytest.raises(EncoderError, match=r"other\.safetensors does not hold .*projection\.bias"):
+        load_file(tmp_path / "other.safetensors", runtime="onnx")

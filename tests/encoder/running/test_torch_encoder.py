@@ -161,7 +161,7 @@ def test_auto_is_cuda_where_there_is_one() -> None:
 def test_the_number_of_threads_is_a_setting(encoder: Encoder) -> None:
     before = encoder.embed(VOICE[:48000])
     try:
-        two = load_encoder("default", device="cpu", num_threads=2)
+        two = load_encoder("default", device="cpu", num_threads=2, runtime="torch")
         assert torch.get_num_threads() == 2
         np.testing.assert_allclose(two.embed(VOICE[:48000]), before, atol=1e-6)
     finally:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn, EcapaTdnnConfig
+from voiceguard.encoder.networks.ecapa_config import EcapaTdnnConfig
+from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn
 from voiceguard.lab.training.whitening import fold, within_voice_transform
 
 

@@ -13,14 +13,15 @@ import pytest
 from tests.services import free_port
 from voiceguard.mqtt.config import MqttConfig
 from voiceguard.paths import default_key_file, history_file, voiceprints_dir
+from voiceguard.service.checks import doctor
 from voiceguard.service.checks.check import Check, Status
 from voiceguard.service.checks.doctor import (
     check_broker_reachable,
     check_config,
     check_history,
     check_python,
+    check_runtimes,
     check_state_dir,
-    check_torch,
     check_voiceprints,
     examine,
 )
@@ -63,9 +64,21 @@ def statuses(checks: list[Check]) -> list[tuple[str, Status]]:
 # --- program and configuration --------------------------------------------------------------
 
 
-def test_the_program_and_torch_are_here() -> None:
+def test_the_program_and_its_runtimes_are_here() -> None:
     assert check_python().status is Status.OK
-    assert check_torch().status is Status.OK
+    found = check_runtimes()
+    assert found.status is Status.OK
+    assert found.detail.startswith("onnxruntime ")
+
+
+def test_torch_is_not_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_version", {"onnxruntime": "1.32.0"}.get)
+    found = check_runtimes()
+    assert found.status is Status.OK
+    assert found.detail == "onnxruntime 1.32.0; torch is not installed, and not needed"
+
+    monkeypatch.setattr(doctor, "_version", {}.get)
+    assert check_runtimes().status is Status.FAIL
 
 
 def test_a_right_configuration_is_named(tmp_path: Path) -> None:
@@ -92,7 +105,7 @@ def test_a_typo_in_the_configuration_is_named_and_nothing_is_tested_with_default
     assert str(path) in check.remedy
     assert settings is None
     looked = {each.name: each.status for each in examine(path, {})}
-    assert looked.pop("program") is looked.pop("torch") is Status.OK
+    assert looked.pop("program") is looked.pop("runtimes") is Status.OK
     assert looked.pop("configuration") is Status.FAIL
     assert len(looked) == 7
     assert set(looked.values()) == {Status.SKIP}

@@ -17,7 +17,7 @@ from voiceguard.cli.options import (
 )
 from voiceguard.cli.output import explain, print_json, stdout
 from voiceguard.cli.settings import configured
-from voiceguard.encoder.running.torchscript import Ecapa2Encoder, check_labels
+from voiceguard.encoder.running.layers import LayeredEncoder, check_labels
 from voiceguard.errors import AudioError, EncoderError, ExitCode
 from voiceguard.service.kit import assemble
 from voiceguard.service.whole import Whole, embed_whole, over_pieces
@@ -109,7 +109,7 @@ def _features_of(kit: Kit, joined: str) -> Callable[[Recorded], Whole]:
         UsageError: A label is unknown, empty or there twice.
     """
     encoder = kit.encoder
-    if not isinstance(encoder, Ecapa2Encoder):
+    if not isinstance(encoder, LayeredEncoder):
         raise EncoderError(
             f"encoder {encoder.info.name!r} has no features of inner layers: only ECAPA2 gives "
             "them by label",

@@ -45,7 +45,7 @@ _PROGRAMS = "voiceguard.encoder.card.program_config:"
 _RUNNING = "voiceguard.encoder.running."
 
 ARCHITECTURES: dict[str, ArchitectureKind] = {
-    "ecapa_tdnn": ArchitectureKind(f"{_NETWORKS}ecapa_tdnn:EcapaTdnnConfig"),
+    "ecapa_tdnn": ArchitectureKind(f"{_NETWORKS}ecapa_config:EcapaTdnnConfig"),
     "taoruijie_ecapa": ArchitectureKind(f"{_NETWORKS}taoruijie:TaoRuijieConfig"),
     "campplus": ArchitectureKind(f"{_NETWORKS}campplus_config:CamPlusPlusConfig"),
     "nemo_conv": ArchitectureKind(f"{_NETWORKS}nemo_conv:NemoConvConfig"),
@@ -66,7 +66,7 @@ ARCHITECTURES: dict[str, ArchitectureKind] = {
 }
 
 FEATURES: dict[str, str] = {
-    "log_mel": "voiceguard.encoder.frontends.log_mel:LogMelConfig",
+    "log_mel": "voiceguard.encoder.frontends.log_mel_config:LogMelConfig",
     "speechbrain_fbank": "voiceguard.encoder.frontends.speechbrain:SpeechBrainFbankConfig",
     "taoruijie_mel": "voiceguard.encoder.frontends.taoruijie:TaoRuijieMelConfig",
     "nemo_mel": "voiceguard.encoder.frontends.nemo:NemoMelConfig",

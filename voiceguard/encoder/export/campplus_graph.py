@@ -1,7 +1,7 @@
 """CAM++ with its Kaldi features, or without, written down as an ONNX graph; needs no torch.
 
 In: sizes, and the names of the tensors. Out: an ONNX model of ordinary operators with dynamic batch
-and time axes. Weights are inside, or stay where they are: in a file beside the graph's.
+and time axes. For other programs; ``campplus_frames`` is what voiceguard itself runs.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Weights(Protocol):
 
 def onnx_model(
     config: CamPlusPlusConfig, weights: Weights, features: KaldiFbankConfig | None
-) -> Any:  # noqa: ANN401 - a ModelProto
+) -> bytes:
     """The model.
 
     Args:
@@ -41,11 +41,8 @@ def onnx_model(
         features: What to put inside; None: the graph takes them.
 
     Returns:
-        An ``onnx.ModelProto``. Input ``features``, ``(batch, num_bands, frames)``, or ``waveform``,
+        The file. Input ``features``, ``(batch, num_bands, frames)``, or ``waveform``,
         ``(batch, samples)``; output ``embedding``, ``(batch, embedding_dim)``, not normalised.
-
-    Raises:
-        EncoderError: The package onnx is missing.
     """
     network = _Network(config, weights)
     name = FEATURES_INPUT if features is None else WAVEFORM_INPUT

@@ -20,14 +20,15 @@ import torch
 from voiceguard.encoder import golden
 from voiceguard.encoder.card.program_config import Layout
 from voiceguard.encoder.export import campplus_graph, ecapa_graph
-from voiceguard.encoder.export.graph import FEATURES_INPUT, OUTPUT, WAVEFORM_INPUT
+from voiceguard.encoder.export.graph import FEATURES_INPUT, OUTPUT, WAVEFORM_INPUT, with_properties
 from voiceguard.encoder.foreign.programs.sidecar import Sidecar, sidecar_path
 from voiceguard.encoder.frontends.kaldi_config import KaldiFbankConfig
-from voiceguard.encoder.frontends.log_mel import LogMel, LogMelConfig
+from voiceguard.encoder.frontends.log_mel import LogMel
+from voiceguard.encoder.frontends.log_mel_config import LogMelConfig
 from voiceguard.encoder.frontends.waveform import WaveformConfig
 from voiceguard.encoder.networks.campplus_config import CamPlusPlusConfig
 from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn
-from voiceguard.encoder.running.onnx_session import open_session, require
+from voiceguard.encoder.running.onnx_session import open_session
 from voiceguard.errors import EncoderError, UsageError
 from voiceguard.types import FRAME_S, SAMPLE_RATE_HZ
 
@@ -109,8 +110,8 @@ def export_onnx(
     )
 
 
-def _model(card: ModelCard, network: nn.Module, placement: Placement) -> object:
-    """The ``onnx.ModelProto`` of a network, with its features or without."""
+def _model(card: ModelCard, network: nn.Module, placement: Placement) -> bytes:
+    """The file of a network, with its features or without."""
     is_inside = placement is Placement.INSIDE
     if isinstance(network, EcapaTdnn):
         if is_inside and not isinstance(card.features, LogMelConfig):
@@ -158,7 +159,7 @@ def _description(card: ModelCard, placement: Placement) -> Sidecar:
     )
 
 
-def _content(card: ModelCard, model: object) -> bytes:
+def _content(card: ModelCard, model: bytes) -> bytes:
     """The file, with what identifies it inside as well."""
     about = {
         "framework": "voiceguard",
@@ -169,9 +170,7 @@ def _content(card: ModelCard, model: object) -> bytes:
         "features": card.features.version,
         "licence": card.licence,
     }
-    require("onnx", "exporting an encoder").helper.set_model_props(model, about)
-    content: bytes = model.SerializeToString()  # type: ignore[attr-defined] # a ModelProto
-    return content
+    return with_properties(model, about)
 
 
 def _largest_error(

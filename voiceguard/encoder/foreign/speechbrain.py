@@ -15,7 +15,7 @@ from voiceguard.encoder.foreign.imported import Imported
 from voiceguard.encoder.foreign.safe import reading
 from voiceguard.encoder.foreign.safe.options import Options
 from voiceguard.encoder.frontends.speechbrain import SpeechBrainFbankConfig
-from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnnConfig
+from voiceguard.encoder.networks.ecapa_config import EcapaTdnnConfig
 from voiceguard.errors import EncoderError
 from voiceguard.types import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
 

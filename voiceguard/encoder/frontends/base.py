@@ -8,10 +8,15 @@ expensive part once for frames that several windows share (``rolling.RollingFeat
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor, nn
 
 from voiceguard.types import FRAME_SAMPLES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class FrontEnd(nn.Module):
@@ -52,6 +57,10 @@ class FrontEnd(nn.Module):
     def frames(self, samples: Tensor) -> Tensor:
         """``(num_samples,)`` to ``(num_frames, frame_samples)``, a view of prepared samples."""
         return self.prepare(samples).unfold(0, self.frame_samples, FRAME_SAMPLES)
+
+    def join(self, parts: Sequence[Tensor]) -> Tensor:
+        """Frames one after the other, ``(num_frames, ...)`` each."""
+        return torch.cat(list(parts))
 
     def forward(self, samples: Tensor) -> Tensor:
         """The features of a whole recording, ``(num_samples,)`` to ``(num_bands, num_frames')``."""

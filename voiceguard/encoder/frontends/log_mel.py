@@ -6,8 +6,7 @@ Part of hop 3: samples in, what the network sees out. ``LogMel`` computes whole 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -16,37 +15,8 @@ from voiceguard.encoder.frontends.base import FrontEnd, centred
 from voiceguard.encoder.torchaudio_compat import import_torchaudio
 from voiceguard.types import FRAME_SAMPLES, SAMPLE_RATE_HZ
 
-REVISION = 1
-"""Raised when the code below changes its results for the same parameters."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogMelConfig:
-    """Parameters of the features; a model's card repeats those that it was trained with."""
-
-    TYPE: ClassVar[str] = "log_mel"
-
-    num_mels: int = 80
-    fft_samples: int = 512
-    window_samples: int = 400
-    """25 ms, a Hamming window; every FRAME_SAMPLES there is one."""
-    min_hz: float = 20.0
-    max_hz: float = 7600.0
-    floor: float = 1e-6
-    """Added to the mel power before the logarithm."""
-
-    @property
-    def version(self) -> str:
-        """Names everything that the features depend on; part of the encoder's id."""
-        return (
-            f"log-mel-{REVISION}/{SAMPLE_RATE_HZ}hz/hamming-{self.window_samples}-"
-            f"{self.fft_samples}-{FRAME_SAMPLES}/mel-{self.num_mels}-{self.min_hz:g}-"
-            f"{self.max_hz:g}/log-{self.floor:g}/mean"
-        )
-
-    def build(self) -> FrontEnd:
-        """The features of one recording, or of a stream's windows."""
-        return LogMelFrontEnd(LogMel(self))
+if TYPE_CHECKING:
+    from voiceguard.encoder.frontends.log_mel_config import LogMelConfig
 
 
 class LogMel(nn.Module):
@@ -86,9 +56,9 @@ class LogMelFrontEnd(FrontEnd):
     mel_bands: Tensor
     """``(fft_samples // 2 + 1, num_mels)``"""
 
-    def __init__(self, log_mel: LogMel) -> None:
+    def __init__(self, config: LogMelConfig) -> None:
         super().__init__()
-        config = log_mel.config
+        log_mel = LogMel(config)
         self.frame_samples = config.fft_samples
         self.offset_samples = config.fft_samples // 2
         self.floor = config.floor

@@ -7,31 +7,48 @@ the same in every window that holds them, so a stream computes those once.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import torch
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from voiceguard.types import FRAME_SAMPLES
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from collections.abc import Sequence
 
-    from voiceguard.encoder.frontends.base import FrontEnd
+Array = TypeVar("Array")
+"""Of numpy, or a tensor of torch."""
+
+
+class FrameByFrame(Protocol[Array]):
+    """What ``base.FrontEnd`` and ``arrays.ArrayFrontEnd`` have in common."""
+
+    offset_samples: int
+    frame_samples: int
+    reach_back: int
+
+    def frames(self, samples: Array, /) -> Array: ...
+
+    def bands(self, frames: Array, /) -> Array: ...
+
+    def finish(self, bands: Array, /) -> Array: ...
+
+    def join(self, parts: Sequence[Array], /) -> Array: ...
+
 
 KEPT_FRAMES = 512
 """A stream keeps the newest 5.1 s: more than a window of 4 s and a hop reach back."""
 
 
-class RollingFeatures:
+class RollingFeatures(Generic[Array]):
     """One stream's features; equal to the front end's of each window to float32 rounding."""
 
-    def __init__(self, front_end: FrontEnd) -> None:
+    def __init__(self, front_end: FrameByFrame[Array]) -> None:
         self._front_end = front_end
         self._segment: int | None = None
         self._first = 0
-        self._kept: Tensor | None = None  # (kept frames, num_bands), from frame _first on
+        self._kept: Any = None  # (kept frames, num_bands), from frame _first on
 
-    def __call__(self, samples: Tensor, *, segment: int, first_sample: int) -> Tensor:
+    def __call__(self, samples: Array, *, segment: int, first_sample: int) -> Array:
         """Computes what no earlier window of this segment had, and reuses the rest.
 
         Args:
@@ -40,7 +57,8 @@ class RollingFeatures:
             first_sample: The window's place in the stream, a multiple of FRAME_SAMPLES.
 
         Returns:
-            ``(num_bands, num_frames)``, as the front end gives for these samples alone.
+            The features, of the shape that the front end gives, as it gives them for these samples
+            alone.
 
         Raises:
             ValueError: ``first_sample`` is not on the grid.
@@ -48,19 +66,22 @@ class RollingFeatures:
         if first_sample % FRAME_SAMPLES:
             raise ValueError(f"a window starts at {first_sample}, not on the 10 ms grid")
         first = first_sample // FRAME_SAMPLES  # frames are counted from the stream's start
-        frames = self._front_end.frames(samples)  # (frames, frame_samples)
+        frames: Any = self._front_end.frames(samples)  # (frames, frame_samples)
         whole = range(first, first + len(frames))
-        inner = self._inner(whole, len(samples))
+        num_samples: int = len(samples)  # type: ignore[arg-type] # an array has a length
+        inner = self._inner(whole, num_samples)
         left, right = self._missing(segment, inner)
         wanted = (range(whole.start, inner.start), left, right, range(inner.stop, whole.stop))
         head, before, after, tail = self._bands(frames, first, wanted)
         kept = before[:0] if self._kept is None else self._kept
-        known = torch.cat([before, kept, after])  # one stretch, the inner frames within it
+        known: Any = self._front_end.join(
+            [before, kept, after]
+        )  # one stretch, the inner frames within it
         known_first = self._first - len(before)
         newest = max(len(known) - KEPT_FRAMES, 0)
         self._first, self._kept = known_first + newest, known[newest:]
         middle = known[inner.start - known_first : inner.stop - known_first]
-        return self._front_end.finish(torch.cat([head, middle, tail]))
+        return self._front_end.finish(self._front_end.join([head, middle, tail]))
 
     def _inner(self, whole: range, num_samples: int) -> range:
         """The frames of a window that neither edge has touched."""
@@ -81,12 +102,13 @@ class RollingFeatures:
         after = range(min(kept_stop, inner.stop), inner.stop)
         return before, after
 
-    def _bands(self, frames: Tensor, first: int, wanted: tuple[range, ...]) -> tuple[Tensor, ...]:
+    def _bands(self, frames: Any, first: int, wanted: tuple[range, ...]) -> list[Any]:  # noqa: ANN401 - an Array
         """Bands of some frames of a window that begins with frame ``first``.
 
         Returns:
             ``(len(range), num_bands)`` for each range, computed in one go.
         """
-        chosen = torch.cat([frames[span.start - first : span.stop - first] for span in wanted])
-        bands = self._front_end.bands(chosen)  # (chosen, num_bands)
-        return torch.split_with_sizes(bands, [len(span) for span in wanted])
+        chosen = [frames[span.start - first : span.stop - first] for span in wanted]
+        bands: Any = self._front_end.bands(self._front_end.join(chosen))  # (chosen, num_bands)
+        ends = list(accumulate(len(span) for span in wanted))
+        return [bands[end - len(span) : end] for end, span in zip(ends, wanted, strict=True)]

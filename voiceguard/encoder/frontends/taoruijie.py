@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import nn
 
-from voiceguard.encoder.frontends.log_mel import LogMel, LogMelConfig, LogMelFrontEnd
+from voiceguard.encoder.frontends.log_mel import LogMelFrontEnd
+from voiceguard.encoder.frontends.log_mel_config import LogMelConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -63,7 +64,7 @@ class TaoRuijieMel(LogMelFrontEnd):
     reach_back = 1
 
     def __init__(self, config: TaoRuijieMelConfig) -> None:
-        super().__init__(LogMel(config.log_mel))
+        super().__init__(config.log_mel)
         self.preemphasis = config.preemphasis
 
     def prepare(self, samples: Tensor) -> Tensor:

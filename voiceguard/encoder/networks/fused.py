@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from voiceguard.encoder.networks.ecapa_tdnn import STD_FLOOR_VARIANCE
+from voiceguard.encoder.networks.ecapa_config import STD_FLOOR_VARIANCE
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

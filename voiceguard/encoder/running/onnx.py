@@ -45,7 +45,7 @@ class OnnxEncoder(TorchEncoder):
             content, what, device=device, num_threads=num_threads
         )
         self._name = card.name
-        info = describe(card, card.num_parameters or 0)
+        info = describe(card, card.num_parameters or 0, "onnx")
         super().__init__(info, card.features.build(), self._run, torch.device("cpu"))
 
     def _run(self, features: Tensor) -> Tensor:

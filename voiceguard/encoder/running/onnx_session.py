@@ -6,6 +6,7 @@ Everything here is imported when an ONNX file is read, run or written, never bef
 from __future__ import annotations
 
 import importlib
+import re
 from typing import TYPE_CHECKING, Any
 
 from voiceguard.errors import EncoderError, install_command
@@ -14,16 +15,23 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
+    import numpy as np
+    from numpy.typing import NDArray
+
+OLDEST = (1, 20)
+"""Of ONNX Runtime: the first that knows numpy 2 on every Python that voiceguard runs on."""
+
 _ERRORS_ONLY = 3
 _OPERATORS_ARE_MISSING = ("is not a registered function", "No Op registered", "NOT_IMPLEMENTED")
 
 
-def require(name: str, purpose: str) -> ModuleType:
+def require(name: str, purpose: str, *, package: str = "onnxruntime") -> ModuleType:
     """Imports an optional package.
 
     Args:
         name: Its import name.
         purpose: What needs it, the sentence's subject: "running an ONNX encoder".
+        package: What brings it.
 
     Raises:
         EncoderError: It isn't installed.
@@ -33,7 +41,7 @@ def require(name: str, purpose: str) -> ModuleType:
     except ImportError as error:
         raise EncoderError(
             f"{purpose} needs the package {name}, which can't be imported: {error}",
-            hint=f"run: {install_command('onnx', 'onnxruntime')}",
+            hint=f"run: {install_command(package)}",
         ) from error
 
 
@@ -52,6 +60,7 @@ def open_session(
         EncoderError: onnxruntime is missing, can't use the device, or refuses the model.
     """
     onnxruntime = require("onnxruntime", "running an ONNX encoder")
+    _check_age(onnxruntime.__version__)
     index = _cuda_index(device, onnxruntime)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = num_threads
@@ -73,6 +82,48 @@ def open_session(
             else "Restore the file from where you have it.",
         ) from error
     return session, "cpu" if index is None else f"cuda:{index}"
+
+
+class OnnxSession:
+    """A graph of ours in ONNX Runtime, see ``graph_encoder.Session``.
+
+    Args:
+        graph: The file's content.
+        what: Names it in errors.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        num_threads: How many CPU threads work on one input.
+    """
+
+    def __init__(self, graph: bytes, what: str, *, device: str, num_threads: int) -> None:
+        self._session, self.runs_on = open_session(
+            graph, what, device=device, num_threads=num_threads
+        )
+        (given,), (made,) = self._session.get_inputs(), self._session.get_outputs()
+        self._given, self._made = given.name, [made.name]
+        self._returning = importlib.import_module("onnxruntime").RunOptions()
+        # Whatever the runtime took for this one input goes back to the system.
+        self._returning.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+
+    def run(self, features: NDArray[np.float32], *, keeps_memory: bool) -> NDArray[np.float32]:
+        """``(frames, num_bands)`` to ``(1, embedding_dim)``."""
+        how = None if keeps_memory else self._returning
+        found: NDArray[np.float32] = self._session.run(self._made, {self._given: features}, how)[0]
+        return found
+
+
+def _check_age(version: str) -> None:
+    """Whether this ONNX Runtime is one that voiceguard is tested with.
+
+    Raises:
+        EncoderError: It is older.
+    """
+    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+    if numbers < OLDEST:
+        oldest = ".".join(map(str, OLDEST))
+        raise EncoderError(
+            f"onnxruntime {version} is too old: at least {oldest} is needed",
+            hint=f"run: {install_command('onnxruntime')} --upgrade",
+        )
 
 
 def _cuda_index(device: str, onnxruntime: ModuleType) -> int | None:

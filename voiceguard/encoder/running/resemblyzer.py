@@ -98,6 +98,7 @@ class ResemblyzerEncoder:
             embedding_dim=EMBEDDING_DIM,
             num_parameters=sum(parameter.numel() for parameter in network.parameters()),
             min_window_s=MIN_WINDOW_S,
+            runtime="torch",
         )
         self._network = network.to(self.device)
         self._filters = _mel_filters().to(self.device)  # (bins, NUM_MELS)

@@ -16,14 +16,15 @@ if TYPE_CHECKING:
     from voiceguard.types import Embedding, Samples
 
 
-def describe(card: ModelCard, num_parameters: int) -> EncoderInfo:
-    """What a card says of its encoder."""
+def describe(card: ModelCard, num_parameters: int, runtime: str) -> EncoderInfo:
+    """What a card says of its encoder, and what runs it."""
     return EncoderInfo(
         encoder_id=card.encoder_id,
         name=card.name,
         embedding_dim=card.architecture.embedding_dim,
         num_parameters=num_parameters,
         min_window_s=card.min_window_s,
+        runtime=runtime,
     )
 
 

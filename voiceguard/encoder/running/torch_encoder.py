@@ -77,7 +77,7 @@ class TorchEncoder:
         """
         torch.set_num_threads(num_threads)
         found = find_device(device)
-        info = describe(card, sum(parameter.numel() for parameter in network.parameters()))
+        info = describe(card, sum(each.numel() for each in network.parameters()), "torch")
         network = network.to(found)
         # On a CPU one recording at a time is as fast, and the fused networks are faster.
         is_batched = found.type != "cpu" and isinstance(network, CamPlusPlus)
@@ -119,8 +119,13 @@ class TorchEncoder:
         """See ``protocols.Encoder.open_stream``."""
         return TorchEncoderStream(self)
 
-    def embed_window(self, window: Window, rolling: RollingFeatures) -> Embedding:
-        """Embeds a window by a stream's features, see ``TorchEncoderStream``."""
+    def embed_window(self, window: Window, rolling: RollingFeatures[Tensor]) -> Embedding:
+        """Embeds a window by a stream's features, see ``TorchEncoderStream``.
+
+        Args:
+            window: Its samples are ``(num_samples,)``.
+            rolling: Of the stream.
+        """
         with self._lock, torch.inference_mode():
             samples = checked(window.samples, self.info, self.device)
             features = rolling(samples, segment=window.segment, first_sample=window.first_sample)
@@ -132,7 +137,7 @@ class TorchEncoderStream:
 
     def __init__(self, encoder: TorchEncoder) -> None:
         self._encoder = encoder
-        self._rolling = RollingFeatures(encoder.front_end)
+        self._rolling: RollingFeatures[Tensor] = RollingFeatures(encoder.front_end)
 
     def embed(self, window: Window) -> Embedding:
         """See ``protocols.EncoderStream.embed``."""

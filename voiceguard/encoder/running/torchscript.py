@@ -15,10 +15,11 @@ import numpy as np
 import torch
 
 from voiceguard.encoder.card.program_config import ECAPA2_DIMS, Layout, TorchScriptConfig
+from voiceguard.encoder.running.layers import check_labels
 from voiceguard.encoder.running.programs import arranged, last_line, not_run, one_embedding
 from voiceguard.encoder.running.samples import describe
 from voiceguard.encoder.running.torch_encoder import TorchEncoder, checked, find_device
-from voiceguard.errors import AudioError, EncoderError, UsageError
+from voiceguard.errors import AudioError, EncoderError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +63,9 @@ class TorchScriptEncoder(TorchEncoder):
         if self.is_half_on_cuda and found.type == "cuda":
             self._module = self._module.half()
         num_parameters = sum(parameter.numel() for parameter in self._module.parameters())
-        super().__init__(describe(card, num_parameters), card.features.build(), self._run, found)
+        super().__init__(
+            describe(card, num_parameters, "torch"), card.features.build(), self._run, found
+        )
 
     def _run(self, features: Tensor) -> Tensor:
         """``(num_bands, frames)``, or ``(1, num_samples)``, to ``(embedding_dim,)``."""
@@ -123,23 +126,6 @@ class Ecapa2Encoder(TorchScriptEncoder):
                 hint="Scale the samples so that full scale is 1.0.",
             )
         return found
-
-
-def check_labels(labels: Sequence[str]) -> tuple[str, ...]:
-    """The labels, if ECAPA2 has all of them.
-
-    Raises:
-        UsageError: One is unknown or there twice, or there is none.
-    """
-    for label in labels:
-        if label not in ECAPA2_DIMS:
-            raise UsageError(
-                f"ECAPA2 has no features {label!r}; it has {', '.join(ECAPA2_DIMS)}",
-                hint="Join several with |: --features 'gfe_1|pool|embedding'",
-            )
-    if not labels or len(set(labels)) != len(labels):
-        raise UsageError(f"each label once, not {'|'.join(labels)!r}")
-    return tuple(labels)
 
 
 def _load_module(content: bytes, name: str, device: torch.device) -> Any:  # noqa: ANN401 - a ScriptModule

@@ -166,8 +166,6 @@ def _measured(
     encoder.embed(np.full(round(shortest_s * SAMPLE_RATE_HZ), 0.1, np.float32))
     start_up_s = time.time() - began_s
 
-    import torch  # noqa: PLC0415 - loaded by now, as far as it is needed
-
     from voiceguard.lab.bench.daemon import time_encoder  # noqa: PLC0415
 
     lengths = tuple(each for each in WINDOWS_S if each >= encoder.info.min_window_s)
@@ -183,7 +181,7 @@ def _measured(
         "rolling_rtf": round(rolling_rtf, 5),
         "memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
         "precision": _precision(encoder, device),
-        "num_cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0,
+        "num_cuda": _num_cuda(),
     }
 
 
@@ -209,6 +207,12 @@ def _rolling_rtf(encoder: Encoder) -> float:
             if isinstance(item, Window):
                 stream.embed(item)
     return (time.perf_counter() - began) / (len(samples) / SAMPLE_RATE_HZ)
+
+
+def _num_cuda() -> int:
+    """Devices that torch sees, where it is what runs the encoder."""
+    torch: Any = sys.modules.get("torch")
+    return torch.cuda.device_count() if torch and torch.cuda.is_available() else 0
 
 
 def _precision(encoder: Encoder, device: str) -> str:

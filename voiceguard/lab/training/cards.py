@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from voiceguard.encoder.card import native
 from voiceguard.encoder.card.native import DataSource, Figure, ModelCard, Teacher
-from voiceguard.encoder.frontends.log_mel import LogMelConfig
+from voiceguard.encoder.frontends.log_mel_config import LogMelConfig
 from voiceguard.encoder.installing import tried
 from voiceguard.lab.training.config import NO_TEACHER
 

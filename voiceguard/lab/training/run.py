@@ -14,7 +14,8 @@ import torch
 
 from voiceguard.encoder.card import native
 from voiceguard.encoder.loading import load_encoder
-from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn, EcapaTdnnConfig
+from voiceguard.encoder.networks.ecapa_config import EcapaTdnnConfig
+from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn
 from voiceguard.errors import StateError, UsageError
 from voiceguard.lab.corpora.clips import seeded
 from voiceguard.lab.progress import untracked

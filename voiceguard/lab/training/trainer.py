@@ -14,8 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from voiceguard.encoder.frontends.log_mel import LogMel, LogMelConfig
-from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn, EcapaTdnnConfig
+from voiceguard.encoder.frontends.log_mel import LogMel
+from voiceguard.encoder.frontends.log_mel_config import LogMelConfig
+from voiceguard.encoder.networks.ecapa_config import EcapaTdnnConfig
+from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn
 from voiceguard.errors import VoiceguardError
 from voiceguard.lab.corpora.clips import seeded
 from voiceguard.lab.training import schedule

@@ -17,9 +17,10 @@ import shutil
 import sqlite3
 import stat
 import sys
-from importlib.util import find_spec
+from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+from voiceguard.encoder.runtimes import PACKAGES
 from voiceguard.errors import VoiceguardError, install_command
 from voiceguard.mqtt import embedded
 from voiceguard.mqtt.trial import check_broker, try_broker
@@ -50,7 +51,7 @@ def examine(
         is_read_only: Publishes nothing, not even to topics of its own.
     """
     yield check_python()
-    yield check_torch()
+    yield check_runtimes()
     config, settings = check_config(config_file, overrides)
     yield config
     if settings is None:
@@ -78,18 +79,23 @@ def check_python() -> Check:
     )
 
 
-def check_torch() -> Check:
-    """Whether torch loads, and on what it would compute."""
-    if find_spec("torch") is None and find_spec("onnxruntime") is not None:
-        return Check("torch", Status.OK, "not installed, not needed: encoders run on ONNX Runtime")
+def check_runtimes() -> Check:
+    """Which runtimes there are to compute embeddings with; none of them is loaded for it."""
+    there = {name: _version(package) for name, package in PACKAGES.items()}
+    found = ", ".join(f"{PACKAGES[name]} {version}" for name, version in there.items() if version)
+    if not found:
+        remedy = install_command(PACKAGES["onnx"])
+        return Check("runtimes", Status.FAIL, "neither onnxruntime nor torch is installed", remedy)
+    if not there["torch"]:
+        found += "; torch is not installed, and not needed"
+    return Check("runtimes", Status.OK, found)
+
+
+def _version(package: str) -> str | None:
     try:
-        import torch  # noqa: PLC0415  # slow to import, and what is being checked
-    except (ImportError, OSError) as error:
-        return Check(
-            "torch", Status.FAIL, f"torch does not load: {error}", install_command("torch")
-        )
-    device = "CUDA" if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads"
-    return Check("torch", Status.OK, f"{torch.__version__}, {device}")
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def check_config(
@@ -110,7 +116,7 @@ def check_config(
 
 def check_model(settings: Settings) -> tuple[Check, str | None]:
     """Loads the encoder as the daemon does; gives its id, or None where it does not load."""
-    from voiceguard.service.kit import assemble  # noqa: PLC0415  # loads torch
+    from voiceguard.service.kit import assemble  # noqa: PLC0415  # slow to import
 
     try:
         kit = assemble(settings)
@@ -118,6 +124,8 @@ def check_model(settings: Settings) -> tuple[Check, str | None]:
         return Check.failed("model", error), None
     info = kit.encoder.info
     detail = f"{info.name}, {info.num_parameters / 1e6:.1f} M parameters, id {info.encoder_id}"
+    if info.runtime:
+        detail += f", run by {PACKAGES[info.runtime]}"
     if kit.calibration is None:
         check = Check(
             "model",

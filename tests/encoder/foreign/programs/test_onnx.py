@@ -300,4 +300,4 @@ def test_a_missing_extra_is_named(
     monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
     with pytest.raises(EncoderError, match=f"needs the package {package}") as caught:
         reader.read(path)
-    assert caught.value.hint == f"run: {install_command('onnx', 'onnxruntime')}"
+    assert caught.value.hint == f"run: {install_command(package)}"

@@ -11,7 +11,7 @@ from tests.encoder.made_programs import DIM, describe
 from voiceguard.encoder.card.program_config import Layout
 from voiceguard.encoder.foreign.programs.sidecar import Sidecar, read_sidecar, sidecar_path
 from voiceguard.encoder.frontends.kaldi_config import KaldiFbankConfig
-from voiceguard.encoder.frontends.log_mel import LogMelConfig
+from voiceguard.encoder.frontends.log_mel_config import LogMelConfig
 from voiceguard.errors import EncoderError
 
 if TYPE_CHECKING:

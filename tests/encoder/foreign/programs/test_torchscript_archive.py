@@ -24,7 +24,7 @@ from voiceguard.encoder.foreign import detecting
 from voiceguard.encoder.foreign.programs import ecapa2
 from voiceguard.encoder.foreign.programs import torchscript as generic
 from voiceguard.encoder.foreign.programs.torchscript_archive import is_torchscript, read_archive
-from voiceguard.encoder.frontends.log_mel import LogMelConfig
+from voiceguard.encoder.frontends.log_mel_config import LogMelConfig
 from voiceguard.encoder.frontends.waveform import WaveformConfig
 from voiceguard.encoder.installing import card_of
 from voiceguard.errors import EncoderError

@@ -188,7 +188,7 @@ def read_graph(
 
 def _num_parameters(content: bytes, path: Path) -> int:
     """How many numbers the file stores; read_graph says what is raised."""
-    onnx = require("onnx", "reading an ONNX encoder")
+    onnx = require("onnx", "reading an ONNX encoder", package="onnx")
     try:
         model = onnx.load_model_from_string(content)
     except Exception as error:  # the protobuf library's own class, which depends on its version
