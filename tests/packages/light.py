@@ -39,7 +39,8 @@ HEAD = """\
 def closure() -> dict[str, str]:
     """What is needed, by its canonical name, and the marker under which it is ("": always)."""
     asked = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]
-    everywhere = [_needed(asked["dependencies"], each) for each in environments()]
+    wanted = [*asked["dependencies"], *asked["optional-dependencies"]["home"]]
+    everywhere = [_needed(wanted, each) for each in environments()]
     names = sorted(set().union(*everywhere))
     return {name: _marker([name in found for found in everywhere]) for name in names}
 

@@ -1,0 +1,62 @@
+"""Memory of the running daemon, and how long it takes from its start until it listens.
+
+::
+
+    taskset -c 0 python -m tests.benchmarks.light [PYTHON] [ENCODER]     # PYTHON: of an environment
+
+Starts ``voiceguard run`` on standard input three times, with a voice on it; memory is what is
+resident once the voice was decided on, as the kernel counts it.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+import psutil
+
+from voiceguard.encoder import golden
+
+NUM_STARTS = 3
+
+
+def main(python: str = sys.executable, model: str = "default") -> None:
+    """Prints the medians."""
+    starts, memory = zip(*(_once(python, model) for _ in range(NUM_STARTS)), strict=True)
+    print(f"{model}: start to listening {statistics.median(starts):.2f} s (fastest {min(starts):.2f})")
+    print(f"{model}: resident {statistics.median(memory):.0f} MB")
+
+
+def _once(python: str, model: str) -> tuple[float, float]:
+    speech = np.int16(2**14 * golden.signal(4.0)).tobytes()
+    with tempfile.TemporaryDirectory() as folder:
+        words = ("run", "--source", "stdin", "--broker", "none", "--model", model)
+        where = os.environ.get("VOICEGUARD_STATE_DIR", folder)
+        command = [python, "-m", "voiceguard", *words, "--state-dir", where, "-v"]
+        began = time.perf_counter()
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        ) as daemon:
+            assert daemon.stdin is not None
+            assert daemon.stderr is not None
+            for line in daemon.stderr:
+                if b"listening" in line:
+                    break
+            start_s = time.perf_counter() - began
+            daemon.stdin.write(speech)
+            daemon.stdin.flush()
+            time.sleep(3)
+            memory_mb = psutil.Process(daemon.pid).memory_info().rss / 1e6
+            daemon.terminate()
+            daemon.stdin.close()
+            daemon.stderr.read()
+    return start_s, memory_mb
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
