@@ -28,7 +28,9 @@ NUM_STARTS = 3
 def main(python: str = sys.executable, model: str = "default") -> None:
     """Prints the medians."""
     starts, memory = zip(*(_once(python, model) for _ in range(NUM_STARTS)), strict=True)
-    print(f"{model}: start to listening {statistics.median(starts):.2f} s (fastest {min(starts):.2f})")
+    print(
+        f"{model}: start to listening {statistics.median(starts):.2f} s (fastest {min(starts):.2f})"
+    )
     print(f"{model}: resident {statistics.median(memory):.0f} MB")
 
 

@@ -19,7 +19,7 @@ from voiceguard.cli.commands import COMMANDS, SECTIONS
 from voiceguard.cli.lazy import add_commands
 from voiceguard.cli.output import explain
 from voiceguard.cli.shell.help import HelpfulGroup
-from voiceguard.errors import ExitCode, VoiceguardError
+from voiceguard.errors import ExitCode, VoiceguardError, install_command
 from voiceguard.outputs import file_of, forgive_standard_streams
 
 LibraryUsageError: Any = typer.BadParameter.__base__
@@ -80,6 +80,10 @@ def command_line(*, load: bool = False) -> HelpfulGroup:
     return group
 
 
+_TRAINS = ("torch", "torchaudio")
+"""What requirements-light.txt leaves out."""
+
+
 def main() -> NoReturn:
     """Runs the command line; the console script's entry point.
 
@@ -93,6 +97,15 @@ def main() -> NoReturn:
     except VoiceguardError as error:
         explain(str(error), error.hint)
         code = error.exit_code
+    except ModuleNotFoundError as error:
+        if error.name not in _TRAINS:
+            raise
+        explain(
+            f"this needs {error.name}, which is not installed: listening does without it, training "
+            "and other people's encoders do not",
+            f"run: {install_command(*_TRAINS)}",
+        )
+        code = ExitCode.FAILURE
     except OSError as error:
         if error.filename is None:
             raise
