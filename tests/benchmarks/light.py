@@ -16,9 +16,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
-import psutil
 
 from voiceguard.encoder import golden
 
@@ -53,11 +53,18 @@ def _once(python: str, model: str) -> tuple[float, float]:
             daemon.stdin.write(speech)
             daemon.stdin.flush()
             time.sleep(3)
-            memory_mb = psutil.Process(daemon.pid).memory_info().rss / 1e6
+            memory_mb = resident_mb(daemon.pid)
             daemon.terminate()
             daemon.stdin.close()
             daemon.stderr.read()
     return start_s, memory_mb
+
+
+def resident_mb(pid: int) -> float:
+    """What a process has in memory, as Linux counts it."""
+    status = Path(f"/proc/{pid}/status").read_text("utf-8")
+    kib = next(line for line in status.splitlines() if line.startswith("VmRSS:")).split()[1]
+    return int(kib) * 1024 / 1e6
 
 
 if __name__ == "__main__":

@@ -9,10 +9,10 @@ import time
 from typing import TYPE_CHECKING
 
 import numpy as np
-import psutil
 import pytest
 from packaging.requirements import Requirement
 
+from tests.benchmarks.light import resident_mb
 from tests.encoder.foreign.made_campplus import make_campplus
 from tests.packages import light as requirements
 from voiceguard.demo.scene import FOLDER
@@ -121,7 +121,7 @@ def test_a_listening_daemon_is_small(light: Installed, tmp_path: Path) -> None:
         daemon.stdin.write(speech)
         daemon.stdin.flush()
         time.sleep(4)
-        memory_mb = psutil.Process(daemon.pid).memory_info().rss / 1e6
+        memory_mb = resident_mb(daemon.pid)
         daemon.stdin.close()
         daemon.terminate()
     assert memory_mb <= MAX_MEMORY_MB
