@@ -73,6 +73,28 @@ def test_a_channel_of_a_sound_servers_source_is_that_channel(
             assert powers == pytest.approx(expected, abs=0.02)
 
 
+def test_channels_that_cancel_each_other_are_noticed_through_a_sound_server(
+    tmp_path: Path,
+) -> None:
+    """The server's own mix would be silence for no reason that anybody could see."""
+    time_s = np.arange(20 * RATE_HZ) / RATE_HZ
+    left = 0.2 * np.sin(2 * np.pi * 300 * time_s)
+    raw = tmp_path / "a.raw"
+    raw.write_bytes((np.stack([left, -left], axis=1) * 32_767).astype("<i2").tobytes())
+    listen = LISTEN.replace("int(sys.argv[1])", '"downmix"').replace(
+        "to_mono(event.samples, channel)", "mixer.push(event.samples)"
+    )
+    listen = listen.replace("import to_mono", "import MonoMixer\nmixer = MonoMixer('downmix', 'm')")
+    with PulseServer(channels=2) as server, server.playing_raw(raw, 2):
+        finished = subprocess.run(
+            [sys.executable, "-c", listen, "-", "0"],
+            env=server.env, capture_output=True, text=True, timeout=30, check=False,
+        )  # fmt: skip
+    assert finished.returncode == 0, finished.stderr
+    assert json.loads(finished.stdout.splitlines()[-1])[0] == 2
+    assert "channels_cancel" in finished.stdout + finished.stderr
+
+
 def test_a_channel_that_the_source_does_not_have_is_named() -> None:
     with PulseServer(channels=2) as server:
         finished = subprocess.run(

@@ -49,6 +49,7 @@ class Capture:
         wake: Callable[[], None],
         clock: Clock,
         source: ServerSource | None = None,
+        num_to_mix: int = 1,
     ) -> None:
         self.device = device
         self.source = source
@@ -62,7 +63,7 @@ class Capture:
         elif isinstance(config.channel, int):
             self.num_channels = config.channel + 1
         else:
-            self.num_channels = 1 if server else device.num_channels
+            self.num_channels = num_to_mix if server else device.num_channels
         self.block_samples = max(1, self.rate_hz * config.block_ms // 1000)
         self.ring = RingBuffer(round(config.ring_s * self.rate_hz), self.num_channels, self.rate_hz)
         self.opened_at_s = clock.monotonic_s()
@@ -122,7 +123,8 @@ class _PortAudio:
                     self._end(capture)
                 self._reinitialise(sounddevice)
             device = find_device(describe(sounddevice), wanted)
-            capture = Capture(device, config, wake, clock, _source_behind(device, config))
+            source, num_to_mix = _source_behind(device, config), _num_to_mix(device, config)
+            capture = Capture(device, config, wake, clock, source, num_to_mix)
             _start(sounddevice, capture, config)
             self._captures.add(capture)
             return capture
@@ -199,6 +201,17 @@ def open_capture(
 def close_capture(capture: Capture) -> None:
     """Ends a capture whatever state it is in; safe to call twice."""
     _portaudio.close(capture)
+
+
+def _num_to_mix(device: DeviceDescription, config: AudioConfig) -> int:
+    """Channels to ask a sound server for where their mean is wanted: left and right, if it has two.
+
+    It would mix them as well, but then nobody would notice that they cancel each other.
+    """
+    if not device.is_sound_server or config.channel != "downmix" or config.num_channels:
+        return 1
+    source = describe_source()
+    return 1 if source is None else min(2, source.num_channels)
 
 
 def _source_behind(device: DeviceDescription, config: AudioConfig) -> ServerSource | None:
