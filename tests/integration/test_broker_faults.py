@@ -213,12 +213,23 @@ async def test_doctor_names_what_an_access_list_denies(
         assert "`topic " in refused.value.hint
 
 
-async def test_doctor_notices_a_will_that_is_not_sent(tmp_path: Path) -> None:
-    """Without it a daemon that dies goes on being online."""
-    rules = acl(*(f"readwrite voiceguard/den/check/{name}" for name in ("event", "state")))
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+async def test_doctor_notices_a_will_that_is_not_sent(tmp_path: Path, protocol: str) -> None:
+    """Without it a daemon that dies goes on being online: the will alone is denied, and named."""
+    rules = acl(
+        "read voiceguard/den/check/#",
+        *(f"write voiceguard/den/check/{name}" for name in ("event", "state")),
+        "read voiceguard/den/command",
+        "readwrite homeassistant/#",
+    )
     async with mosquitto(tmp_path / "broker", acl=rules) as broker:
-        with pytest.raises(BrokerError):
-            await try_broker(make_config(broker.url))
+        with pytest.raises(BrokerError, match=r"last will .*check/will is not sent") as refused:
+            await try_broker(make_config(broker.url, protocol=protocol))
+        assert "topic readwrite voiceguard/den/#" in refused.value.hint
+    async with mosquitto(
+        tmp_path / "other", acl=rules + acl("write voiceguard/den/check/will")
+    ) as b:
+        assert "will work" in await try_broker(make_config(b.url, protocol=protocol))
 
 
 async def flood(port: int, topic: str, seconds: float) -> int:

@@ -19,7 +19,7 @@ from tests.voiceprints.people import (
     make_person,
     make_voiceprint,
 )
-from voiceguard.errors import StateError, StoreKeyError, VoiceprintError
+from voiceguard.errors import StateError, StoreKeyError, UsageError, VoiceprintError
 from voiceguard.voiceprints.format import MAX_FILE_BYTES
 from voiceguard.voiceprints.kept_audio import MAX_FILE_BYTES as MAX_AUDIO_BYTES
 from voiceguard.voiceprints.store import VoiceprintStore
@@ -196,3 +196,22 @@ def test_a_name_that_is_no_text_is_shown_byte_by_byte(store: VoiceprintStore) ->
     assert store.names() == ("anna", "\\xff")
     (refusal,) = store.load_all().refusals
     assert refusal.speaker == "\\xff"
+
+
+def test_what_has_a_name_that_nobody_can_have_can_be_removed(store: VoiceprintStore) -> None:
+    """An earlier version took a hyphen in front; and anybody can copy a file."""
+    store.save(make_voiceprint("anna"))
+    for name in ("-anna", "--help", "Anna B", os.fsdecode(b"\xff")):
+        for suffix in (".voiceprint", ".audio"):
+            (store.directory / f"{name}{suffix}").write_bytes(b"x")
+    refused = {each.speaker: each.hint for each in store.load_all().refusals}
+    assert refused["-anna"] == "`voiceguard voiceprints remove -- -anna` removes it"
+    assert refused["Anna B"] == "`voiceguard voiceprints remove -- 'Anna B'` removes it"
+    for name in refused:
+        assert store.holds(name)
+        store.remove(name)
+    assert [path.name for path in store.directory.iterdir() if path.name != ".lock"] == [
+        "anna.voiceprint"
+    ]
+    with pytest.raises(UsageError):
+        store.remove("../anna")

@@ -169,9 +169,11 @@ class _Trial:
                     if not missing:
                         return
         what = "is not kept or not sent to us" if is_retained else "does not come back to us"
-        topic = min(missing)
+        said = f"{min(missing)} {what}"
+        if missing == {self._will}:
+            said = f"the last will of who vanishes at {self._will} is not sent"
         raise BrokerError(
-            f"{self._address} takes what we publish, but {topic} {what}",
+            f"{self._address} takes what we publish, but {said}",
             hint="allow our user to read and write it in the broker's access list (mosquitto: "
             f"`topic readwrite {self._config.topics.base}/#` in its acl_file)",
         )

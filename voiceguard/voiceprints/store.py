@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import structlog
 
 from voiceguard.audit.log import AuditLog
-from voiceguard.errors import VoiceguardError, VoiceprintError
+from voiceguard.errors import UsageError, VoiceguardError, VoiceprintError
 from voiceguard.paths import (
     audit_file,
     is_there,
@@ -154,13 +154,13 @@ class VoiceprintStore:
         voiceprints, refusals = [], []
         for name in names:
             try:
-                check_speaker_name(name)
                 voiceprints.append(self._open(self._path(name), name, key, encoder_id))
             except FileNotFoundError:
                 continue  # removed since we looked
             except VoiceguardError as error:
-                refusals.append(Refusal(speaker=name, reason=str(error), hint=error.hint))
-                _log.warning("voiceprint_refused", speaker=name, reason=str(error), hint=error.hint)
+                hint = wording.removal(name) if isinstance(error, UsageError) else error.hint
+                refusals.append(Refusal(speaker=name, reason=str(error), hint=hint))
+                _log.warning("voiceprint_refused", speaker=name, reason=str(error), hint=hint)
         return LoadedVoiceprints(voiceprints=tuple(voiceprints), refusals=tuple(refusals))
 
     def prepare(self) -> None:
@@ -245,17 +245,19 @@ class VoiceprintStore:
 
     def holds(self, speaker: str) -> bool:
         """Whether anything of a speaker is stored, readable or not; needs no key."""
-        return is_there(self._path(speaker)) or is_there(self._audio_path(speaker))
+        return any(is_there(path) for path in self._paths_to_remove(speaker))
 
     def remove(self, speaker: str) -> None:
         """Deletes a voiceprint and the audio kept with it, readable or not; needs no key.
 
+        Also a file of the directory whose name no speaker can have.
+
         Raises:
-            UsageError: No name that a speaker can have.
+            UsageError: No name that a speaker can have, and no file's either.
             VoiceprintError: There is neither.
             StateError: The directory can't be written to.
         """
-        path = self._path(speaker)
+        audio_path, path = self._paths_to_remove(speaker)
         if not self.holds(speaker):
             raise self._nobody(speaker)
         with files.writing(self.directory):
@@ -263,7 +265,7 @@ class VoiceprintStore:
                 self._audit.append("deletion", speaker=speaker)
             try:
                 # the audio first: a voiceprint without it can be removed again, it is seen
-                self._audio_path(speaker).unlink(missing_ok=True)
+                audio_path.unlink(missing_ok=True)
                 path.unlink(missing_ok=True)
                 sync_directory(self.directory)
             except OSError as error:
@@ -328,6 +330,13 @@ class VoiceprintStore:
 
     def _audio_path(self, speaker: str) -> Path:
         return self.directory / (check_speaker_name(speaker) + AUDIO_SUFFIX)
+
+    def _paths_to_remove(self, speaker: str) -> tuple[Path, Path]:
+        """Of audio and voiceprint: of a speaker, or of a file that is here under any name."""
+        for path in self._files():
+            if _printable(path.name.removesuffix(SUFFIX)) == speaker:
+                return path.with_suffix(AUDIO_SUFFIX), path
+        return self._audio_path(speaker), self._path(speaker)
 
     def _files(self) -> list[Path]:
         return files.list_files(self.directory, SUFFIX)

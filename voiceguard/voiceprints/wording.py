@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from voiceguard.errors import StoreKeyError, VoiceprintError
@@ -57,6 +58,11 @@ def nobody(speaker: str, directory: Path, names: Sequence[str]) -> VoiceprintErr
         f"there is no voiceprint of {speaker!r} in {directory}",
         hint=f"enrolled: {', '.join(names) or 'nobody'}; `voiceguard enroll NAME` adds somebody",
     )
+
+
+def removal(name: str) -> str:
+    """How to get rid of a file whose name no speaker can have."""
+    return f"`voiceguard voiceprints remove -- {shlex.quote(name)}` removes it"
 
 
 def already_enrolled(speaker: str) -> VoiceprintError:
