@@ -15,7 +15,7 @@ from tests.integration.mosquitto import consumer, mosquitto, until
 from tests.integration.test_mosquitto import BASE, DISCOVERY, decision_ids, make_config, running
 from tests.mqtt.decisions import fresh_decision
 from voiceguard.errors import BrokerError
-from voiceguard.mqtt.trial import try_broker
+from voiceguard.mqtt.trial import check_broker, try_broker
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -230,6 +230,18 @@ async def test_doctor_notices_a_will_that_is_not_sent(tmp_path: Path, protocol: 
         tmp_path / "other", acl=rules + acl("write voiceguard/den/check/will")
     ) as b:
         assert "will work" in await try_broker(make_config(b.url, protocol=protocol))
+
+
+async def test_doctor_says_that_a_broker_of_3_1_1_gets_no_decisions(tmp_path: Path) -> None:
+    """As the daemon does with these settings; what it tries out works, and that is not enough."""
+    async with mosquitto(tmp_path / "broker") as broker:
+        config = make_config(broker.url, protocol="3.1.1", decisions_without_expiry=False)
+        for ask in (check_broker, try_broker):
+            with pytest.raises(
+                BrokerError, match=r"gets no decisions: it speaks MQTT 3\.1\.1"
+            ) as no:
+                await ask(config)
+            assert "decisions_without_expiry = true" in no.value.hint
 
 
 async def flood(port: int, topic: str, seconds: float) -> int:

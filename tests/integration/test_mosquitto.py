@@ -37,10 +37,14 @@ LISTENING = {"state": "listening", "reason": ""}
 
 
 def make_config(broker: str, **changes: Any) -> MqttConfig:  # noqa: ANN401
-    """A node called ``den``, impatient."""
-    return MqttConfig(
-        **{"broker": broker, "node_id": "den", "timeout_s": 1.0, "keepalive_s": 2, **changes}
-    )
+    """A node called ``den``, impatient, and sure of its broker."""
+    common = {
+        "node_id": "den",
+        "timeout_s": 1.0,
+        "keepalive_s": 2,
+        "decisions_without_expiry": True,
+    }
+    return MqttConfig(**{"broker": broker, **common, **changes})
 
 
 @contextlib.asynccontextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 
 from tests.mqtt.broken_urls import broken_urls
 from voiceguard.errors import ConfigError
@@ -108,6 +108,7 @@ def test_a_user_may_have_any_character(broker: str, user: str | None) -> None:
     assert MqttConfig(broker=broker).login == user
 
 
+@settings(deadline=None)
 @given(broken_urls())
 @example("user:pa#hunter2@host")
 @example("mqtt:/user:hunter2@host")

@@ -324,10 +324,10 @@ async def test_a_foreign_occupancy_is_taken_away() -> None:
         assert set(connection.sent_to(TOPICS.occupancy("alice"))) == {"OFF"}
 
 
-async def test_decisions_go_by_3_1_1_only_to_brokers_that_are_vouched_for() -> None:
+async def test_no_decision_goes_by_3_1_1_to_a_broker_that_nobody_vouches_for() -> None:
     """Where nothing expires, and the user has not said that nothing is kept."""
     clock, connection = FakeClock(), FakeConnection(protocol="3.1.1")
-    config = MqttConfig(node_id="den", decisions_without_expiry=False)
+    config = MqttConfig(node_id="den")
     backlog = make_backlog(clock, config)
     backlog.put(make_decision(at=clock.utc()))
     with capture_logs() as logs:
@@ -337,3 +337,16 @@ async def test_decisions_go_by_3_1_1_only_to_brokers_that_are_vouched_for() -> N
     assert backlog.outbox.refused == 1
     [refused] = [entry for entry in logs if entry["event"] == "broker_refused"]
     assert "decisions_without_expiry = true" in refused["hint"]
+
+
+@pytest.mark.parametrize(
+    "config",
+    [MqttConfig(node_id="den", decisions_without_expiry=True), MqttConfig(broker="embedded")],
+    ids=["vouched for", "embedded"],
+)
+async def test_decisions_go_by_3_1_1_to_brokers_that_are_vouched_for(config: MqttConfig) -> None:
+    clock, connection = FakeClock(), FakeConnection(protocol="3.1.1")
+    backlog = make_backlog(clock, config)
+    backlog.put(make_decision(at=clock.utc()))
+    async with conversing(connection, config, backlog):
+        await until(lambda: backlog.outbox.delivered == 1)

@@ -53,7 +53,9 @@ async def test_a_taken_port_is_left_to_its_owner() -> None:
         taken = other.getsockname()[1]
         async with embedded_broker(taken) as address:
             assert address.port != taken
-            await check_broker(MqttConfig(broker=str(address), protocol="3.1.1"))
+            await check_broker(
+                MqttConfig(broker=str(address), protocol="3.1.1", decisions_without_expiry=True)
+            )
 
 
 async def test_without_the_extra_the_hint_says_how_to_get_it(
@@ -82,7 +84,9 @@ async def test_connections_that_say_nothing_are_not_kept() -> None:
         await until(lambda: sum(reader.at_eof() for reader, _ in silent) >= 300 - 64)
         assert num_descriptors() - before <= 300 + 64
         await until(lambda: all(reader.at_eof() for reader, _ in silent))
-        await check_broker(MqttConfig(broker=str(address), protocol="3.1.1"))
+        await check_broker(
+            MqttConfig(broker=str(address), protocol="3.1.1", decisions_without_expiry=True)
+        )
         for _, writer in silent:
             writer.close()
 

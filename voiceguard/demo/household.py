@@ -225,7 +225,10 @@ async def _consume(client: aiomqtt.Client, on_heard: Callable[[Heard], None]) ->
 
 
 def _mqtt(broker: str) -> MqttConfig:
-    return MqttConfig(broker=broker, protocol="3.1.1", node_id="demo")
+    # 3.1.1 by choice, which the embedded broker speaks; the only listener is here all the time.
+    return MqttConfig(
+        broker=broker, protocol="3.1.1", node_id="demo", decisions_without_expiry=True
+    )
 
 
 def demo_settings(state: Path, audio: AudioConfig, broker: str) -> Settings:

@@ -81,10 +81,11 @@ class MqttConfig(SettingsTable):
     """A broker that is silent for up to twice as long is given up."""
     timeout_s: Annotated[float, Between(0.1, 60)] = 5.0
     """Longest wait for a connection, and for each acknowledgement."""
-    decisions_without_expiry: bool = True
-    """Whether decisions go to a broker of MQTT 3.1.1, in which nothing expires. True vouches that
-    it keeps no QoS 0 message for clients that are away (mosquitto: ``queue_qos0_messages
-    false``)."""
+    decisions_without_expiry: bool = False
+    """Whether decisions go to a broker of MQTT 3.1.1 too, in which nothing expires. True vouches
+    that it keeps no QoS 0 message for clients that are away (mosquitto: ``queue_qos0_messages
+    false``): one that does can deliver an old accept hours later. The embedded broker keeps none
+    and needs no vouching."""
     outbox_size: Annotated[int, Between(1, 10_000)] = 64
     """Decisions that wait while the broker is away; the oldest are dropped and counted."""
 
@@ -127,6 +128,11 @@ class MqttConfig(SettingsTable):
         if not suffix or not isinstance(self.node_id, _HostName):
             return self
         return replace(self, node_id=f"{self.node_id[: 63 - len(suffix)]}-{suffix}")
+
+    @property
+    def may_decide_without_expiry(self) -> bool:
+        """Whether a broker of MQTT 3.1.1 gets decisions; amqtt keeps nothing for anonymous ones."""
+        return self.decisions_without_expiry or self.broker == "embedded"
 
     @property
     def is_enabled(self) -> bool:

@@ -19,7 +19,13 @@ import aiomqtt
 
 from voiceguard.decisions.wire import decision_payload, to_json
 from voiceguard.mqtt.discovery import device_config
-from voiceguard.mqtt.guards.refusals import NO_SUBSCRIBER, REFUSED, is_passing
+from voiceguard.mqtt.guards.refusals import (
+    NO_EXPIRY,
+    NO_EXPIRY_HINT,
+    NO_SUBSCRIBER,
+    REFUSED,
+    is_passing,
+)
 from voiceguard.mqtt.listening import Listener
 from voiceguard.mqtt.states import BEAT_S
 
@@ -36,13 +42,6 @@ _OFFLINE_WITHIN_S = 0.6
 _CANCEL_AGAIN_S = 0.1
 _ASK_AGAIN_S = 0.25
 """A decision that nobody subscribes to is tried again: a consumer may be coming back."""
-_NO_EXPIRY = (
-    "it speaks MQTT 3.1.1, in which decisions do not expire (mqtt.decisions_without_expiry)"
-)
-_NO_EXPIRY_HINT = (
-    "use a broker of MQTT 5, or vouch for this one with mqtt.decisions_without_expiry = true: it "
-    "must not keep QoS 0 messages for clients that are away (mosquitto: queue_qos0_messages false)"
-)
 _NO_EXPIRY_3 = "it speaks MQTT 3.1.1, in which answers to locks do not expire"
 _REPLY_HINT = "locks need a broker of MQTT 5, such as mosquitto"
 
@@ -152,9 +151,9 @@ class Conversation:
         backlog = self._backlog
         decision = queued.decision
         topic = self._topics.decision if decision.is_final else self._topics.provisional
-        if self._connection.protocol == "3.1.1" and not self._config.decisions_without_expiry:
+        if self._connection.protocol == "3.1.1" and not self._config.may_decide_without_expiry:
             backlog.outbox.refuse()
-            backlog.refusals.note_in_words("publish", topic, _NO_EXPIRY, _NO_EXPIRY_HINT)
+            backlog.refusals.note_in_words("publish", topic, NO_EXPIRY, NO_EXPIRY_HINT)
             backlog.settled.set()
             return
         left_s, expires_at = backlog.expiry_of(queued)

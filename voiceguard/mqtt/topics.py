@@ -36,7 +36,8 @@ Rules for consumers. Act on ``decision`` (and ``provisional``) messages, never o
 at least once); subscribe with a clean session. MQTT 5: decisions are QoS 1 with a message expiry
 interval, and of the states those that say that somebody is there expire too. MQTT 3.1.1 has no
 expiry, so there decisions are QoS 0; a broker that keeps those for clients that are away
-(mosquitto: ``queue_qos0_messages true``) can replay one (``mqtt.decisions_without_expiry``).
+(mosquitto: ``queue_qos0_messages true``) can replay one, so that a broker of 3.1.1 gets them only
+where the user vouches for it (``mqtt.decisions_without_expiry``).
 """
 
 from __future__ import annotations

@@ -20,7 +20,13 @@ from voiceguard.errors import BrokerError
 from voiceguard.mqtt.connection import Connection, Protocol, connect
 from voiceguard.mqtt.failures import explain
 from voiceguard.mqtt.guards.credentials import Secrets, load_secrets
-from voiceguard.mqtt.guards.refusals import REFUSED, detail_of, hint_of
+from voiceguard.mqtt.guards.refusals import (
+    NO_EXPIRY,
+    NO_EXPIRY_HINT,
+    REFUSED,
+    detail_of,
+    hint_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -48,6 +54,7 @@ async def check_broker(config: MqttConfig) -> str:
         _visiting(visitor) as (address, secrets),
         connect(visitor, address, secrets, has_will=False) as connection,
     ):
+        _check_expiry(config, address, connection.protocol)
         return f"{address}, MQTT {connection.protocol}"
     raise AssertionError("an error of the block above is raised again")
 
@@ -74,6 +81,7 @@ async def try_broker(config: MqttConfig) -> str:
         finally:
             if trial.protocol is not None:
                 await trial.clear()
+        _check_expiry(config, address, trial.protocol)
         return (
             f"{address}, MQTT {trial.protocol}: publish, subscribe, retain and will work in "
             f"{config.topics.check}/# (untested: an access list bound to the client id)"
@@ -92,6 +100,12 @@ async def _visiting(config: MqttConfig) -> AsyncIterator[tuple[BrokerAddress, Se
     except aiomqtt.MqttError as error:
         failure = explain(error)
         raise BrokerError(f"{address}: {failure.detail}", hint=failure.hint) from error
+
+
+def _check_expiry(config: MqttConfig, address: BrokerAddress, protocol: Protocol | None) -> None:
+    """As the daemon, which sends no decision there."""
+    if protocol == "3.1.1" and not config.may_decide_without_expiry:
+        raise BrokerError(f"{address} gets no decisions: {NO_EXPIRY}", hint=NO_EXPIRY_HINT)
 
 
 class _Trial:

@@ -16,6 +16,12 @@ REFUSED = 0x80
 TOO_LARGE = 0x95
 RETAIN_UNAVAILABLE = 0x9A
 
+NO_EXPIRY = "it speaks MQTT 3.1.1, in which decisions do not expire (mqtt.decisions_without_expiry)"
+NO_EXPIRY_HINT = (
+    "use a broker of MQTT 5, or vouch for this one with mqtt.decisions_without_expiry = true: it "
+    "must not keep QoS 0 messages for clients that are away (mosquitto: queue_qos0_messages false)"
+)
+
 _DETAILS = {
     NO_SUBSCRIBER: "nobody subscribes to it",
     0x80: "the broker gives no reason",
