@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 import time
 from typing import TYPE_CHECKING
@@ -11,14 +10,18 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
+from tests.integration.flooding import flood
 from tests.integration.mosquitto import consumer, mosquitto, until
 from tests.integration.test_mosquitto import BASE, DISCOVERY, decision_ids, make_config, running
 from tests.mqtt.decisions import fresh_decision
 from voiceguard.errors import BrokerError
+from voiceguard.mqtt.guards.flood import BURST
 from voiceguard.mqtt.trial import check_broker, try_broker
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from voiceguard.mqtt.topics import Command
 
 
 def acl(*lines: str) -> str:
@@ -128,7 +131,7 @@ async def test_a_foreign_occupancy_is_corrected_at_start(tmp_path: Path, protoco
 
 
 async def test_a_flood_of_commands_keeps_no_decision_waiting(tmp_path: Path) -> None:
-    """As fast as a client can: decisions are acknowledged in time, and the flood is named."""
+    """5,000 a second: decisions are acknowledged in time, on the one connection."""
     async with (
         mosquitto(tmp_path / "broker") as broker,
         consumer(broker.port, f"{BASE}/decision") as listener,
@@ -142,10 +145,27 @@ async def test_a_flood_of_commands_keeps_no_decision_waiting(tmp_path: Path) -> 
             await listener.until(lambda: f"d{index}" in decision_ids(listener))  # noqa: B023
             delays_s.append(time.monotonic() - began_s)
             await asyncio.sleep(0.2)
-        await flooding
+        assert await flooding > 12_000
         assert link.statistics().num_connections == 1
         assert link.statistics().decisions_delivered == 10
         assert max(delays_s) < 2.0
+
+
+async def test_a_flood_that_wants_answers_gets_them_and_is_passed_over(tmp_path: Path) -> None:
+    """QoS 1: who never acknowledges hears nothing more from the broker, decisions' answers too."""
+    commands: list[Command] = []
+    async with (
+        mosquitto(tmp_path / "broker") as broker,
+        consumer(broker.port, f"{BASE}/decision") as listener,
+        running(make_config(broker.url), commands.append) as link,
+    ):
+        for _ in range(4 * BURST):
+            await listener.client.publish(f"{BASE}/command", "arm", qos=1)
+        link.publish(fresh_decision("after"))
+        await listener.until(lambda: decision_ids(listener) == ["after"])
+        assert len(commands) <= 2 * BURST  # refilled while they came
+        await until(lambda: link.statistics().decisions_delivered == 1)
+        assert link.statistics().num_connections == 1
 
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
@@ -242,26 +262,3 @@ async def test_doctor_says_that_a_broker_of_3_1_1_gets_no_decisions(tmp_path: Pa
             ) as no:
                 await ask(config)
             assert "decisions_without_expiry = true" in no.value.hint
-
-
-async def flood(port: int, topic: str, seconds: float) -> int:
-    """QoS 0 messages as fast as a process of its own can; how many."""
-    process = await asyncio.create_subprocess_exec(
-        "python3",
-        "-c",
-        "import socket, sys, time\n"
-        "port, topic, seconds = int(sys.argv[1]), sys.argv[2].encode(), float(sys.argv[3])\n"
-        "s = socket.create_connection(('127.0.0.1', port))\n"
-        "s.sendall(bytes.fromhex('101100044d5154540402003c0005666c6f6f64')); s.recv(4)\n"
-        "body = len(topic).to_bytes(2, 'big') + topic + b'arm'\n"
-        "packet, n, end = bytes([0x30, len(body)]) + body, 0, time.monotonic() + seconds\n"
-        "while time.monotonic() < end:\n"
-        "    s.sendall(packet * 10); n += 10; time.sleep(0.002)\n"
-        "print(n)\n",
-        str(port),
-        topic,
-        str(seconds),
-        stdout=asyncio.subprocess.PIPE,
-    )
-    out, _ = await process.communicate()
-    return int(json.loads(out))

@@ -36,6 +36,11 @@ class FakeConnection:
     states: list[tuple[str, str, float | None]] = field(default_factory=list)
     incoming: asyncio.Queue[aiomqtt.Message] = field(default_factory=asyncio.Queue)
 
+    admits: Callable[[str], bool] = lambda _topic: True
+
+    def admit_by(self, admits: Callable[[str], bool]) -> None:
+        self.admits = admits
+
     @property
     def messages(self) -> AsyncIterator[aiomqtt.Message]:
         return self._messages()
@@ -46,6 +51,8 @@ class FakeConnection:
 
     def says(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         """Somebody else publishes."""
+        if not self.admits(topic):
+            return
         self.incoming.put_nowait(aiomqtt.Message(topic, payload, 1, retain, 1, None))
 
     async def subscribe(self, topic: str, *, qos: int = 1) -> int:
@@ -53,6 +60,9 @@ class FakeConnection:
 
     async def unsubscribe(self, topic: str) -> None:
         await self._answer("unsubscribe", topic, 0)
+
+    def leave(self, topic: str) -> None:
+        self.done.append(("leave", topic))
 
     async def publish_state(
         self, topic: str, payload: str, *, lifetime_s: float | None = None

@@ -253,7 +253,7 @@ async def test_a_flood_of_commands_is_left_for_a_while() -> None:
             await online(connection, TOPICS.availability)
             for _ in range(5000):
                 connection.says(TOPICS.command, b"arm")
-            await until(lambda: connection.done.count(("unsubscribe", TOPICS.command)) == 1)
+            await until(lambda: connection.done.count(("leave", TOPICS.command)) == 1)
             await until(connection.incoming.empty)
             assert len(commands) == BURST
             assert f"hear {TOPICS.command}" in backlog.refusals.standing

@@ -26,7 +26,7 @@ from voiceguard.mqtt.guards.refusals import RETAIN_UNAVAILABLE, TOO_LARGE
 from voiceguard.mqtt.topics import OFFLINE
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from voiceguard.mqtt.config import BrokerAddress, MqttConfig
     from voiceguard.mqtt.guards.credentials import Secrets
@@ -36,8 +36,7 @@ Protocol: TypeAlias = Literal["5", "3.1.1"]
 _SILENT = logging.getLogger("voiceguard.aiomqtt")
 """aiomqtt logs a traceback for every acknowledgement that nobody waits for any more; whatever
 matters of its news reaches us as an exception."""
-_SILENT.addHandler(logging.NullHandler())
-_SILENT.propagate = False
+_SILENT.setLevel(logging.CRITICAL + 1)  # nothing is even put together
 
 _VERSIONS = {"5": aiomqtt.ProtocolVersion.V5, "3.1.1": aiomqtt.ProtocolVersion.V311}
 _GOODBYE_S = 0.5
@@ -83,6 +82,21 @@ class Connection:
     async def unsubscribe(self, topic: str) -> None:
         """Asks for a topic no more."""
         await self._client.unsubscribe(topic)
+
+    def admit_by(self, admits: Callable[[str], bool]) -> None:
+        """From now on a message whose topic is not admitted is passed over, as cheaply as can be.
+
+        Args:
+            admits: Called with every topic, before the message is parsed; must not wait.
+        """
+        self._client.admits = admits
+
+    def leave(self, topic: str) -> None:
+        """Ends a topic that floods, at once.
+
+        What floods stands before every answer, that of this one too: nobody waits for it.
+        """
+        self._client.unsubscribe_at_once(topic)
 
     async def publish_state(
         self, topic: str, payload: str, *, lifetime_s: float | None = None

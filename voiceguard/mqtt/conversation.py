@@ -63,17 +63,21 @@ class Conversation:
         self._topics = config.topics
         self._backlog = backlog
         self._listener = Listener(
-            config, backlog, on_command=on_command, on_request=on_request, later=self._later
+            config,
+            backlog,
+            on_command=on_command,
+            on_request=on_request,
+            subscribe_later=self._subscribe_later,
+            leave=connection.leave,
         )
+        connection.admit_by(self._listener.admits)
         self._chores: deque[Callable[[], Awaitable[None]]] = deque()
         """Done when no decision waits, before states."""
         self._beat_at_s = backlog.now_s() + BEAT_S
 
-    def _later(self, chore: str, topic: str) -> None:
-        """``subscribe`` or ``unsubscribe``, when no decision waits."""
-        self._chores.append(
-            partial(self._subscribe if chore == "subscribe" else self._unsubscribe, topic)
-        )
+    def _subscribe_later(self, topic: str) -> None:
+        """When no decision waits."""
+        self._chores.append(partial(self._subscribe, topic))
         self._backlog.wake.set()
 
     async def hold(self) -> None:
@@ -132,7 +136,7 @@ class Conversation:
     def _announce(self) -> None:
         """Tells a broker that may know nothing all there is, `online` last."""
         for topic in self._listener.topics:
-            self._later("subscribe", topic)
+            self._subscribe_later(topic)
         # Who has our name as well; who was present in an earlier life, and is enrolled no more.
         for topic in (self._topics.status, self._topics.occupancy("+")):
             self._chores.append(partial(self._look_at, topic))
@@ -145,7 +149,7 @@ class Conversation:
         self._backlog.states.beat()
         for topic in self._listener.topics:
             if f"subscribe {topic}" in self._backlog.refusals.standing:
-                self._later("subscribe", topic)
+                self._subscribe_later(topic)
 
     async def _send_decision(self, queued: Queued) -> None:
         backlog = self._backlog
@@ -236,13 +240,10 @@ class Conversation:
         else:
             self._backlog.refusals.clear("subscribe", topic)
 
-    async def _unsubscribe(self, topic: str) -> None:
-        await self._connection.unsubscribe(topic)
-
     async def _look_at(self, topic: str) -> None:
         """Has the listener see what is retained there; our own is said anyway."""
         if await self._connection.subscribe(topic, qos=0) < REFUSED:
-            self._later("unsubscribe", topic)
+            self._chores.append(partial(self._connection.unsubscribe, topic))
 
     async def say_offline(self) -> None:
         """Before a graceful end, which no last will follows."""

@@ -45,7 +45,8 @@ class Listener:
         backlog: Where a new announcement is made due.
         on_command: Called on the event loop; must not wait.
         on_request: Likewise, with a lock's request; None: there are no locks.
-        later: Called with ``subscribe`` or ``unsubscribe`` and a topic.
+        subscribe_later: Called with a topic that is wanted again; must not wait.
+        leave: Called with a topic that floods; ends it at once.
     """
 
     def __init__(
@@ -55,14 +56,16 @@ class Listener:
         *,
         on_command: Callable[[Command], None],
         on_request: Callable[[str, bytes], None] | None = None,
-        later: Callable[[str, str], None],
+        subscribe_later: Callable[[str], None],
+        leave: Callable[[str], None],
     ) -> None:
         self._names = config.topics
         self._backlog = backlog
         self._on_command = on_command
         self._on_request = on_request
         self._requests = self._names.unlock_request("")
-        self._later = later
+        self._subscribe_later = subscribe_later
+        self._leave_at_once = leave
         self._foreign: set[str] = set()
         self._born_at_s: float | None = None
         """Home Assistant's birth that is not answered yet."""
@@ -79,6 +82,16 @@ class Listener:
         """What to subscribe to."""
         return tuple(self._guards)
 
+    def admits(self, topic: str) -> bool:
+        """Whether a message of that topic may come in; one too many ends the topic for a while."""
+        if topic.startswith(self._requests):
+            topic = self._names.unlock_request("+")
+        guard = self._guards.get(topic)
+        if guard is None or guard.allows(self._backlog.now_s()):
+            return True
+        self._leave(topic, guard)
+        return False
+
     async def hear(self, messages: AsyncIterator[aiomqtt.Message]) -> None:
         """Until the connection breaks (MqttError)."""
         async for message in messages:
@@ -90,21 +103,15 @@ class Listener:
             self._backlog.wake.set()
 
     def _take(self, topic: str, message: aiomqtt.Message) -> None:
-        is_request = topic.startswith(self._requests)
-        asked = self._names.unlock_request("+") if is_request else topic
-        guard, now_s = self._guards.get(asked), self._backlog.now_s()
-        if guard is not None and not guard.allows(now_s):
-            self._leave(asked, guard)
-            return
         payload = message.payload if isinstance(message.payload, bytes) else b""
         if topic == self._names.command:
             self._take_command(payload, is_retained=message.retain)
-        elif is_request:
+        elif topic.startswith(self._requests):
             action = topic.removeprefix(self._requests)
             self._take_request(action, payload, is_retained=message.retain)
         elif topic == self._names.birth:
             if payload == ONLINE.encode() and not message.retain:
-                self._born_at_s = now_s
+                self._born_at_s = self._backlog.now_s()
         elif message.retain:
             self._take_retained(topic, payload)
 
@@ -174,7 +181,7 @@ class Listener:
         pause_s = guard.pause_s
         log.warning("topic_flooded", topic=topic, pause_s=pause_s)
         self._backlog.refusals.standing[f"hear {topic}"] = f"flooded; left for {pause_s:.0f} s"
-        self._later("unsubscribe", topic)
+        self._leave_at_once(topic)
 
     # --- time ---------------------------------------------------------------------------------
 
@@ -189,7 +196,7 @@ class Listener:
             if guard.resumes_at_s is not None and now_s >= guard.resumes_at_s:
                 guard.resume(now_s)
                 self._backlog.refusals.standing.pop(f"hear {topic}", None)
-                self._later("subscribe", topic)
+                self._subscribe_later(topic)
 
     def next_look_s(self) -> float | None:
         """When ``look`` will next have something to do."""
