@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 
 import pytest
-from rich.console import Console
 from rich.table import Table
 
 from voiceguard.cli import output
@@ -17,19 +16,27 @@ COLUMNS = 80
 def window(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     """What a terminal of 80 columns is sent."""
     sent = io.StringIO()
-    console = Console(file=sent, width=COLUMNS, force_terminal=True, color_system=None)
+    console = output.WholeWords(file=sent, width=COLUMNS, force_terminal=True, color_system=None)
     monkeypatch.setattr(output, "stdout", console)
     return sent
 
 
-def test_a_table_too_wide_for_the_window_keeps_every_digit(window: io.StringIO) -> None:
+def test_a_row_too_wide_for_the_window_is_a_block_of_whole_lines(window: io.StringIO) -> None:
     cells = [f"{number}.12345" for number in range(20)]
     table = Table(*(f"column{number}" for number in range(20)), box=None, caption="a caption")
     table.add_row(*cells)
     output.print_table(table)
-    header, row, _ = window.getvalue().splitlines()
-    assert row.split() == cells
-    assert header.split() == [f"column{number}" for number in range(20)]
+    *lines, caption = window.getvalue().splitlines()
+    assert [line.split() for line in lines] == [
+        [f"column{number}", cell] for number, cell in enumerate(cells)
+    ]
+    assert caption == "a caption"
+
+
+def test_a_word_longer_than_the_window_stands_alone_and_whole(window: io.StringIO) -> None:
+    word = "x" * (COLUMNS + 9)
+    output.stdout.print(f"before [bold]{word}[/] after")
+    assert window.getvalue().splitlines() == ["before", word, "after"]
 
 
 def test_words_wrap_where_wrapping_is_enough(window: io.StringIO) -> None:

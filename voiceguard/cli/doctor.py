@@ -16,13 +16,14 @@ from voiceguard.cli.options import (
     UsernameOption,
     overrides,
 )
-from voiceguard.cli.output import print_json, stdout
+from voiceguard.cli.output import print_hanging, print_json, stdout
 from voiceguard.cli.shell.values import brokers
 from voiceguard.errors import ExitCode
 from voiceguard.logs import LogConfig, configure_logging
 from voiceguard.service.checks.check import Status
 from voiceguard.service.checks.doctor import examine
 
+_INDENT = 22
 _MARKS = {
     "ok": "[green]ok  [/]",
     "warn": "[yellow]warn[/]",
@@ -66,8 +67,7 @@ def doctor(
         if json_lines:
             print_json({**asdict(check), "detail": detail, "remedy": remedy})
             continue
-        stdout.print(f"{_MARKS[check.status]} [bold]{check.name:16}[/]", end=" ")
-        stdout.print(detail, markup=False, soft_wrap=True)
+        print_hanging(stdout, f"{_MARKS[check.status]} [bold]{check.name:16}[/]", detail, _INDENT)
         if remedy:
-            stdout.print(f"{'':22}to mend it: {remedy}", markup=False, soft_wrap=True)
+            print_hanging(stdout, "", f"to mend it: {remedy}", _INDENT)
     return int(ExitCode.FAILURE if Status.FAIL in statuses else ExitCode.OK)

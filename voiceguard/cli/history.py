@@ -93,7 +93,8 @@ def _show(payloads: list[dict[str, Any]], *, json_lines: bool) -> None:
     if not payloads:
         stderr.print("No decisions yet: `voiceguard run` makes them.")
         return
-    table = Table("time", "stream", "outcome", "speaker", "LLR", "speech", "why", "id", box=None)
+    columns = ("time", "stream", "outcome", "speaker", "LLR", "speech", "why", "id")
+    table = Table(*columns, box=None, padding=(0, 1, 0, 0))
     for row in _understood(payloads, _row):
         table.add_row(*row)
     print_table(table)
@@ -109,7 +110,7 @@ def _row(payload: dict[str, Any]) -> list[str]:
         str(payload["speaker"] or (f"({best['speaker']}?)" if best else "-")),
         format_llr(best["llr"] if best else None),
         f"{payload['net_speech_s']:.1f} s",
-        str(payload["reason"]),
+        str(payload["reason"]).replace("_", " "),
         payload["decision_id"][:8],
     ]
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.measure import Measurement
 from rich.segment import Segments
+from rich.text import Text
 
 from voiceguard.cli.credentials import without_credentials
 
@@ -24,10 +28,49 @@ WIDTH_ELSEWHERE = 140
 WIDEST = 1000
 """Columns that any table fits in."""
 
-stdout = Console(highlight=False)
+
+class WholeWords(Console):
+    """A console that breaks lines on a terminal between words only, a long word standing alone.
+
+    Elsewhere a line that is printed with ``soft_wrap`` stays one; with ``no_wrap`` it does
+    everywhere, to be copied in one piece.
+    """
+
+    def print(self, *objects: Any, **options: Any) -> None:  # noqa: ANN401 - as rich has it
+        """As rich's, which would break a word that is longer than a line."""
+        is_text = len(objects) == 1 and isinstance(objects[0], str | Text)
+        is_prose = not options.get("no_wrap") and options.get("end", "\n") == "\n"
+        if not (is_text and is_prose and self.is_terminal):
+            super().print(*objects, **options)
+            return
+        (text,) = objects
+        style = options.get("style") or ""
+        if isinstance(text, str):
+            text = self.render_str(text, markup=options.get("markup"), style=style)
+        for line in text.split("\n", allow_blank=True) or [text]:
+            for part in line.divide(_breaks(line.plain, self.width)):
+                part.rstrip()
+                super().print(part, soft_wrap=True)
+
+
+def _breaks(line: str, width: int) -> list[int]:
+    """Where to break it so that every part of several words fits."""
+    offsets, begin = [], 0
+    for word in re.finditer(r"\S+", line):
+        if (
+            word.start() > begin
+            and word.end() - begin > width
+            and line[begin : word.start()].strip()
+        ):
+            begin = word.start()
+            offsets.append(begin)
+    return offsets
+
+
+stdout = WholeWords(highlight=False)
 if not stdout.is_terminal and "COLUMNS" not in os.environ:
     stdout.width = WIDTH_ELSEWHERE
-stderr = Console(stderr=True, highlight=False)
+stderr = WholeWords(stderr=True, highlight=False)
 
 OUTCOME_STYLES = {
     "accepted": "bold green",
@@ -42,11 +85,10 @@ def explain(message: str, hint: str) -> None:
     shown = without_credentials(message)
     if shown != message:  # a hint may repeat it in another spelling
         hint = "a broker's address goes into mqtt.broker, and its password into mqtt.password_file"
-    stderr.print("[bold red]error:[/]", end=" ")
-    stderr.print(shown, markup=False, soft_wrap=True)
+    stderr.print(Text.assemble(("error:", "bold red"), " ", shown), soft_wrap=True)
     if hint:
-        stderr.print("[bold]hint:[/]", end=" ")
-        stderr.print(without_credentials(hint), markup=False, soft_wrap=True)
+        told = without_credentials(hint)
+        stderr.print(Text.assemble(("hint:", "bold"), " ", told), soft_wrap=True)
 
 
 def print_json(value: Any) -> None:  # noqa: ANN401  # anything that JSON can say
@@ -55,15 +97,90 @@ def print_json(value: Any) -> None:  # noqa: ANN401  # anything that JSON can sa
     print(json.dumps(value, ensure_ascii=encoding != "utf8"), flush=True)
 
 
-def print_table(table: Table) -> None:
-    """Prints every figure whole: in a window that is too narrow, lines go on in the next one.
+def print_hanging(console: Console, first: str, text: str, indent: int, *, style: str = "") -> None:
+    """A few words, and beside them a text whose further lines are indented.
 
-    rich would cut the cells, digits too.
+    Args:
+        console: Where to.
+        first: As rich markup.
+        text: As it is.
+        indent: Where it begins; less in a narrow window.
+        style: Of the text.
+    """
+    width = console.width - indent
+    if not console.is_terminal:
+        lines = [text]
+    else:
+        if width < _NARROW:
+            indent, width = 2, console.width - 2
+        lines = textwrap.wrap(
+            text, max(width, 1), break_long_words=False, break_on_hyphens=False
+        ) or [""]
+    head = Text.from_markup(first)
+    if len(head) < indent:
+        head.append(" " * (indent - len(head)))
+        head.append(lines.pop(0), style)
+    elif not console.is_terminal:
+        head.append(f" {lines.pop(0)}", style)
+    for line in (head, *(Text(" " * indent + each, style) for each in lines)):
+        console.print(line, soft_wrap=True)
+
+
+_NARROW = 30
+"""Columns; a text in fewer is hard to read."""
+
+
+def print_table(table: Table) -> None:
+    """Prints every figure and word whole.
+
+    In a window that is too narrow for the columns, each row is a block of lines instead; in a
+    file, lines are as long as they must be. rich would cut or break the cells.
     """
     options = stdout.options
-    needed = Measurement.get(stdout, options.update(max_width=WIDEST), table).minimum
-    whole = stdout.render(table, options.update_width(max(needed, options.max_width)))
-    stdout.print(Segments(whole), crop=False, soft_wrap=True, end="")
+    measured = Measurement.get(stdout, options.update(max_width=WIDEST), table)
+    if not stdout.is_terminal:
+        whole = stdout.render(table, options.update_width(max(measured.minimum, options.max_width)))
+        stdout.print(Segments(whole), crop=False, soft_wrap=True, end="")
+    elif measured.maximum <= stdout.width:
+        stdout.print(table)
+    elif measured.minimum <= stdout.width:
+        _share_width(table, measured)
+        stdout.print(table)
+    else:
+        _print_blocks(table)
+
+
+def _share_width(table: Table, measured: Measurement) -> None:
+    """Gives each column its longest word's width, and what is left to those that have most."""
+    cells = [[column.header, *column.cells] for column in table.columns]
+    sizes = [
+        [Measurement.get(stdout, stdout.options.update(max_width=WIDEST), cell) for cell in column]
+        for column in cells
+    ]
+    widths = [max(size.minimum for size in column) for column in sizes]
+    wanted = [max(size.maximum for size in column) for column in sizes]
+    for _ in range(stdout.width - measured.minimum):
+        lacks = [most - has for most, has in zip(wanted, widths, strict=True)]
+        if max(lacks) <= 0:
+            break
+        widths[lacks.index(max(lacks))] += 1
+    for column, width in zip(table.columns, widths, strict=True):
+        column.width = width
+
+
+def _print_blocks(table: Table) -> None:
+    headers = [stdout.render_str(str(column.header)).plain for column in table.columns]
+    indent = max(map(len, headers)) + 2
+    if table.title:
+        stdout.print(table.title)
+    for number, cells in enumerate(zip(*(column.cells for column in table.columns), strict=True)):
+        if number:
+            stdout.print()
+        for header, cell in zip(headers, cells, strict=True):
+            if text := stdout.render_str(str(cell)).plain:
+                print_hanging(stdout, f"[dim]{escape(header)}[/]", text, indent)
+    if table.caption:
+        stdout.print(table.caption)
 
 
 def styled_outcome(outcome: Outcome | str) -> str:

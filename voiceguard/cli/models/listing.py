@@ -6,11 +6,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
-from rich.padding import Padding
 
 from voiceguard.cli.models.show import megabytes, millions, origin
 from voiceguard.cli.options import ConfigOption, JsonOption, StateDirOption
-from voiceguard.cli.output import print_json, stdout
+from voiceguard.cli.output import print_hanging, print_json, stdout
 from voiceguard.cli.settings import configured
 from voiceguard.encoder.library import resolve_name
 from voiceguard.service.encoders import Row, rows
@@ -125,4 +124,4 @@ def _print(table: Sequence[Sequence[str]], details: Sequence[Sequence[str]]) -> 
         style = "bold" if number == 0 else "green" if cells[0].startswith("*") else ""
         stdout.print(f"[{style}]{line}[/]" if style else line, soft_wrap=True)
         for detail in below:
-            stdout.print(Padding(f"[dim]{escape(detail)}[/]", (0, 0, 0, _INDENT), expand=False))
+            print_hanging(stdout, "", detail, _INDENT, style="dim")
