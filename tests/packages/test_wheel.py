@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.packages.first_minutes import measure
 from tests.packages.installation import REPOSITORY, run
 from voiceguard.demo.scene import FOLDER
 from voiceguard.errors import DISTRIBUTION, ExitCode
@@ -104,3 +105,12 @@ def test_the_demo_does_without_a_broker_and_says_so_first(installed: Installed) 
     assert Path(python).parent == installed.programs
     assert arguments[:-1] == ["-m", "pip", "install"]
     assert arguments[-1].startswith("amqtt>=")
+
+
+async def test_unattended_set_up_to_the_first_accept_over_mqtt_takes_half_a_minute(
+    installed: Installed, tmp_path: Path
+) -> None:
+    """Of the program's own time: recordings take the place of somebody who reads."""
+    measured = await measure([str(installed.programs / "voiceguard")], tmp_path)
+    assert measured["speaker"] == "robin"
+    assert measured["processor_s"] <= 30

@@ -103,8 +103,10 @@ def _show(payloads: list[dict[str, Any]], *, json_lines: bool) -> None:
 
 def _row(payload: dict[str, Any]) -> list[str]:
     best = payload["scores"][0] if payload["scores"] else None
+    moment = datetime.fromisoformat(payload["decided_at"]).astimezone()
+    is_today = moment.date() == datetime.now().astimezone().date()
     return [
-        local_time(payload["decided_at"]),
+        f"{moment:%H:%M:%S}" if is_today else local_time(payload["decided_at"]),
         str(payload["stream"]),
         styled_outcome(payload["outcome"]),
         str(payload["speaker"] or (f"({best['speaker']}?)" if best else "-")),
