@@ -61,10 +61,10 @@ def _once(python: str, model: str) -> tuple[float, float]:
 
 
 def resident_mb(pid: int) -> float:
-    """What a process has in memory, as Linux counts it."""
+    """What a process has in memory, as Linux counts it, in units of 2**20 bytes."""
     status = Path(f"/proc/{pid}/status").read_text("utf-8")
     kib = next(line for line in status.splitlines() if line.startswith("VmRSS:")).split()[1]
-    return int(kib) * 1024 / 1e6
+    return int(kib) / 1024
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.packages.installation import Installed, build, install, install_light
+from tests.packages.installation import Installed, install, install_light
+from tests.packages.making import make
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +22,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def packages(home: Path) -> tuple[Path, Path]:
     """The source distribution and the wheel."""
-    return build(home)
+    return make(home / "packages")
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ and tools of the tests, is out of reach.
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import venv
@@ -41,30 +40,6 @@ class Installed(NamedTuple):
         return run([str(self.programs / "python"), "-c", code, *words], home=self.home)
 
 
-def build(folder: Path) -> tuple[Path, Path]:
-    """Builds the source distribution from what git would commit, and the wheel from that.
-
-    Returns:
-        The source distribution and the wheel.
-    """
-    checkout, packages = folder / "checkout", folder / "packages"
-    for name in _files_of_the_checkout():
-        target = checkout / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(REPOSITORY / name, target, follow_symlinks=False)
-    command = [sys.executable, "-m", "build", "--no-isolation", f"--outdir={packages}"]
-    run([*command, str(checkout)], home=folder)
-    (source,), (wheel,) = packages.glob("*.tar.gz"), packages.glob("*.whl")
-    return source, wheel
-
-
-def _files_of_the_checkout() -> list[str]:
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=True).stdout
-    names = listed.decode().split("\0")
-    return [name for name in names if name and os.path.lexists(REPOSITORY / name)]
-
-
 def install(wheel: Path, folder: Path) -> Path:
     """Makes a virtual environment with the wheel and what it asks for.
 
@@ -87,17 +62,14 @@ def install(wheel: Path, folder: Path) -> Path:
 
 
 def install_light(wheel: Path, folder: Path) -> Path:
-    """Makes a virtual environment without torch, by the documented command and plain pip.
+    """Makes a virtual environment without torch, by the script that the container is built by.
 
     Returns:
         Its directory of programs.
     """
-    programs = folder / "light" / "bin"
-    venv.create(folder / "light", with_pip=True, symlinks=True)
-    what = ["--requirement", str(REPOSITORY / "requirements-light.txt"), str(wheel)]
-    pip = [str(programs / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
-    run([*pip, "--quiet", "--no-deps", *what], home=folder, timeout_s=600)
-    return programs
+    script = REPOSITORY / "packaging" / "container" / "install.sh"
+    run(["sh", str(script), str(folder / "light"), str(wheel)], home=folder, timeout_s=600)
+    return folder / "light" / "bin"
 
 
 def _third_party(requiring: metadata.Distribution) -> Iterator[Path]:

@@ -1,0 +1,104 @@
+"""A release: both packages, its notes, what is inside, and hashes.
+
+::
+
+    python -m tests.packages.release [FOLDER]       # dist/; what `make release` calls
+
+``voiceguard.types.VERSION`` is the version; CHANGELOG.md must have a section of it, which becomes
+the notes. The software bill of materials (CycloneDX 1.6) names what a machine without torch
+installs, with the versions and licences of this environment.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from tests.packages import light, making
+from voiceguard.errors import DISTRIBUTION
+from voiceguard.types import VERSION
+
+NOTES, BILL, HASHES = "NOTES.md", "sbom.cdx.json", "SHA256SUMS"
+
+
+def release(folder: Path, version: str = VERSION) -> list[Path]:
+    """Writes everything.
+
+    Raises:
+        SystemExit: CHANGELOG.md says nothing of this version.
+    """
+    said = notes((making.REPOSITORY / "CHANGELOG.md").read_text("utf-8"), version)
+    files = [*making.make(folder), folder / NOTES, folder / BILL]
+    (folder / NOTES).write_text(said, "utf-8")
+    (folder / BILL).write_text(json.dumps(bill(version), indent=2) + "\n", "utf-8")
+    lines = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in files]
+    (folder / HASHES).write_text("".join(lines), "utf-8")
+    return [*files, folder / HASHES]
+
+
+def notes(changelog: str, version: str) -> str:
+    """The section of a version.
+
+    Raises:
+        SystemExit: There is none.
+    """
+    found = re.search(rf"(?ms)^## \[{re.escape(version)}\][^\n]*\n(.*?)(?=^## \[|\Z)", changelog)
+    if found is None or not found[1].strip():
+        sys.exit(
+            f"CHANGELOG.md has no section [{version}]: give [Unreleased] that name, with the date, "
+            "or change VERSION in voiceguard/types.py"
+        )
+    return f"# voiceguard {version}\n\n{found[1].strip()}\n"
+
+
+def bill(version: str) -> dict[str, Any]:
+    """The software bill of materials."""
+    root = f"pkg:pypi/{DISTRIBUTION}@{version}"
+    parts = [_component(name) for name in light.closure()]
+    return {
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "version": 1,
+        "metadata": {
+            "component": {
+                "type": "application",
+                "bom-ref": root,
+                "name": DISTRIBUTION,
+                "version": version,
+                "purl": root,
+                "licenses": [{"license": {"id": "Apache-2.0"}}],
+            }
+        },
+        "components": parts,
+        "dependencies": [{"ref": root, "dependsOn": [part["bom-ref"] for part in parts]}],
+    }
+
+
+def _component(name: str) -> dict[str, Any]:
+    found = metadata.metadata(name)
+    purl = f"pkg:pypi/{name}@{found['Version']}"
+    stated = found.get("License-Expression") or (found.get("License") or "").partition("\n")[0]
+    classified = [
+        each.rpartition(":: ")[2]
+        for each in found.get_all("Classifier") or ()
+        if each.startswith("License ::")
+    ]
+    licence = stated or ", ".join(classified) or "not stated"
+    return {
+        "type": "library",
+        "bom-ref": purl,
+        "name": name,
+        "version": found["Version"],
+        "purl": purl,
+        "licenses": [{"license": {"name": licence}}],
+    }
+
+
+if __name__ == "__main__":
+    for path in release(Path(sys.argv[1]) if len(sys.argv) > 1 else making.REPOSITORY / "dist"):
+        print(path)
