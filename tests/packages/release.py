@@ -82,13 +82,16 @@ def bill(version: str) -> dict[str, Any]:
 def _component(name: str) -> dict[str, Any]:
     found = metadata.metadata(name)
     purl = f"pkg:pypi/{name}@{found['Version']}"
-    stated = found.get("License-Expression") or (found.get("License") or "").partition("\n")[0]
+    stated = [
+        *(found.get_all("License-Expression") or ()),
+        *(each.partition("\n")[0] for each in found.get_all("License") or ()),
+    ]
     classified = [
         each.rpartition(":: ")[2]
         for each in found.get_all("Classifier") or ()
         if each.startswith("License ::")
     ]
-    licence = stated or ", ".join(classified) or "not stated"
+    licence = ", ".join(stated[:1] or classified) or "not stated"
     return {
         "type": "library",
         "bom-ref": purl,

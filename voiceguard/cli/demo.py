@@ -46,7 +46,7 @@ def demo(
             "MQTT is left out, decisions come from the process itself; to have it, run: "
             + install_command("amqtt"),
             markup=False,
-            no_wrap=True,  # to be copied in one piece
+            soft_wrap=True,  # to be copied in one piece
         )
     scene = load_scene()
     show = _show_json if json_lines else _show_table
