@@ -16,7 +16,7 @@ import time
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
@@ -67,7 +67,7 @@ class Terminal:
 
     def wait_for(self, text: str, timeout_s: float = TIMEOUT_S) -> None:
         """Reads until that was said since the last answer; fails with what was said instead."""
-        self._read(lambda: text in self.said, timeout_s)
+        self.read_until(lambda: text in self.said, timeout_s)
         assert text in self.said, f"{text!r} was not said:\n{self.said}"
 
     def answer(self, text: str) -> None:
@@ -81,11 +81,11 @@ class Terminal:
 
     def finish(self, timeout_s: float = TIMEOUT_S) -> int:
         """Reads to the end; the exit code."""
-        self._read(lambda: False, timeout_s)
+        self.read_until(lambda: False, timeout_s)
         return self.process.wait(timeout=5)
 
-    def _read(self, is_enough: object, timeout_s: float) -> None:
-        assert callable(is_enough)
+    def read_until(self, is_enough: Callable[[], bool], timeout_s: float = TIMEOUT_S) -> None:
+        """Reads until that is so, the process has ended, or the time is up."""
         deadline_s = time.monotonic() + timeout_s
         while not is_enough() and time.monotonic() < deadline_s:
             if not select.select([self._master], [], [], 0.1)[0]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _COMMERCIAL = {None: "?", True: "yes", False: "no"}
 _HERE = ("  name", "params", "dim.", "file", "calibrated", "commercial")
-_ELSEWHERE = ("  name", "params", "dim.", "commercial", "licence")
+_ELSEWHERE = ("  name", "params", "dim.", "commercial")
 _INDENT = 4
 
 
@@ -96,14 +96,13 @@ def _cells_elsewhere(row: Row) -> Sequence[str]:
         millions(row.num_parameters),
         str(row.embedding_dim or "?"),
         _COMMERCIAL[row.commercial_use],
-        row.licence or "?",
     )
 
 
 def _details_elsewhere(row: Row) -> Sequence[str]:
     return (
         *([row.note] if row.note else []),
-        origin(_short(row.source)),
+        f"{row.licence or 'licence not known'}, {origin(_short(row.source))}",
         *([f"its publisher says: {row.published}"] if row.published else []),
     )
 

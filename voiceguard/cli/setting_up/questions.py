@@ -50,6 +50,8 @@ class Answers:
     is_asking: bool
     """Whether somebody is there."""
     sources: list[str] | None = None
+    microphone: str | None = None
+    """The one to enroll with, by its own name though it be the default one; None: not chosen."""
     mqtt: dict[str, Any] = field(default_factory=dict)
     password: str | None = None
 
@@ -77,6 +79,7 @@ def settle_microphone(answers: Answers, settings: Settings, source: str | None) 
     if source is not None:
         parse_source(source)
         answers.sources = [source]
+        answers.microphone = source if parse_source(source).kind == "device" else None
         stderr.print(f"{escape(source)}, as you say")
         return
     try:
@@ -97,6 +100,7 @@ def settle_microphone(answers: Answers, settings: Settings, source: str | None) 
     while True:
         chosen = _chosen(found, default)
         answers.sources = ["device" if chosen.is_default else f"device:{chosen.name}"]
+        answers.microphone = f"device:{chosen.index}"
         stderr.print("Say something: the bar follows you. [bold]Enter[/] when it does.")
         if _has_shown_level(answers.sources[0], settings):
             return
@@ -181,6 +185,8 @@ def settle_broker(
                     hint=install_command("amqtt"),
                 )
             answers.mqtt = {"broker": url}
+            told = "none: decisions stay on this machine" if url == "none" else "one of its own"
+            stderr.print(told)
             return
         try:
             detail = _tried(settings, url, login)

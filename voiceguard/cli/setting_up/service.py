@@ -42,7 +42,7 @@ def status(user: UserOption = False, json_lines: JsonOption = False) -> int:
     if json_lines:
         print_json(told)
     elif not told["installed"]:
-        stdout.print("not installed: `voiceguard service install`" + (" --user" if user else ""))
+        stdout.print(f"not installed: `voiceguard service install{' --user' if user else ''}`")
     else:
         style = "bold green" if told["active"] == "active" else "bold red"
         stdout.print(f"[{style}]{told['active']}[/], at the next start: {told['enabled']}")

@@ -223,7 +223,7 @@ def _enroll(
     wish = Wish(
         name=name,
         paths=files,
-        source=next(iter(answers.sources or []), None),
+        source=answers.microphone,
         display_name=person if person != name else "",
         is_agreed=agreed,
         sentences=sentences(language),
