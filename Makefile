@@ -104,7 +104,7 @@ clean:
 # --- the virtual environment: installed again when pyproject.toml or the constraints change ---
 
 $(VENV)/.installed-demo: EXTRAS := broker
-$(VENV)/.installed-test: EXTRAS := broker,silero,report,docs,test
+$(VENV)/.installed-test: EXTRAS := broker,report,docs,test
 
 $(VENV)/.installed-%: pyproject.toml config/constraints.txt | $(BIN)/pip
 	@sed "$$($(BIN)/python -c '$(PINS)')" config/constraints.txt > $(VENV)/constraints.txt

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from voiceguard.speech.vad.energy import EnergyVad
 from voiceguard.testing import FakeEncoder as PitchEncoder
 from voiceguard.testing import easy_calibration as plain_calibration
 from voiceguard.testing import make_decision as made_up
@@ -128,6 +129,11 @@ class CollectingSink:
     @property
     def finals(self) -> list[Decision]:
         return [decision for decision in self.decisions if decision.is_final]
+
+
+def hears_tones() -> EnergyVad:
+    """A fresh detector for tones and noise, which are no speech to one that knows speech."""
+    return EnergyVad(enter_db=8.0, exit_db=5.0)
 
 
 def make_window(

@@ -24,7 +24,7 @@ PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-
 def test_the_command_is_this_pythons_and_asks_for_what_the_distribution_asks_for() -> None:
     *command, requirement = shlex.split(install_command("silero-vad"))
     assert command == [sys.executable, "-m", "pip", "install"]
-    assert requirement in PROJECT["optional-dependencies"]["silero"]
+    assert requirement in PROJECT["dependencies"]
 
 
 def test_a_shell_reads_it_as_it_is_meant(monkeypatch: pytest.MonkeyPatch) -> None:

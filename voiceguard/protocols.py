@@ -84,9 +84,13 @@ class VoiceActivityDetector(Protocol):
             samples: ``(num_samples,)`` mono 16 kHz, finite; any number of samples.
 
         Returns:
-            One score per frame completed, oldest first. However the input is cut into calls,
-            the concatenated scores are the same.
+            One score per frame, oldest first; those that more audio decides about come later.
+            However the input is cut into calls, the concatenated scores are the same.
         """
+        ...
+
+    def finish(self) -> list[float]:
+        """The audio ends here: scores of the complete frames that ``push`` has not given yet."""
         ...
 
     def reset(self) -> None:

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tests.fakes import PitchEncoder, quiet, tone
+from tests.fakes import PitchEncoder, hears_tones, quiet, tone
 from voiceguard.enrollment import TakeJudge, Takes
 from voiceguard.scoring.limits import EnrollmentLimits
-from voiceguard.speech.vad import make_vad
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,14 +33,13 @@ def voice(
 
 def take_judge(
     limits: EnrollmentLimits = LIMITS,
-    make_confirming_vad: Callable[[], VoiceActivityDetector] | None = None,
+    make_vad: Callable[[], VoiceActivityDetector] = hears_tones,
 ) -> TakeJudge:
     """A judge for the encoder that hears pitch."""
     return TakeJudge(
         encoder=PitchEncoder(),
         make_vad=make_vad,
         limits=limits,
-        make_confirming_vad=make_confirming_vad,
     )
 
 

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from tests.fakes import NOON, PitchEncoder, quiet, tone
+from tests.fakes import NOON, PitchEncoder, hears_tones, quiet, tone
 from tests.voiceprints.people import assert_same
 from voiceguard.enrollment import TakeJudge, Takes
 from voiceguard.enrollment.migration import Migration, MigrationStatus, Migrator
-from voiceguard.speech.vad import make_vad
 from voiceguard.voiceprints import VoiceprintStore
 from voiceguard.voiceprints.kept_audio import KeptAudio, KeptTake
 from voiceguard.voiceprints.key import create_key
@@ -54,7 +53,7 @@ def enroll(
     num_kept: int | None = None,
 ) -> Voiceprint:
     """By the old encoder, with the audio of the first takes (None: of all)."""
-    takes = Takes(TakeJudge(encoder=PitchEncoder(OLD), make_vad=make_vad))
+    takes = Takes(TakeJudge(encoder=PitchEncoder(OLD), make_vad=hears_tones))
     for number in range(num_takes):
         take = np.concatenate((quiet(0.5), tone(hz, 3.0, seed=number), quiet(0.5)))
         recorded_at = NOON + timedelta(seconds=10 * number)
@@ -81,7 +80,7 @@ def migrate(
     allow_partial: bool = False,
     dry_run: bool = False,
 ) -> Migration:
-    judge = TakeJudge(encoder=encoder or NewEncoder(), make_vad=make_vad)
+    judge = TakeJudge(encoder=encoder or NewEncoder(), make_vad=hears_tones)
     migrator = Migrator(store, judge, allow_partial=allow_partial)
     return migrator.migrate(speaker, now=LATER, dry_run=dry_run)
 

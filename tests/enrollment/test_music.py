@@ -4,39 +4,63 @@ from __future__ import annotations
 
 import importlib.util
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from tests.enrollment.speaking import LIMITS, NOW, take_judge, voice
-from tests.fakes import quiet
+from tests.enrollment.speaking import ANNA_HZ, BOB_HZ, LIMITS, NOW, take_judge, voice
+from tests.fakes import hears_tones, quiet, tone
 from tests.recordings import TAKES
 from voiceguard.audio.files import load_audio
 from voiceguard.enrollment import Problem, Takes, describe
-from voiceguard.enrollment.music import REACH_FRAMES, ConfirmedVad
 from voiceguard.scoring.limits import NO_LIMITS
-from voiceguard.speech.vad import VadConfig, is_music_heard_as_speech, make_confirming_vad, make_vad
-from voiceguard.types import FRAME_SAMPLES, SAMPLE_RATE_HZ, Samples
+from voiceguard.speech.vad import VadConfig, make_take_vad
+from voiceguard.speech.vad.cascade import REACH_FRAMES, CascadeVad
+from voiceguard.types import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ, Samples
+
+if TYPE_CHECKING:
+    from voiceguard.protocols import VoiceActivityDetector
 
 needs_silero = pytest.mark.skipif(
     importlib.util.find_spec("silero_vad") is None, reason="the extra silero is not installed"
 )
 
 
-class Knowing:
-    """Hears speech between two times."""
+class Knows:
+    """Hears speech where the latest clear tone was Bob's."""
 
     enter_score = 0.5
     exit_score = 0.35
 
-    def __init__(self, start_s: float, end_s: float) -> None:
-        self._frames = range(round(100 * start_s), round(100 * end_s))
+    def __init__(self) -> None:
+        self._score = 0.0
 
     def push(self, samples: Samples) -> list[float]:
-        return [float(i in self._frames) for i in range(len(samples) // FRAME_SAMPLES)]
+        scores = []
+        for frame in samples.reshape(-1, FRAME_SAMPLES):
+            spectrum = np.abs(np.fft.rfft(frame))
+            anna, bob = (spectrum[round(hz / 100)] for hz in (ANNA_HZ, BOB_HZ))
+            if max(anna, bob) > 5:
+                self._score = float(bob > anna)
+            scores.append(self._score)
+        return scores
+
+    def finish(self) -> list[float]:
+        return []
 
     def reset(self) -> None:
-        raise AssertionError
+        self._score = 0.0
+
+
+def knows_bob() -> CascadeVad:
+    return CascadeVad(hears_tones(), Knows())
+
+
+def in_between() -> Samples:
+    """Anna, a second of Bob, and Anna again."""
+    parts = (tone(ANNA_HZ, 2.0), tone(BOB_HZ, 1.0), tone(ANNA_HZ, 3.0))
+    return np.concatenate((quiet(0.3), *parts, quiet(0.3, seed=2)))
 
 
 def melody(seconds: float, *, level: float = 0.1) -> Samples:
@@ -50,49 +74,43 @@ def melody(seconds: float, *, level: float = 0.1) -> Samples:
     return samples
 
 
-def test_frames_near_confirmed_speech_keep_the_gates_own_score() -> None:
-    samples = voice(6.0)
-    confirmed = ConfirmedVad(make_vad(), Knowing(2.0, 3.0), samples)
-    own = make_vad().push(samples)
-    scores = confirmed.push(samples)
-    kept = [i for i, score in enumerate(scores) if score > -np.inf]
-    assert (kept[0], kept[-1]) == (200 - REACH_FRAMES, 299 + REACH_FRAMES)
-    assert [scores[i] for i in kept] == [own[i] for i in kept]
-
-
 def test_what_is_left_out_is_counted() -> None:
-    report = take_judge(NO_LIMITS, lambda: Knowing(2.0, 3.0)).assess(voice(6.0))
-    alone = take_judge(NO_LIMITS).assess(voice(6.0))
+    report = take_judge(NO_LIMITS, knows_bob).assess(in_between())
+    alone = take_judge(NO_LIMITS).assess(in_between())
+    assert 0.9 <= report.net_speech_s <= 1.0 + 2 * REACH_FRAMES * FRAME_S
     assert report.net_speech_s + report.left_out_s == pytest.approx(alone.net_speech_s, abs=0.3)
-    assert "4.2 s of music or noise left out" in describe(replace(report, problems=()))
+    assert f"{report.left_out_s:.1f} s of music or noise left out" in describe(
+        replace(report, problems=())
+    )
     assert Problem.TOO_NOISY in report.problems, "what is no speech is the noise beside it"
 
 
 def test_a_take_of_nothing_but_music_is_refused_as_such() -> None:
-    report = take_judge(NO_LIMITS, lambda: Knowing(0, 0)).assess(voice(6.0))
+    report = take_judge(NO_LIMITS, knows_bob).assess(voice(6.0))
     assert report.problems == (Problem.NOT_SPEECH,)
     assert "music" in describe(report)
 
 
 def test_silence_stays_silence_and_a_word_too_short() -> None:
-    for samples, problem in ((quiet(3.0), Problem.SILENCE), (voice(0.6), Problem.TOO_SHORT)):
-        report = take_judge(NO_LIMITS, lambda: Knowing(0.2, 1.0)).assess(samples)
+    for samples, problem in (
+        (quiet(3.0), Problem.SILENCE),
+        (voice(0.6, pitch_hz=BOB_HZ), Problem.TOO_SHORT),
+    ):
+        report = take_judge(NO_LIMITS, knows_bob).assess(samples)
         assert problem in report.problems
 
 
 def test_any_length_and_what_is_not_finite_are_borne() -> None:
     for num_samples in (0, 1, 159, 16_001):
         broken = np.full(num_samples, np.nan, dtype=np.float32)
-        report = take_judge(NO_LIMITS, lambda: Knowing(0, 1)).assess(broken)
+        report = take_judge(NO_LIMITS, knows_bob).assess(broken)
         assert report.problems == (Problem.SILENCE,)
 
 
 @needs_silero
 def test_silero_refuses_music_and_keeps_speech() -> None:
-    make = make_confirming_vad()
-    assert make is not None
-    ignorant, knowing = take_judge(NO_LIMITS), take_judge(NO_LIMITS, make)
-    takes = Takes(take_judge(LIMITS, make))
+    ignorant, knowing = take_judge(NO_LIMITS), take_judge(NO_LIMITS, hears_speech)
+    takes = Takes(take_judge(LIMITS, hears_speech))
     music = takes.add(np.concatenate((quiet(0.5), melody(6.0))), recorded_at=NOW)
     assert music.problems == (Problem.NOT_SPEECH,)
     speech = load_audio(TAKES[0])
@@ -106,8 +124,5 @@ def test_silero_refuses_music_and_keeps_speech() -> None:
     assert without.left_out_s > 1
 
 
-@needs_silero
-def test_a_detector_that_knows_speech_needs_no_second_one() -> None:
-    assert make_confirming_vad(VadConfig(backend="silero")) is None
-    assert not is_music_heard_as_speech(VadConfig(backend="silero"))
-    assert not is_music_heard_as_speech()
+def hears_speech() -> VoiceActivityDetector:
+    return make_take_vad(VadConfig(backend="energy"))

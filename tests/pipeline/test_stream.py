@@ -19,6 +19,7 @@ from tests.fakes import (
     PitchEncoder,
     chunks,
     ended,
+    hears_tones,
     listening,
     make_voiceprint,
     plain_calibration,
@@ -31,7 +32,6 @@ from voiceguard.scoring.policy import PolicyConfig
 from voiceguard.scoring.scorer import Scorer
 from voiceguard.speech.ear import Ear
 from voiceguard.speech.gate import GateConfig, SpeechGate
-from voiceguard.speech.vad import VadConfig, make_vad
 from voiceguard.speech.windows import WindowConfig, WindowCutter
 from voiceguard.types import AudioChunk, Outcome, Reason, Samples, SourceState, SourceStatus
 
@@ -73,9 +73,7 @@ class Bench:
         with ThreadPoolExecutor(1) as executor:
             stream = Stream(
                 FakeSource(script, is_live=is_live),
-                ear=Ear(
-                    SpeechGate(make_vad(VadConfig()), GateConfig()), WindowCutter(WindowConfig())
-                ),
+                ear=Ear(SpeechGate(hears_tones(), GateConfig()), WindowCutter(WindowConfig())),
                 encoder=self.encoder.open_stream(),
                 judge=lambda: judge,
                 sink=self.sink,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.fakes import ENCODER_ID, PitchEncoder, plain_calibration
+from tests.fakes import ENCODER_ID, PitchEncoder, hears_tones, plain_calibration
 from voiceguard.audio.files import SoundFile
 from voiceguard.enrollment import TakeJudge, Takes
 from voiceguard.lab.corpora.beginnings import load_beginning
@@ -23,7 +23,6 @@ from voiceguard.service.kit import Kit
 from voiceguard.service.utterance import examine
 from voiceguard.service.whole import embed_whole
 from voiceguard.settings import Settings
-from voiceguard.speech.vad import make_vad
 
 
 def main(path: Path) -> None:
@@ -35,7 +34,7 @@ def main(path: Path) -> None:
     assert heard.num_segments >= 10
     judge = TakeJudge(
         encoder=encoder,
-        make_vad=make_vad,
+        make_vad=hears_tones,
         limits=EnrollmentLimits(min_agreement=0.35, max_voice_break=0.5, min_agreement_added=0.2),
     )
     takes = Takes(judge, keep_audio=False)

@@ -61,7 +61,7 @@ VadOption = Annotated[
     typer.Option(
         "--vad-backend",
         metavar="NAME",
-        help="energy or silero.",
+        help="cascade, energy or silero.",
         autocompletion=detectors,
         show_default=False,
     ),

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from voiceguard.enrollment.music import ConfirmedVad
 from voiceguard.enrollment.voices import BreakSearch
 from voiceguard.scoring.limits import NO_LIMITS
 from voiceguard.speech.gate import SpeechFigures, speech_segments
 from voiceguard.speech.recorded import blocks_of
+from voiceguard.speech.vad.cascade import CascadeVad
 from voiceguard.types import SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
@@ -90,13 +90,11 @@ class TakeJudge:
     encoder: Encoder
     """Blocking."""
     make_vad: Callable[[], VoiceActivityDetector]
-    """Makes a fresh detector per take."""
+    """Makes a fresh detector per take; a cascade tells music from speech."""
     gate: GateConfig | None = None
     """Timing of the speech gate."""
     limits: EnrollmentLimits = NO_LIMITS
     """The encoder's."""
-    make_confirming_vad: Callable[[], VoiceActivityDetector] | None = None
-    """Makes a fresh detector that tells speech from music; None: nobody can."""
 
     def assess(self, recording: Recorded) -> TakeReport:
         """Judges one take by itself, and embeds it; holds a segment of it at a time.
@@ -106,11 +104,11 @@ class TakeJudge:
         """
         heard = _Heard(self)
         counted = _Counted(recording)
-        vad, confirmed = self._vads(recording)
+        vad = self.make_vad()
         for segment in speech_segments(counted, vad, self.gate):
             heard.add(segment)
         speech = heard.figures
-        left_out_s = 0.0 if confirmed is None else confirmed.left_out_s
+        left_out_s = vad.left_out_s if isinstance(vad, CascadeVad) else 0.0
         clearest = None if heard.breaks is None else heard.breaks.clearest()
         limit = self.limits.max_voice_break
         is_short = speech.net_speech_s < MIN_TAKE_SPEECH_S or heard.embedding is None
@@ -158,14 +156,6 @@ class TakeJudge:
                 problems = (*problems, Problem.DOES_NOT_MATCH)
             compared.append(replace(report, agreement=agreement, problems=problems))
         return tuple(compared)
-
-    def _vads(self, recording: Recorded) -> tuple[VoiceActivityDetector, ConfirmedVad | None]:
-        """A detector for one run over a take, and the same where it can say what it left out."""
-        vad = self.make_vad()
-        if self.make_confirming_vad is None:
-            return vad, None
-        confirmed = ConfirmedVad(vad, self.make_confirming_vad(), recording)
-        return confirmed, confirmed
 
 
 class _Counted:

@@ -36,7 +36,7 @@ from voiceguard.scoring.scorer import Scorer
 from voiceguard.scoring.snorm import load_cohort
 from voiceguard.speech.ear import Ear
 from voiceguard.speech.gate import SpeechGate
-from voiceguard.speech.vad import make_confirming_vad, make_vad
+from voiceguard.speech.vad import make_take_vad, make_vad
 from voiceguard.speech.windows import WindowCutter
 from voiceguard.validation.boundary import refusing
 from voiceguard.voiceprints.store import LoadedVoiceprints, Refusal, VoiceprintStore
@@ -179,10 +179,9 @@ def make_take_judge(
     """
     return TakeJudge(
         encoder=encoder,
-        make_vad=lambda: make_vad(settings.vad),
+        make_vad=lambda: make_take_vad(settings.vad),
         gate=settings.gate,
         limits=limits,
-        make_confirming_vad=make_confirming_vad(settings.vad),
     )
 
 

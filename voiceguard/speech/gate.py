@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import numpy as np
 
+from voiceguard.speech.conditioning import OffsetRemover, level_gain
 from voiceguard.speech.levels import LevelMeter, NoiseMeter, sanitise, snr_db
 from voiceguard.speech.recorded import blocks_of
 from voiceguard.types import (
@@ -79,6 +80,7 @@ class SpeechGate:
         self._max_frames = round(config.max_speech_s / FRAME_S)
         self._meter = LevelMeter(low_hz=SNR_BAND_HZ[0], high_hz=SNR_BAND_HZ[1])
         self._noise = NoiseMeter()
+        self._offset = OffsetRemover()
         self._position = 0
         self._skip = 0
         self._unscored: Samples = np.empty(0, dtype=np.float32)
@@ -111,9 +113,13 @@ class SpeechGate:
         self._skip -= skip
         samples = samples[skip:]
         samples, _ = sanitise(samples)
+        samples = self._offset.push(samples)
         self._unscored = np.concatenate((self._unscored, samples))
         self._unscored_powers.extend(self._meter.push(samples).tolist())
-        scores = self._vad.push(samples)
+        return self._scored(self._vad.push(samples))
+
+    def _scored(self, scores: list[float]) -> list[GateEvent]:
+        """What became of the oldest frames."""
         end = len(scores) * FRAME_SAMPLES
         frames = self._unscored[:end].reshape(-1, FRAME_SAMPLES)
         self._unscored = self._unscored[end:]
@@ -137,20 +143,21 @@ class SpeechGate:
         Args:
             num_lost_samples: By how much the timeline jumps ahead.
         """
-        events = self._close(EndCause.GAP)
+        events = [*self._scored(self._vad.finish()), *self._close(EndCause.GAP)]
         self._position += num_lost_samples
         self._forget_audio()
         return events
 
     def flush(self) -> list[GateEvent]:
         """Ends the segment that is open at the end of the stream."""
-        events = self._close(EndCause.END_OF_STREAM)
+        events = [*self._scored(self._vad.finish()), *self._close(EndCause.END_OF_STREAM)]
         self._forget_audio()
         return events
 
     def _forget_audio(self) -> None:
         self._vad.reset()
         self._meter.reset()
+        self._offset.reset()
         self._skip = -self._position % FRAME_SAMPLES  # back onto the grid
         self._unscored = np.empty(0, dtype=np.float32)
         self._unscored_powers.clear()
@@ -257,9 +264,10 @@ class SpeechSegment(NamedTuple):
     """One stretch of speech of a recording."""
 
     samples: Samples
-    """``(num_samples,)`` mono 16 kHz, from its pre-roll to its last speech frame."""
+    """``(num_samples,)`` mono 16 kHz, from its pre-roll to its last speech frame, at the level that
+    encoders are given."""
     powers: list[float]
-    """Of its speech frames."""
+    """Of its speech frames as they were."""
     noise_powers: list[float]
     """Under them."""
 
@@ -285,9 +293,10 @@ def speech_segments(
         noise_powers = [power for part in audio for power in part.noise_powers]
         num_frames = max(i for i, mark in enumerate(is_speech) if mark) + 1
         samples = np.concatenate([part.samples for part in audio])
+        speech_powers = list(compress(powers, is_speech))
         yield SpeechSegment(
-            samples[: num_frames * FRAME_SAMPLES],
-            list(compress(powers, is_speech)),
+            level_gain(speech_powers) * samples[: num_frames * FRAME_SAMPLES],
+            speech_powers,
             list(compress(noise_powers, is_speech)),
         )
         audio = []

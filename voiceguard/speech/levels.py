@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     from voiceguard.types import Samples
 
-DIGITAL_SILENCE_DB = -85.0
-"""dB full scale. Exact zeros and the dither of 16-bit audio (about -96) lie below, rooms above."""
+DIGITAL_SILENCE_DB = -92.0
+"""dB full scale. Exact zeros and the dither of 16-bit audio (about -96) lie below; rooms lie above,
+even where a microphone is turned down so far that speech has -55."""
 
 SILENCE_POWER = 10 ** (DIGITAL_SILENCE_DB / 10)
 
@@ -109,17 +110,32 @@ class NoiseMeter:
     A smoothed level (in dB: less drawn upwards by tails of words and by knocks; 0.0 to 0.6 dB below
     the mean power, measured on white, pink and brown noise and a running tap) over the frames
     that are no speech; before the first of those, the quietest frame so far.
+
+    Digital silence, from a gate or a noise suppressor or a file's padding, says nothing about the
+    noise that is there while somebody speaks: it is left out, with the frames that it cuts into.
     """
 
     def __init__(self) -> None:
         self._noise_db = math.inf
         self._num_frames = 0
+        self._before = (math.inf, 0)
+        """Noise and number of frames as they were one frame ago."""
         self._since_speech = 0
+        self._after_silence = False
 
     def push(self, power: float, *, is_speech: bool) -> float:
         """Takes one frame's power and says what noise power lies under it."""
         self._since_speech = 0 if is_speech else self._since_speech + 1
-        level_db = to_db(power)
+        is_cut_into, self._after_silence = self._after_silence, power <= SILENCE_POWER
+        if self._after_silence:
+            self._noise_db, self._num_frames = self._before  # the frame before was cut into as well
+        else:
+            self._before = (self._noise_db, self._num_frames)
+            if not is_cut_into:
+                self._learn(to_db(power))
+        return power if self._noise_db == math.inf else 10 ** (self._noise_db / 10)
+
+    def _learn(self, level_db: float) -> None:
         if self._since_speech > _TAIL_FRAMES:
             self._num_frames = min(self._num_frames + 1, _NOISE_FRAMES)
             if self._num_frames == 1:
@@ -127,7 +143,6 @@ class NoiseMeter:
             self._noise_db += (level_db - self._noise_db) / self._num_frames
         elif self._num_frames == 0:
             self._noise_db = min(self._noise_db, level_db)
-        return 10 ** (self._noise_db / 10)
 
 
 def snr_db(speech_and_noise_power: float, noise_power: float) -> float:

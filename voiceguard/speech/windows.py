@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import numpy as np
 
+from voiceguard.speech.conditioning import LEVEL_FRAMES, level_gain
 from voiceguard.speech.levels import snr_db
 from voiceguard.types import (
     FRAME_S,
@@ -106,6 +108,13 @@ class _Segment:
         """Where each window so far ended, and the speech frames until there."""
         self._kept: deque[_Frame] = deque(maxlen=REACH_FRAMES)
         self._totals = _Totals()
+        self._first_powers: list[float] = []
+        """Of the first LEVEL_FRAMES speech frames."""
+
+    @cached_property
+    def gain(self) -> np.float32:
+        """By the speech until it is first asked for: the same for all of the segment's windows."""
+        return level_gain(self._first_powers)
 
     @property
     def kept_from(self) -> int:
@@ -118,6 +127,8 @@ class _Segment:
         self.num_frames += 1
         if is_speech:
             self.speech_end = self.num_frames
+            if len(self._first_powers) < LEVEL_FRAMES:
+                self._first_powers.append(power)
             num_speech, total, noise_total = self._totals
             self._totals = _Totals(num_speech + 1, total + power, noise_total + noise_power)
 
@@ -128,9 +139,9 @@ class _Segment:
         return self._kept[end - self.kept_from].before
 
     def audio(self, start: int, end: int) -> Samples:
-        """A read-only copy."""
+        """A read-only copy, at the level that encoders are given."""
         kept = islice(self._kept, start - self.kept_from, end - self.kept_from)
-        samples = np.concatenate([frame.samples for frame in kept])
+        samples = self.gain * np.concatenate([frame.samples for frame in kept])
         samples.flags.writeable = False
         return samples
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.cli.command import voiceguard
 from tests.encoder.foreign.made import make_speechbrain
+from tests.fakes import hears_tones
 from tests.lab.evaluation.voices import people, write_corpus
 from tests.recordings import TAKES
 from voiceguard.audio.files import load_audio
@@ -23,7 +24,6 @@ from voiceguard.encoder.loading import load_encoder
 from voiceguard.enrollment import TakeJudge, Takes
 from voiceguard.errors import VoiceprintError
 from voiceguard.paths import models_dir
-from voiceguard.speech.vad import make_vad
 from voiceguard.voiceprints import VoiceprintStore, audio_to_keep
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def _enroll(state: Path) -> VoiceprintStore:
     """Robin agreed to keep the audio, Sam did not."""
     store = VoiceprintStore(state, environ={})
-    takes = Takes(TakeJudge(encoder=load_encoder("default", device="cpu"), make_vad=make_vad))
+    takes = Takes(TakeJudge(encoder=load_encoder("default", device="cpu"), make_vad=hears_tones))
     for file in TAKES[:2]:
         takes.add(load_audio(file), recorded_at=datetime.now(UTC))
     now = datetime.now(UTC)

@@ -13,7 +13,7 @@ import pytest
 
 from tests.cli.command import voiceguard
 from tests.enrollment.speaking import no_takes
-from tests.fakes import FakeSource, chunks, quiet, tone
+from tests.fakes import FakeSource, chunks, hears_tones, quiet, tone
 from tests.recordings import STRANGERS, TAKES
 from tests.voiceprints.people import make_voiceprint
 from voiceguard.audio.files import load_audio
@@ -22,7 +22,6 @@ from voiceguard.cli.people.sentences import SENTENCES
 from voiceguard.enrollment import Problem, TakeReport
 from voiceguard.errors import DeviceError, ExitCode
 from voiceguard.settings import Settings
-from voiceguard.speech.vad import make_vad
 from voiceguard.types import Samples, SourceState, SourceStatus
 from voiceguard.voiceprints import VoiceprintStore
 
@@ -223,7 +222,7 @@ class Reader:
     def read(self) -> None:
         Studio(
             open_source=self._open,
-            make_vad=make_vad,
+            make_vad=hears_tones,
             settings=Settings(),
             wait_for_reader=self._ask,
         ).fill(self.takes, "kitchen", tell=self._tell)

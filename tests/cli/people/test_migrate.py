@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.command import voiceguard
+from tests.fakes import hears_tones
 from tests.older_encoder import put_by
 from tests.recordings import TAKES
 from voiceguard.audio.files import load_audio
 from voiceguard.encoder.library import stated_encoder_id
 from voiceguard.encoder.loading import load_encoder
 from voiceguard.enrollment import TakeJudge, Takes
-from voiceguard.speech.vad import make_vad
 from voiceguard.voiceprints import VoiceprintStore, audio_to_keep
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def store(tmp_path: Path) -> VoiceprintStore:
     """Robin agreed to keep the audio, Sam did not; both were enrolled with an older encoder."""
     store = VoiceprintStore(tmp_path, environ={})
     takes = Takes(
-        TakeJudge(encoder=load_encoder(str(put_by(tmp_path)), device="cpu"), make_vad=make_vad)
+        TakeJudge(encoder=load_encoder(str(put_by(tmp_path)), device="cpu"), make_vad=hears_tones)
     )
     for file in TAKES[:2]:
         takes.add(load_audio(file), recorded_at=datetime.now(UTC))

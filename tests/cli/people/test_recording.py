@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from tests.fakes import FakeSource, chunks, listening, quiet, tone
+from tests.fakes import FakeSource, chunks, hears_tones, listening, quiet, tone
 from voiceguard.cli.people.recording import END_PAUSE_S, Meter, Progress, record_take, render
 from voiceguard.errors import DeviceError
 from voiceguard.speech.gate import GateConfig, SpeechGate
-from voiceguard.speech.vad import make_vad
 from voiceguard.types import AudioChunk, Samples, SourceState, SourceStatus
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ SENTENCE = np.concatenate((quiet(1.0), tone(500, 3.0), quiet(5.0, seed=2)))
 async def record(
     source: FakeSource, channel: Channel = "downmix"
 ) -> tuple[Samples, list[Progress]]:
-    gate = SpeechGate(make_vad(), GateConfig(hangover_s=END_PAUSE_S))
+    gate = SpeechGate(hears_tones(), GateConfig(hangover_s=END_PAUSE_S))
     progress: list[Progress] = []
     samples = await record_take(source, channel, gate, progress.append)
     assert source.closed.is_set()

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tests.fakes import PitchEncoder, quiet, tone
+from tests.fakes import PitchEncoder, hears_tones, quiet, tone
 from tests.pinned.sounds import utterance
 from voiceguard.service.kit import Kit
 from voiceguard.settings import Settings
+from voiceguard.speech.vad import VadConfig
 from voiceguard.types import SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class ToneKit(Kit):
 
     @property
     def take_judge(self) -> TakeJudge:
-        return replace(super().take_judge, make_confirming_vad=None)
+        return replace(super().take_judge, make_vad=hears_tones)
 
 
 def make_kit() -> Kit:
@@ -43,6 +44,7 @@ def make_kit() -> Kit:
             for name, field in Settings.model_fields.items()
         }
     )
+    settings = settings.model_copy(update={"vad": VadConfig(backend="energy")})
     return ToneKit(settings=settings, encoder=PitchEncoder(), cohort=None, calibration=None)
 
 

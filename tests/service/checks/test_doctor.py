@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,10 @@ from voiceguard.service.checks.doctor import (
     check_voiceprints,
     examine,
 )
+from voiceguard.service.checks.speech import check_speech_judge
 from voiceguard.settings import Settings
+from voiceguard.speech.vad import VadConfig
+from voiceguard.speech.vad.silero import open_session
 from voiceguard.types import Template, Voiceprint
 from voiceguard.voiceprints.store import VoiceprintStore
 
@@ -107,7 +111,7 @@ def test_a_typo_in_the_configuration_is_named_and_nothing_is_tested_with_default
     looked = {each.name: each.status for each in examine(path, {})}
     assert looked.pop("program") is looked.pop("runtimes") is Status.OK
     assert looked.pop("configuration") is Status.FAIL
-    assert len(looked) == 7
+    assert len(looked) == 8
     assert set(looked.values()) == {Status.SKIP}
 
 
@@ -235,3 +239,17 @@ def test_a_broker_that_is_not_there_fails_with_what_to_do(tmp_path: Path) -> Non
 
     assert check.status is Status.FAIL
     assert "running" in check.remedy
+
+
+def test_a_judge_of_speech_that_is_missing_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_session.cache_clear()
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    found = {
+        backend: check_speech_judge(settings_in(tmp_path, vad=VadConfig(backend=backend)))
+        for backend in ("cascade", "energy", "silero")
+    }
+    assert [check.status for check in found.values()] == [Status.WARN, Status.OK, Status.FAIL]
+    assert "energy alone" in found["cascade"].detail
+    assert "silero-vad" in found["cascade"].remedy

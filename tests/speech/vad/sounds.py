@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from voiceguard.types import Samples
 
 
+HEARS_TONES = VadConfig(backend="energy")
+
+
 def noise(kind: str, seconds: float, level_db: float, seed: int = 0) -> Samples:
     """White, pink or brown noise of a level in dB full scale."""
     rng = np.random.default_rng(seed)
@@ -83,7 +86,7 @@ def without_pauses(samples: Samples) -> Samples:
 
 def heard(samples: Samples, config: VadConfig | None = None) -> NDArray[np.bool_]:
     """Per sample: whether the gate was open, pre-roll and hangover included."""
-    gate = SpeechGate(make_vad(config))
+    gate = SpeechGate(make_vad(config or HEARS_TONES))
     is_open = np.zeros(len(samples), dtype=bool)
     for event in [*gate.push(samples), *gate.flush()]:
         if isinstance(event, SpeechAudio):

@@ -14,7 +14,7 @@ from tests.services import needs_shared
 from tests.speech.vad import sounds
 from voiceguard.errors import ConfigError, install_command
 from voiceguard.speech.vad import VadConfig, make_vad
-from voiceguard.speech.vad.silero import SileroVad
+from voiceguard.speech.vad.silero import SileroVad, open_session
 from voiceguard.types import SAMPLE_RATE_HZ
 
 SILERO = VadConfig(backend="silero")
@@ -63,6 +63,7 @@ def test_the_detector_does_not_import_torch() -> None:
 
 def test_without_the_extra_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    open_session.cache_clear()
     with pytest.raises(ConfigError, match="silero") as caught:
         make_vad(SILERO)
     assert install_command("silero-vad", "onnxruntime") in caught.value.hint

@@ -39,7 +39,7 @@ from voiceguard.logs import configure_logging
 from voiceguard.paths import state_dir
 from voiceguard.service.kit import assemble, open_store
 from voiceguard.settings import load_settings
-from voiceguard.speech.vad import is_music_heard_as_speech, make_vad
+from voiceguard.speech.vad import make_vad, why_no_judge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -250,7 +250,7 @@ def _begin(session: EnrollmentSession, settings: Settings) -> tuple[Kit, Takes]:
         kit = assemble(settings)
     takes = session.begin(kit)
     offer_better_encoder(kit)
-    if is_music_heard_as_speech(settings.vad):
+    if why_no_judge() is not None:
         stderr.print(
             "music is not recognised: keep it off, or run: "
             + install_command("silero-vad", "onnxruntime"),

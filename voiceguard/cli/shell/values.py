@@ -91,7 +91,7 @@ def devices(incomplete: str) -> list[str]:
 
 def detectors(incomplete: str) -> list[str]:
     """What may tell speech from other sound."""
-    return _starting(incomplete, ("energy", "silero"))
+    return _starting(incomplete, ("cascade", "energy", "silero"))
 
 
 def languages(incomplete: str) -> list[str]:

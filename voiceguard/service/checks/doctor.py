@@ -4,7 +4,7 @@ Blocking, beside a running daemon and without disturbing it: nothing is written 
 opened; at the broker, messages are tried out on topics of its own and removed, unless it is to be
 read only. What depends on a configuration that is wrong is skipped. Every check says what it found
 and, unless all is well, how to mend it. They come in the order in which things must work: program,
-model, microphone, state, broker.
+model, speech, microphone, state, broker.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from voiceguard.mqtt.trial import check_broker, try_broker
 from voiceguard.paths import PRIVATE_DIR_MODE, find_config_file, history_file, state_dir
 from voiceguard.service.checks.check import Check, Status
 from voiceguard.service.checks.microphone import check_microphone
+from voiceguard.service.checks.speech import check_speech_judge
 from voiceguard.settings import load_settings
 from voiceguard.types import VERSION
 
@@ -55,12 +56,21 @@ def examine(
     config, settings = check_config(config_file, overrides)
     yield config
     if settings is None:
-        for name in ("model", "microphone", "state directory", "key", "voiceprints", "history"):
+        for name in (
+            "model",
+            "speech",
+            "microphone",
+            "state directory",
+            "key",
+            "voiceprints",
+            "history",
+        ):
             yield Check.skipped(name)
         yield Check.skipped("broker")
         return
     model, encoder_id = check_model(settings)
     yield model
+    yield check_speech_judge(settings)
     yield check_microphone(settings)
     yield check_state_dir(settings)
     yield from check_voiceprints(settings, encoder_id)

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from voiceguard.speech.levels import DIGITAL_SILENCE_DB, LevelMeter, to_db
+from voiceguard.speech.levels import DIGITAL_SILENCE_DB, SILENCE_POWER, LevelMeter, to_db
 
 if TYPE_CHECKING:
     from voiceguard.types import Samples
@@ -50,10 +50,17 @@ _MEMORY_SUBS = 100  # 5 s
 
 
 class NoiseFloor:
-    """The level that the room has without speech, frame by frame, in dB."""
+    """The level that the room has without speech, frame by frame, in dB.
 
-    def __init__(self) -> None:
-        self._floor_db = INITIAL_FLOOR_DB
+    Args:
+        first_below_db: By how much it begins below the first frame's level, whatever that is; None:
+            at INITIAL_FLOOR_DB.
+    """
+
+    def __init__(self, first_below_db: float | None = None) -> None:
+        self._first_below_db = first_below_db
+        self.level_db = INITIAL_FLOOR_DB if first_below_db is None else DIGITAL_SILENCE_DB
+        """The latest."""
         self._is_started = False
         self._lows: deque[float] = deque(maxlen=_MEMORY_SUBS)
         self._highs: deque[float] = deque(maxlen=_STEADY_SUBS)
@@ -69,9 +76,12 @@ class NoiseFloor:
         """Takes the next frame's level; returns the floor under it."""
         if not self._is_started:
             self._is_started = True
-            self._floor_db = min(self._floor_db, level_db)
-        if level_db < self._floor_db:
-            self._floor_db += FALL_RATE * (level_db - self._floor_db)
+            if self._first_below_db is None:
+                self.level_db = min(self.level_db, level_db)
+            else:
+                self.level_db = level_db - self._first_below_db
+        if level_db < self.level_db:
+            self.level_db += FALL_RATE * (level_db - self.level_db)
         self._sub.append(level_db)
         if len(self._sub) == _SUB_FRAMES:
             self._lows.append(min(self._sub))
@@ -79,18 +89,18 @@ class NoiseFloor:
             self._means.append(sum(self._sub) / _SUB_FRAMES)
             self._sub.clear()
             self._raise_floor()
-        return self._floor_db
+        return self.level_db
 
     def _raise_floor(self) -> None:
         if len(self._highs) < _STEADY_SUBS:
             return
         lows = list(self._lows)
         low = min(lows[-_STEADY_SUBS:])
-        is_lifted = low > self._floor_db + LIFTED_DB
+        is_lifted = low > self.level_db + LIFTED_DB
         if max(self._highs) - low < (LIFTED_SWING_DB if is_lifted else STEADY_SWING_DB):
-            self._floor_db = sum(self._means) / _STEADY_SUBS
+            self.level_db = sum(self._means) / _STEADY_SUBS
         elif len(lows) == _MEMORY_SUBS:
-            self._floor_db = max(self._floor_db, min(lows))
+            self.level_db = max(self.level_db, min(lows))
 
 
 class EnergyVad:
@@ -99,18 +109,24 @@ class EnergyVad:
     Args:
         enter_db: Score that starts speech.
         exit_db: Score below which a frame is no speech.
+        first_below_db: As of ``NoiseFloor``; a cascade's trigger begins open, at any level.
     """
 
-    def __init__(self, *, enter_db: float, exit_db: float) -> None:
+    def __init__(
+        self, *, enter_db: float, exit_db: float, first_below_db: float | None = None
+    ) -> None:
         self.enter_score = enter_db
         self.exit_score = exit_db
         self._meter = LevelMeter(low_hz=BAND_HZ[0], high_hz=BAND_HZ[1])
-        self._floor = NoiseFloor()
+        self._floor = NoiseFloor(first_below_db)
         self._recent: list[float] = []
 
     def push(self, samples: Samples) -> list[float]:
         powers = self._meter.push(samples)
         return [self._score(power) for power in powers.tolist()]
+
+    def finish(self) -> list[float]:
+        return []
 
     def reset(self) -> None:
         self._meter.reset()
@@ -122,7 +138,7 @@ class EnergyVad:
         if len(self._recent) > SMOOTH_FRAMES:
             del self._recent[0]
         level_db = to_db(sum(self._recent) / len(self._recent))
-        if level_db <= DIGITAL_SILENCE_DB:
+        if min(self._recent) <= SILENCE_POWER:
             # Exact zeros and dither say nothing about the room: the floor stays as learnt.
-            return 0.0
+            return level_db - self._floor.level_db
         return level_db - self._floor.push(level_db)

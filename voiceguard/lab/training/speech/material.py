@@ -173,7 +173,7 @@ class _Reader:
             samples = _checked(recording, self._seen, self.skips)
             if samples is None:
                 continue
-            gate = SpeechGate(make_vad(VadConfig()), GateConfig())
+            gate = SpeechGate(make_vad(VadConfig(backend="energy")), GateConfig())
             rng = seeded(self._seed, recording.speaker, recording.path.name)
             speech = speech_of(samples, gate, rng)
             if speech.net_s < MIN_RECORDING_S:
