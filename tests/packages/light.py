@@ -21,8 +21,6 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 FILE = REPOSITORY / "requirements-light.txt"
 
 LEFT_OUT = {"torch", "torchaudio"}
-ALONE = ("silero-vad>=6.0",)
-"""Its model is taken out of the wheel; what it asks for is torch."""
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 MACHINES = ("x86_64", "aarch64")
 
@@ -80,7 +78,7 @@ def _needed(dependencies: list[str], environment: dict[str, str]) -> set[str]:
                 seen.add((name, wanted))
                 asked = metadata.requires(name) or ()
                 waiting += [(Requirement(each), wanted) for each in asked]
-    return found | {Requirement(each).name for each in ALONE}
+    return found
 
 
 def _marker(is_needed: list[bool]) -> str:
