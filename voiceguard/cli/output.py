@@ -97,7 +97,15 @@ def print_json(value: Any) -> None:  # noqa: ANN401  # anything that JSON can sa
     print(json.dumps(value, ensure_ascii=encoding != "utf8"), flush=True)
 
 
-def print_hanging(console: Console, first: str, text: str, indent: int, *, style: str = "") -> None:
+def print_hanging(
+    console: Console,
+    first: str,
+    text: str,
+    indent: int,
+    *,
+    style: str = "",
+    is_folded: bool = False,
+) -> None:
     """A few words, and beside them a text whose further lines are indented.
 
     Args:
@@ -106,15 +114,16 @@ def print_hanging(console: Console, first: str, text: str, indent: int, *, style
         text: As it is.
         indent: Where it begins; less in a narrow window.
         style: Of the text.
+        is_folded: In files too, and within a word that is longer than a line, a path say.
     """
     width = console.width - indent
-    if not console.is_terminal:
+    if not (console.is_terminal or is_folded):
         lines = [text]
     else:
         if width < _NARROW:
             indent, width = 2, console.width - 2
         lines = textwrap.wrap(
-            text, max(width, 1), break_long_words=False, break_on_hyphens=False
+            text, max(width, 1), break_long_words=is_folded, break_on_hyphens=False
         ) or [""]
     head = Text.from_markup(first)
     if len(head) < indent:

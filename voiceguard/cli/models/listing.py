@@ -123,4 +123,4 @@ def _print(table: Sequence[Sequence[str]], details: Sequence[Sequence[str]]) -> 
         style = "bold" if number == 0 else "green" if cells[0].startswith("*") else ""
         stdout.print(f"[{style}]{line}[/]" if style else line, soft_wrap=True)
         for detail in below:
-            print_hanging(stdout, "", detail, _INDENT, style="dim")
+            print_hanging(stdout, "", detail, _INDENT, style="dim", is_folded=True)
