@@ -7,7 +7,7 @@ PYTEST_ARGS ?= --numprocesses=logical --maxprocesses=4 --dist=loadfile
 BIN := $(VENV)/bin
 
 # What tests and the demo's recordings need from the system.
-SERVICES := pulseaudio pulseaudio-utils libportaudio2 libasound2-plugins mosquitto flite sox systemd
+SERVICES := pulseaudio pulseaudio-utils libportaudio2 libasound2-plugins mosquitto flite espeak-ng sox systemd
 
 # Strict: a dead link is an error (not with --quiet, which counts no warnings). Without the theme's
 # advertisement of its successor.

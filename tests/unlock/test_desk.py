@@ -32,16 +32,20 @@ if TYPE_CHECKING:
     from voiceguard.decisions.result import Decision
     from voiceguard.scoring.policy import Verdict
     from voiceguard.unlock.envelope import Envelope
+    from voiceguard.unlock.hearing import Hearing
 
 DOOR = UnlockAction(speakers=("anna",), streams=("kitchen",), i_accept_the_risk=True)
 GARAGE = UnlockAction(speakers=("anna", "ben"), i_accept_the_risk=True)
+CONFIG = UnlockConfig(actions={"front-door": DOOR, "garage": GARAGE})
 TOPICS = Topics("voiceguard", "hall", "homeassistant")
 
 
 class House:
     """A daemon around a desk, and a lock."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(
+        self, state: Path, config: UnlockConfig = CONFIG, hearing: Hearing | None = None
+    ) -> None:
         self.clock = FakeClock()
         self.is_listening = True
         self.enrolled = {"anna", "ben"}
@@ -54,7 +58,7 @@ class House:
         )
         self.executor = ThreadPoolExecutor(1)
         self.desk = Desk(
-            UnlockConfig(actions={"front-door": DOOR, "garage": GARAGE}),
+            config,
             topics=TOPICS,
             key=key,
             records=self.records,
@@ -68,7 +72,19 @@ class House:
                 judge_at=self._judge_at,
                 send=lambda topic, payload, _: self.sent.append((topic, payload)),
             ),
+            hearing=hearing,
         )
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[House]:
+        """The desk at work."""
+        task = asyncio.create_task(self.desk.run())
+        await self.settle()
+        yield self
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        self.executor.shutdown()
 
     def _judge_at(self, decision: Decision, p_fa: float) -> Verdict:
         self.judged_at.append(p_fa)
@@ -127,14 +143,8 @@ class House:
 
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
-    made = House(tmp_path)
-    running = asyncio.create_task(made.desk.run())
-    await made.settle()
-    yield made
-    running.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await running
-    made.executor.shutdown()
+    async with House(tmp_path).running() as made:
+        yield made
 
 
 STRANGER: dict[str, Any] = {

@@ -303,6 +303,7 @@ class Daemon:
                 *self._settings.wyoming.names,
             },
             pre_roll_s=self._settings.gate.pre_roll_s,
+            channel=self._settings.audio.channel,
             executor=self._io,
             clock=self._clock,
             home=Home(
@@ -321,6 +322,8 @@ class Daemon:
             *(self._history, self._watching, self._link, self._rooms, self._desk)
         ]
         sink = FanOut([*self._sinks, *filter(None, ours)])
+        hearing = self._desk.hearing if self._desk else None
+        watcher = hearing.before(self._watching) if hearing else self._watching
 
         def make(open_one: Callable[[], AudioSource]) -> Stream:
             source = open_one()
@@ -333,7 +336,7 @@ class Daemon:
                 executor=self._inference,
                 clock=self._clock,
                 on_status=self._note_status,
-                watcher=self._watching,
+                watcher=watcher,
                 on_turn_decided=partial(self._turn_decided, source.name),
             )
 

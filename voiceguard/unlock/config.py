@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from voiceguard.errors import ConfigError
+from voiceguard.unlock.challenge import Language  # noqa: TC001  # pydantic resolves it
 from voiceguard.validation.ranges import Between, SettingsTable
+from voiceguard.wyoming.config import parse_address
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -31,8 +33,9 @@ class UnlockAction(SettingsTable):
     """Whose voice it takes; all of them enrolled. Nobody by default."""
     streams: tuple[str, ...] = ()
     """At which microphones (`audio.sources`); empty: at any."""
-    level: Literal["voice"] = "voice"
-    """`voice`: the voice alone, which needs `i_accept_the_risk`."""
+    level: Literal["voice", "challenge"] = "voice"
+    """`voice`: the voice alone, which needs `i_accept_the_risk`. `challenge`: it must say random
+    digits, which needs `unlock.speech_to_text`."""
     p_fa: Annotated[float, Between(0, 0.01, is_low_excluded=True)] = 0.001
     """False accepts per attempt of a stranger, all voiceprints together."""
     i_accept_the_risk: bool = False
@@ -56,9 +59,15 @@ class UnlockConfig(SettingsTable):
     """What locks may ask for, the [unlock] table of voiceguard.toml."""
 
     request_s: Annotated[float, Between(5, 45)] = 20.0
-    """How long a request stays open for somebody to speak."""
+    """How long a request stays open for somebody to speak; a challenge for 10 s at most."""
     expiry_s: Annotated[float, Between(1, 5)] = 5.0
     """How long after it was signed an envelope may be acted on."""
+    digits: Annotated[int, Between(4, 10)] = 6
+    """How many a challenge asks for."""
+    speech_to_text: str = ""
+    """Reads the answers to challenges, by Wyoming: `tcp://127.0.0.1:10300`. Needs extra `home`."""
+    language: Language = "en"
+    """In which digits are said."""
     actions: dict[str, UnlockAction] = field(default_factory=dict)
     """By name, each a table [unlock.actions.NAME]; without one nothing is ever signed."""
 
@@ -69,6 +78,15 @@ class UnlockConfig(SettingsTable):
         for name in self.actions:
             if not NAME.fullmatch(name):
                 raise ValueError(f"an action's name has 1 to 32 of a-z 0-9 _ -, not {name!r}")
+        if self.speech_to_text:
+            parse_address("speech_to_text", self.speech_to_text)
+        elif self.has_challenges:
+            raise ValueError('level = "challenge" needs unlock.speech_to_text')
+
+    @property
+    def has_challenges(self) -> bool:
+        """Whether any action asks for digits."""
+        return any(action.level == "challenge" for action in self.actions.values())
 
 
 def check_unlock(

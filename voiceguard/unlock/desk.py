@@ -22,6 +22,7 @@ import structlog
 from voiceguard.clock import elapsed_s
 from voiceguard.errors import EnvelopeError, VoiceguardError
 from voiceguard.types import Outcome, Reason
+from voiceguard.unlock.challenge import CHALLENGE_S, digits_in, draw_digits
 from voiceguard.unlock.envelope import Envelope, seal
 from voiceguard.unlock.requests import Refusal, notice_payload, read_request
 from voiceguard.validation.boundary import in_words
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from voiceguard.mqtt.topics import Topics
     from voiceguard.scoring.policy import Verdict
     from voiceguard.unlock.config import UnlockAction, UnlockConfig
+    from voiceguard.unlock.hearing import Hearing
     from voiceguard.unlock.records import Records
 
 log = structlog.get_logger(__name__)
@@ -88,6 +90,8 @@ class _Request:
     phase: _Phase = _Phase.OPENING
     opened_s: float = 0.0
     until_s: float = 0.0
+    digits: str = ""
+    """That must be said; empty: none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +126,7 @@ class Desk:
         executor: For the disk.
         clock: Time.
         home: The daemon.
+        hearing: For challenges; watches the streams. None: no action has one.
     """
 
     def __init__(
@@ -136,7 +141,9 @@ class Desk:
         executor: Executor,
         clock: Clock,
         home: Home,
+        hearing: Hearing | None = None,
     ) -> None:
+        self.hearing = hearing
         self.statistics = DeskStatistics()
         self._config = config
         self._topics = topics
@@ -289,10 +296,14 @@ class Desk:
             return
         request.phase = _Phase.OPEN
         request.opened_s = elapsed_s(self._clock)
-        request.until_s = request.opened_s + self._config.request_s
+        seconds, asked = self._config.request_s, {}
+        if self._config.actions[request.action].level == "challenge":
+            request.digits = draw_digits(self._config.digits)
+            seconds, asked = min(seconds, CHALLENGE_S), {"digits": request.digits}
+        request.until_s = request.opened_s + seconds
         self.statistics.requests_opened += 1
         log.info("unlock_request_opened", action=request.action)
-        self._tell(request, "opened", seconds=self._config.request_s)
+        self._tell(request, "opened", seconds=seconds, **asked)
 
     async def _close(self, request: _Request) -> None:
         async with self._ending(request):
@@ -300,12 +311,30 @@ class Desk:
             log.info("unlock_request_expired", action=request.action)
             self._tell(request, "expired")
 
-    async def _fail(self, attempt: _Attempt) -> None:
+    async def _has_said_digits(self, attempt: _Attempt) -> bool:
+        """Whether the right voice has said the right digits; if not, its request is ended."""
+        request, decision = attempt.request, attempt.decision
+        try:
+            assert self.hearing is not None
+            place = (decision.stream, decision.start_s, decision.end_s)
+            said = digits_in(await self.hearing.text_of(*place), self._config.language)
+        except Exception as error:  # noqa: BLE001  # whatever a speech-to-text does: nothing opens
+            log.error("unlock_not_transcribed", action=request.action, error=in_words(error))  # noqa: TRY400
+            async with self._ending(request):
+                await self._on_disk(partial(self._records.close, request.action))
+                self._refuse(request.action, request.nonce, Refusal.SPEECH_TO_TEXT)
+            return False
+        if said == request.digits:
+            return True
+        await self._fail(attempt, why="wrong_digits")
+        return False
+
+    async def _fail(self, attempt: _Attempt, why: str | None = None) -> None:
         request, decision = attempt.request, attempt.decision
         about = {
             "stream": decision.stream,
             "decision_id": decision.decision_id,
-            "why": attempt.verdict.reason.value,
+            "why": why or attempt.verdict.reason.value,
         }
         async with self._ending(request):
             standing = await self._on_disk(partial(self._records.fail, request.action, about))
@@ -320,6 +349,8 @@ class Desk:
 
     async def _succeed(self, attempt: _Attempt) -> None:
         request = attempt.request
+        if request.digits and not await self._has_said_digits(attempt):
+            return
         signed: list[bytes] = []
 
         def sign(sequence: int, boot_id: str) -> dict[str, Any]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from voiceguard.clock import elapsed_s
+from voiceguard.errors import ConfigError, install_command
 from voiceguard.unlock.config import check_unlock
 from voiceguard.unlock.counters import moment_at
 from voiceguard.unlock.desk import Desk, Home
 from voiceguard.unlock.keys import load_signing_key, signing_key_file
 from voiceguard.unlock.records import Records
 from voiceguard.validation.reading import plain
+from voiceguard.wyoming.config import parse_address
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
 
     from voiceguard.clock import Clock
     from voiceguard.mqtt.config import MqttConfig
+    from voiceguard.types import Channel
     from voiceguard.unlock.config import UnlockConfig
+    from voiceguard.unlock.hearing import Hearing
 
 
 def open_desk(
@@ -29,6 +33,7 @@ def open_desk(
     state: Path,
     streams: Collection[str],
     pre_roll_s: float,
+    channel: Channel,
     executor: Executor,
     clock: Clock,
     home: Home,
@@ -41,6 +46,7 @@ def open_desk(
         state: The state directory.
         streams: The daemon's, by name.
         pre_roll_s: Of the gate.
+        channel: Of microphones.
         executor: For the disk.
         clock: Time.
         home: The daemon.
@@ -60,4 +66,17 @@ def open_desk(
         executor=executor,
         clock=clock,
         home=home,
+        hearing=_hearing(config, channel) if config.has_challenges else None,
     )
+
+
+def _hearing(config: UnlockConfig, channel: Channel) -> Hearing:
+    try:
+        from voiceguard.unlock.hearing import Hearing  # noqa: PLC0415 - an extra's package
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f'level = "challenge" needs the package {error.name}, which is not installed',
+            hint=install_command("wyoming"),
+        ) from error
+    address = parse_address("speech_to_text", config.speech_to_text)
+    return Hearing(address, config.language, channel)

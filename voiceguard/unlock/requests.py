@@ -4,11 +4,12 @@ A request is ``{"version":1,"nonce":"<64 hexadecimal digits>"}``. A notice is fo
 programs that wait, is not signed, and opens nothing::
 
     {"version":1,"nonce":"...","state":"opened","seconds":20.0}
+    {"version":1,"nonce":"...","state":"opened","seconds":10.0,"digits":"471902"}
     {"version":1,"nonce":"...","state":"refused","reason":"locked_out","seconds":42.0}
 
 | state | meaning |
 |---|---|
-| `opened` | speak now; `seconds` are left |
+| `opened` | speak now; `seconds` are left; say the `digits`, where there are any |
 | `unclear` | what was heard could not be judged (`reason`: `too_short`, ...); still open |
 | `failed` | another voice; `failures` in a row; `seconds` to the next request, null: a reset |
 | `expired` | nobody spoke |
@@ -45,6 +46,8 @@ class Refusal(StrEnum):
     """The settings name somebody who is not enrolled."""
     STORAGE = "storage"
     """Counters or audit log can't be written."""
+    SPEECH_TO_TEXT = "speech_to_text"
+    """The answer to a challenge could not be read."""
     UNAVAILABLE = "unavailable"
     """The daemon does not listen now."""
 

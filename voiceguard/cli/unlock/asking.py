@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+MAX_DIGITS = 10
 _AGAIN_S = 2.0
 """Between attempts to reach a broker."""
 
@@ -210,9 +211,10 @@ def in_words(notice: dict[str, Any]) -> str:
     """A notice as a sentence."""
     seconds, reason = notice["seconds"], str(notice.get("reason", ""))[:40]
     seconds = math.ceil(seconds) if isinstance(seconds, int | float) else None
+    digits = " ".join(str(notice.get("digits", ""))[:MAX_DIGITS])
     wait = f"; again in {seconds} s" if seconds else ""
     words = {
-        "opened": f"Speak now: {seconds} s.",
+        "opened": f"Speak now: {seconds} s." + (f" Say: {digits}" if digits else ""),
         "unclear": f"That could not be judged ({reason}). Once more, please.",
         "failed": f"Not opened{wait}.",
         "expired": "Nobody spoke.",
