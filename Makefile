@@ -16,7 +16,7 @@ SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --config-file .mkdocs
 .DEFAULT_GOAL := help
 CAMPAIGN_SECONDS ?= 600
 
-.PHONY: help demo test coverage campaign test-packages requirements packages release check docs docs-pictures services demo-audio clean
+.PHONY: help demo test coverage campaign test-packages requirements packages addon release check docs docs-pictures services demo-audio clean
 
 help:
 	@echo 'make demo          enroll a synthetic voice, listen to a scene, see the decisions (1 minute)'
@@ -26,6 +26,7 @@ help:
 	@echo '                   files, brokers that vanish; a table, and JSON in build/'
 	@echo 'make requirements  requirements-light.txt anew: what a machine without torch installs'
 	@echo 'make packages      wheel and source distribution, into dist/'
+	@echo 'make addon         the Home Assistant add-on, complete, into build/addon'
 	@echo 'make release       packages, notes from CHANGELOG.md, bill of materials, hashes: into dist/'
 	@echo 'make check         ruff, mypy, import-linter, bandit, the structure, no dead link in the site'
 	@echo 'make coverage      as make test, slower: which lines of voiceguard no test reaches'
@@ -59,6 +60,9 @@ campaign: $(VENV)/.installed-test
 
 packages: $(VENV)/.installed-test
 	$(BIN)/python -m tests.packages.making
+
+addon: $(VENV)/.installed-test
+	$(BIN)/python -m tests.packages.addon
 
 release: $(VENV)/.installed-test
 	$(BIN)/python -m tests.packages.release

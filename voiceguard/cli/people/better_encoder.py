@@ -31,5 +31,5 @@ def offer_better_encoder(kit: Kit) -> None:
             f"`voiceguard models pull {BEST} && voiceguard models use {BEST}`",
             style="dim",
             markup=False,
-            no_wrap=True,  # to be copied in one piece
+            soft_wrap=True,  # to be copied in one piece
         )

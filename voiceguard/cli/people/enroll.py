@@ -256,7 +256,7 @@ def _begin(session: EnrollmentSession, settings: Settings) -> tuple[Kit, Takes]:
             + install_command("silero-vad", "onnxruntime"),
             style="dim",
             markup=False,
-            no_wrap=True,  # to be copied in one piece
+            soft_wrap=True,  # to be copied in one piece
         )
     return kit, takes
 
