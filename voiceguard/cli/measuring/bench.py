@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
@@ -18,11 +19,14 @@ from voiceguard.cli.output import print_json, print_table, stderr
 from voiceguard.cli.settings import configured
 from voiceguard.cli.shell.help import HelpfulCommand, HelpfulGroup
 from voiceguard.demo.scene import load_scene
+from voiceguard.encoder.library import find_model
 from voiceguard.lab.bench.daemon import as_dict, time_daemon, time_encoder
-from voiceguard.service.kit import assemble
+from voiceguard.service.kit import assemble, installed_in
 
 if TYPE_CHECKING:
+    from voiceguard.encoder.config import EncoderConfig
     from voiceguard.lab.bench.daemon import DaemonTiming, EncoderTiming
+    from voiceguard.settings import Settings
 
 
 app = typer.Typer(cls=HelpfulGroup, add_completion=False)
@@ -61,6 +65,7 @@ def bench(
             time_daemon(
                 speech,
                 seconds=seconds,
+                encoder=_wherever(settings),
                 on_progress=lambda name, done: progress.update(tasks[name], completed=done),
             )
         )
@@ -75,6 +80,13 @@ def bench(
         )
     else:
         _print(kit.encoder.info.name, encoder, daemon)
+
+
+def _wherever(settings: Settings) -> EncoderConfig:
+    """The encoder by a path where it is installed: the measured daemon's state is elsewhere."""
+    path = find_model(settings.encoder.model, installed_in(settings))
+    is_ours = path.suffix == ".safetensors"
+    return replace(settings.encoder, model=str(path)) if is_ours else settings.encoder
 
 
 app.command("encoders", cls=HelpfulCommand)(bench_encoders)

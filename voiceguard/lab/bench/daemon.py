@@ -33,6 +33,7 @@ from voiceguard.types import SAMPLE_RATE_HZ
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
+    from voiceguard.encoder.config import EncoderConfig
     from voiceguard.protocols import Encoder
     from voiceguard.types import Samples
 
@@ -105,6 +106,7 @@ async def time_daemon(
     speech: Samples,
     *,
     seconds: float,
+    encoder: EncoderConfig | None = None,
     on_progress: Callable[[str, float], None] = lambda _phase, _done: None,
 ) -> DaemonTiming:
     """Runs the daemon for a while on speech without pauses, on utterances, and on silence.
@@ -112,6 +114,8 @@ async def time_daemon(
     Args:
         speech: ``(num_samples,)`` mono 16 kHz, repeated as often as needed.
         seconds: In all, a third for each phase.
+        encoder: The daemon's, its model by name or as a path, for the state directory is another;
+            None: the default one.
         on_progress: Told the phase, and what share of it is done.
 
     Raises:
@@ -123,7 +127,7 @@ async def time_daemon(
         async with _broker(Path(directory)) as (port, broker_name):
             subscriber = asyncio.create_task(_subscribe(port, heard), name="subscriber")
             try:
-                async with _daemon(Path(directory), port) as (process, start_to_ready_s):
+                async with _daemon(Path(directory), port, encoder) as (process, start_to_ready_s):
                     phases = await _feed(process, speech, seconds / 3, on_progress)
                     memory_mb = _peak_memory_mb(process.pid)
             finally:
@@ -184,7 +188,7 @@ async def _subscribe(port: int, heard: _Heard) -> None:
 
 @asynccontextmanager
 async def _daemon(
-    directory: Path, port: int
+    directory: Path, port: int, encoder: EncoderConfig | None
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, float]]:
     """The daemon as its own process; yields it and how long it took to be ready."""
     address = str(directory / "notify")
@@ -206,6 +210,7 @@ async def _daemon(
                 "VOICEGUARD_STATE_DIR": str(directory / "state"),
                 "VOICEGUARD_MQTT__NODE_ID": "bench",
                 "VOICEGUARD_LOG__LEVEL": "warning",
+                **({} if encoder is None else _environment(encoder)),
             },
         )
         try:
@@ -215,6 +220,14 @@ async def _daemon(
             with suppress(ProcessLookupError):
                 process.terminate()
             await process.wait()
+
+
+def _environment(encoder: EncoderConfig) -> dict[str, str]:
+    return {
+        "VOICEGUARD_ENCODER__MODEL": encoder.model,
+        "VOICEGUARD_ENCODER__DEVICE": encoder.device,
+        "VOICEGUARD_ENCODER__NUM_THREADS": str(encoder.num_threads),
+    }
 
 
 async def _wait_until_ready(
