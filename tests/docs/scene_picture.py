@@ -91,8 +91,7 @@ def _draw_level(axes: Axes, run: SceneRun) -> None:
     axes.set_yticks([-60, -40, -20])
     axes.set_ylabel("level\ndBFS", rotation=0, ha="right", va="center")
     _shade_gate(axes, run)
-    fan = next(item for item in run.scene.said if not item.who)
-    end_s = next(each.end_s for each in run.segments if fan.start_s < each.end_s < fan.end_s)
+    end_s = next(each.end_s for each in run.segments)
     axes.text(end_s + 0.1, -17, "\u25c2 gate open", color=FAINT, size=8.5, va="center")
 
 
