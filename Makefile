@@ -16,12 +16,19 @@ SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --config-file .mkdocs
 .DEFAULT_GOAL := help
 CAMPAIGN_SECONDS ?= 600
 
-.PHONY: help demo test coverage campaign test-packages requirements packages addon release check docs docs-pictures services demo-audio clean
+# The core that tests/packages/home runs, 630 MB beside pip's cache, not in the checkout.
+HOME_ASSISTANT := 2026.2.3
+HOME_ASSISTANT_VENV := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/voiceguard/homeassistant-$(HOME_ASSISTANT)
+PYTHON_3_13 ?= $(or $(shell command -v python3.13),$(wildcard $(HOME)/.pyenv/versions/3.13.*/bin/python))
+
+.PHONY: help demo test coverage campaign test-packages home-assistant requirements packages addon release check docs docs-pictures services demo-audio clean
 
 help:
 	@echo 'make demo          enroll a synthetic voice, listen to a scene, see the decisions (1 minute)'
 	@echo 'make test          the test suite but for the next one'
-	@echo 'make test-packages builds wheel and sdist, and runs the wheel alone'
+	@echo 'make test-packages builds wheel and sdist, runs the wheel alone, and the daemon with a real'
+	@echo '                   Home Assistant, if that is there'
+	@echo 'make home-assistant installs one for that into ~/.cache: 630 MB, with a Python 3.13'
 	@echo 'make campaign      faults for 10 minutes (CAMPAIGN_SECONDS=600): kills, full disks, mutated'
 	@echo '                   files, brokers that vanish; a table, and JSON in build/'
 	@echo 'make requirements  requirements-light.txt anew: what a machine without torch installs'
@@ -49,11 +56,22 @@ test: $(VENV)/.installed-test
 coverage:
 	@$(MAKE) --no-print-directory test COVERAGE='--cov --cov-report=term:skip-covered'
 
-test-requirements: $(VENV)/.installed-test
+requirements: $(VENV)/.installed-test
 	$(BIN)/python -m tests.packages.light
 
-packages: $(VENV)/.installed-test
+test-packages: $(VENV)/.installed-test
 	$(BIN)/pytest tests/packages
+
+# It asks for 3.13.2 and runs with any 3.13. Where there is none, its tests are skipped and say so.
+home-assistant: $(VENV)/.installed-test
+	@if [ -x $(HOME_ASSISTANT_VENV)/bin/python ]; then exit 0; fi; \
+	if ! $(firstword $(PYTHON_3_13) false) --version >/dev/null 2>&1; then \
+	    echo "No Python 3.13 here (make PYTHON_3_13=/path/to/it home-assistant): its tests skip." >&2; \
+	    exit 0; fi; \
+	$(firstword $(PYTHON_3_13) false) -m venv $(HOME_ASSISTANT_VENV).new && \
+	$(HOME_ASSISTANT_VENV).new/bin/pip install --quiet --disable-pip-version-check \
+	    --ignore-requires-python homeassistant==$(HOME_ASSISTANT) paho-mqtt && \
+	mv $(HOME_ASSISTANT_VENV).new $(HOME_ASSISTANT_VENV)
 
 campaign: $(VENV)/.installed-test
 	$(BIN)/python -m tests.campaign --seconds $(CAMPAIGN_SECONDS) $(CAMPAIGN_ARGS)

@@ -269,6 +269,13 @@ class SpeakerScore:
     """After adaptive s-norm, in cohort standard deviations; the cosine where there is no cohort."""
     llr: float | None
     """Calibrated log-likelihood ratio, natural logarithm; None without a calibration."""
+    display_name: str = ""
+    """The speaker's, for people; empty: none but the id."""
+
+    @property
+    def name(self) -> str:
+        """The speaker's, as people read it."""
+        return self.display_name or self.speaker
 
 
 # --- what is stored about a speaker ---------------------------------------------------------

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import jinja2
 
 from tests.mqtt.decisions import make_decision
-from voiceguard.mqtt.discovery import device_config
+from voiceguard.mqtt.home.discovery import device_config
+from voiceguard.mqtt.home.household import Household
 from voiceguard.mqtt.states import States
 from voiceguard.mqtt.topics import Topics
 
@@ -50,13 +51,23 @@ def topics() -> Topics:
 
 def discovery() -> dict[str, Any]:
     """The message that the page comes of."""
-    return device_config(topics(), SPEAKERS, occupancy_hold_s=30.0)
+    household = Household(speakers=SPEAKERS, streams={"kitchen": "Kitchen"}, can_restart=True)
+    return device_config(topics(), household, occupancy_hold_s=30.0)
+
+
+def shown() -> dict[str, dict[str, Any]]:
+    """The components that the page has: no triggers, and not what is off until it is wanted."""
+    return {
+        key: each
+        for key, each in discovery()["cmps"].items()
+        if each["p"] != "device_automation" and each.get("en", True)
+    }
 
 
 def entities() -> list[Entity]:
-    """Every component of the message with its state."""
+    """Every component that is shown, with its state."""
     retained = _retained()
-    return [_entity(each, retained) for each in discovery()["cmps"].values()]
+    return [_entity(key, each, retained) for key, each in shown().items()]
 
 
 def _retained() -> dict[str, str]:
@@ -65,7 +76,15 @@ def _retained() -> dict[str, str]:
     states.set_speakers(SPEAKERS)
     states.set_available(is_available=True, reason="")
     counters = {"samples_lost": 0, "samples_missed": 0, "num_overflows": 0, "outage_s": 0.0}
-    states.set_status({"state": "listening", "armed": True, "streams": {"kitchen": counters}})
+    states.set_status(
+        {
+            "state": "listening",
+            "condition": "listening",
+            "has_problem": False,
+            "armed": True,
+            "streams": {"kitchen": counters},
+        }
+    )
     states.apply(make_decision(speaker="anna"), 0.0)
     states.refresh(0.0)
     found: dict[str, str] = {}
@@ -75,21 +94,28 @@ def _retained() -> dict[str, str]:
     return found
 
 
-def _entity(component: dict[str, Any], retained: dict[str, str]) -> Entity:
-    name, topic = component["name"], component["stat_t"]
-    if component["p"] == "event":  # its topic is not retained
-        return Entity("Events", name, "accepted, just now", is_on=True)
-    state = _rendered(component.get("val_tpl", "{{ value }}"), retained[topic])
+def _entity(key: str, component: dict[str, Any], retained: dict[str, str]) -> Entity:
+    name, topic = component["name"], component.get("stat_t")
     match component["p"]:
-        case "switch":
-            return Entity("Controls", name, "", state == component["stat_on"])
-        case "binary_sensor":
-            is_on = state == component["pl_on"]
-            return Entity("Sensors", name, "Detected" if is_on else "Clear", is_on)
-        case _:
-            unit = component.get("unit_of_meas", "")
-            card = "Diagnostic" if component.get("ent_cat") == "diagnostic" else "Sensors"
-            return Entity(card, name, f"{state} {unit}".strip(), is_on=False)
+        case "event":  # its topic is not retained
+            has_fired = not key.endswith("ben")
+            return Entity("Events", name, "accepted, just now" if has_fired else "", has_fired)
+        case "button":
+            return Entity("Configuration", name, "Press", is_on=False)
+    if topic not in retained:  # nobody has heard Ben yet
+        return Entity("Sensors", name, "Unknown", is_on=False)
+    state = _rendered(component.get("val_tpl", "{{ value }}"), retained[topic])
+    is_on = state == component.get("stat_on", component.get("pl_on", "ON"))
+    if component["p"] == "switch":
+        return Entity("Controls", name, "", is_on)
+    shown_as, unit = component.get("dev_cla"), component.get("unit_of_meas", "")
+    words = {
+        "timestamp": "Just now",
+        "problem": "Problem" if is_on else "OK",
+        "occupancy": "Detected" if is_on else "Clear",
+    }
+    card = "Diagnostic" if component.get("ent_cat") == "diagnostic" else "Sensors"
+    return Entity(card, name, words.get(str(shown_as), f"{state} {unit}".strip()), is_on)
 
 
 def _rendered(template: str, payload: str) -> str:
@@ -103,7 +129,7 @@ def entities_svg() -> str:
     cards: dict[str, list[Entity]] = {}
     for each in entities():
         cards.setdefault(each.card, []).append(each)
-    columns = (("Controls", "Events"), ("Sensors",), ("Diagnostic",))
+    columns = (("Controls", "Events", "Configuration"), ("Sensors",), ("Diagnostic",))
     heights = [
         sum(_height(len(cards[name])) + GAP for name in column if name in cards)
         for column in columns
@@ -142,7 +168,7 @@ def _card(x: int, y: int, name: str, rows: list[Entity]) -> list[str]:
         colour = AMBER if each.is_on else "#a9b0b8"
         parts.append(f'<circle cx="{x + PADDING + 8}" cy="{middle - 5}" r="8" fill="{colour}"/>')
         parts.append(_text(x + PADDING + 34, middle, each.name, INK))
-        if each.state:
+        if each.state or each.card != "Controls":
             parts.append(_text(right, middle, each.state, FAINT, anchor="end"))
         else:
             parts += _toggle(right - 36, middle - 5, is_on=each.is_on)

@@ -61,11 +61,11 @@ def enroll(
     kit: Kit | None = None,
 ) -> Enrolled:
     now = NOW if mode is Mode.NEW else LATER
-    session = EnrollmentSession(store, speaker, mode)
+    session = EnrollmentSession(store, speaker, mode, display_name="Anna")
     session.consent(None if session.has_consent else now, audio_at=now if keep_audio else None)
     takes = session.begin(kit or Kit())
     takes.add(voice(4.0, seed=seed), recorded_at=now + timedelta(seconds=seed))
-    return session.finish(takes, now=now, display_name="Anna")
+    return session.finish(takes, now=now)
 
 
 def test_what_is_enrolled_is_in_the_store_and_its_prospects_are_asked_for(

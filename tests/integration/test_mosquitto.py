@@ -114,7 +114,7 @@ async def test_a_rejection_ends_the_occupancy_at_once(tmp_path: Path) -> None:
         await listener.until(lambda: listener.last(f"{BASE}/occupancy/bob") == "ON")
         link.set_available(False, "microphone unplugged")
         await listener.until(lambda: listener.last(f"{BASE}/occupancy/bob") == "OFF")
-        assert listener.last(f"{BASE}/availability") == "offline"
+        assert listener.last(f"{BASE}/availability") == "unavailable"
         status = json.loads(listener.last(f"{BASE}/status") or "")
         assert (status["state"], status["reason"]) == ("unavailable", "microphone unplugged")
 

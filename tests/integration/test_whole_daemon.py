@@ -97,7 +97,7 @@ async def test_from_microphone_to_subscriber_through_every_outage(
             assert decision["outcome"] != "accepted"
 
             pulse.kill()
-            await listener.until(lambda: listener.last(AVAILABILITY) == "offline", 5.0)
+            await listener.until(lambda: listener.last(AVAILABILITY) == "unavailable", 5.0)
             # The two are messages of their own, the status behind the availability.
             await listener.until(lambda: state_of(listener).get("state") == "unavailable", 5.0)
             pulse.start()

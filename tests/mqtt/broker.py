@@ -90,10 +90,15 @@ async def conversing(
     config: MqttConfig,
     backlog: Backlog,
     on_command: Callable[[Command], None] = lambda _: None,
+    on_p_fa: Callable[[float], None] = lambda _: None,
 ) -> AsyncIterator[Conversation]:
     """A conversation that is held as long as the block."""
     conversation = Conversation(
-        cast("Connection", connection), config, backlog, on_command=on_command
+        cast("Connection", connection),
+        config,
+        backlog,
+        on_command=on_command,
+        on_p_fa=on_p_fa,
     )
     task = asyncio.create_task(conversation.hold(), name="test conversation")
     try:

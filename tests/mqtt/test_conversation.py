@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 from structlog.testing import capture_logs
@@ -14,8 +15,8 @@ from tests.mqtt.broker import FakeConnection, conversing, online, places
 from tests.mqtt.decisions import make_decision
 from voiceguard.mqtt.backlog import Backlog
 from voiceguard.mqtt.config import MqttConfig
-from voiceguard.mqtt.discovery import MAX_FOREIGN_SPEAKERS
 from voiceguard.mqtt.guards.flood import BURST
+from voiceguard.mqtt.home.discovery import MAX_FOREIGN_SPEAKERS
 from voiceguard.mqtt.topics import Command
 
 CONFIG = MqttConfig(node_id="den")
@@ -187,7 +188,7 @@ async def test_a_hostile_discovery_message_is_bounded() -> None:
         await online(connection, TOPICS.availability)
         await until(lambda: backlog.states.retained.next() is None)
     removed = {topic for topic, payload, _ in connection.states if payload == ""}
-    assert len(removed) == MAX_FOREIGN_SPEAKERS
+    assert len(removed) == 2 * MAX_FOREIGN_SPEAKERS  # occupancy, and when they were heard
 
 
 @pytest.mark.parametrize(
@@ -295,6 +296,7 @@ async def test_what_says_that_somebody_is_there_expires_at_the_broker() -> None:
             TOPICS.status: 60.0,
             TOPICS.speaker: pytest.approx(30.0),
             TOPICS.occupancy("alice"): pytest.approx(30.0),
+            TOPICS.heard("alice"): None,
             TOPICS.occupancy("bob"): None,
             TOPICS.availability: 60.0,
         }
@@ -322,6 +324,42 @@ async def test_a_foreign_occupancy_is_taken_away() -> None:
         connection.says(TOPICS.occupancy("alice"), b"ON", retain=True)
         await until(lambda: connection.sent_to(TOPICS.occupancy("mallory")) == [""])
         assert set(connection.sent_to(TOPICS.occupancy("alice"))) == {"OFF"}
+
+
+async def test_what_an_earlier_life_left_is_taken_away() -> None:
+    """Rooms that are no more with their devices, and when the forgotten were last heard."""
+    clock, connection = FakeClock(), FakeConnection()
+    backlog = make_backlog(clock)
+    backlog.announce(replace(backlog.household, streams={"kitchen": "Kitchen"}))
+    async with conversing(connection, CONFIG, backlog):
+        await until(lambda: ("unsubscribe", TOPICS.of_all("stream")) in connection.done)
+        for name in ("kitchen", "attic", "x/y", "A b"):
+            connection.says(TOPICS.stream(name), b"{}", retain=True)
+        connection.says(TOPICS.heard("mallory"), b"{}", retain=True)
+        connection.says(TOPICS.heard("alice"), b"{}", retain=True)
+        await until(lambda: connection.sent_to(TOPICS.heard("mallory")) == [""])
+        await until(lambda: connection.sent_to(TOPICS.stream_discovery("attic")) == [""])
+        emptied = {topic for topic, payload, _ in connection.states if payload == ""}
+        assert emptied == {
+            TOPICS.heard("mallory"),
+            TOPICS.occupancy("mallory"),
+            TOPICS.stream("attic"),
+            TOPICS.stream_discovery("attic"),
+        }
+
+
+async def test_a_rate_is_asked_for_as_it_is_shown_or_as_a_number() -> None:
+    """Whatever else stands behind the word is refused by name, as any unknown command."""
+    clock, connection = FakeClock(), FakeConnection()
+    wanted: list[float] = []
+    commands: list[Command] = []
+    backlog = make_backlog(clock)
+    async with conversing(connection, CONFIG, backlog, commands.append, wanted.append):
+        refused = ("p_fa", "p_fa ", "p_fa x", "arm 1", "arm ", "restart now", "p_fa 1 % %")
+        for payload in ("p_fa 0.001", "p_fa 0.1 %", *refused, "restart"):
+            connection.says(TOPICS.command, payload.encode())
+        await until(lambda: commands == [Command.RESTART])
+    assert wanted == [0.001, pytest.approx(0.001)]
 
 
 async def test_no_decision_goes_by_3_1_1_to_a_broker_that_nobody_vouches_for() -> None:

@@ -106,7 +106,7 @@ def test_offline_is_said_first_and_online_last() -> None:
     states.set_available(is_available=False, reason="microphone lost")
     states.refresh(NOW_S)
     sent = take_all(states.retained)
-    assert sent[0] == (TOPICS.availability, "offline")
+    assert sent[0] == (TOPICS.availability, "unavailable")
     status = json.loads(dict(sent)[TOPICS.status])
     assert (status["state"], status["reason"]) == ("unavailable", "microphone lost")
 
@@ -116,7 +116,7 @@ def test_before_the_daemon_has_spoken_it_is_starting_and_offline() -> None:
     states = States(TOPICS, occupancy_hold_s=30.0)
     states.refresh(NOW_S)
     sent = dict(take_all(states.retained))
-    assert sent[TOPICS.availability] == "offline"
+    assert sent[TOPICS.availability] == "unavailable"
     assert json.loads(sent[TOPICS.status])["state"] == "starting"
 
 

@@ -23,6 +23,7 @@ SHIPPED = {
     "service/units/voiceguard-user.service": "systemd/voiceguard-user.service",
     "service/defaults/voiceguard.toml": "config/voiceguard.toml",
     "service/requirements-light.txt": "requirements-light.txt",
+    "service/defaults/home-assistant/guest_mode.yaml": "config/home-assistant/guest_mode.yaml",
 }
 """Where it is in the package, and where in the repository."""
 

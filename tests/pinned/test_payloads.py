@@ -28,6 +28,7 @@ MASKS = dict.fromkeys(
     (
         *(
             "instance",
+            "host",
             "decision_id",
             "started_at",
             "ended_at",

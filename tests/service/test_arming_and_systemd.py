@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from voiceguard.errors import StateError
-from voiceguard.service.arming import ArmedSwitch
+from voiceguard.scoring.policy import PolicyConfig
+from voiceguard.service.arming import ArmedSwitch, PolicyChoice
 from voiceguard.service.systemd import notify_systemd, wants_watchdog
 from voiceguard.settings import ServiceConfig
 
@@ -101,3 +102,36 @@ def test_what_cannot_be_remembered_is_said(tmp_path: Path) -> None:
 def test_intervals_out_of_range_are_refused() -> None:
     with pytest.raises(ValueError, match=r"voiceprint_poll_s must be between .* not 0"):
         ServiceConfig(voiceprint_poll_s=0)
+
+
+def test_a_rate_that_was_chosen_outlasts_a_restart(tmp_path: Path) -> None:
+    """As long as the settings still have it among the choices."""
+    config = PolicyConfig(p_fa=0.01, p_fa_choices=(0.001, 0.05))
+    choice = PolicyChoice(tmp_path, config)
+    assert choice.policy == config
+    assert choice.choose(0.001 * (1 + 1e-9))
+    choice.remember()
+    assert PolicyChoice(tmp_path, config).policy.p_fa == 0.001
+    assert PolicyChoice(tmp_path, PolicyConfig(p_fa_choices=(0.02,))).policy.p_fa == 0.01
+    assert choice.describe()["choice"] == "0.1 %"
+    assert choice.describe()["choices"] == ["0.1 %", "1 %", "5 %"]
+
+
+@pytest.mark.parametrize("p_fa", [0.002, 0.0, -0.001, 1.0, float("nan"), float("inf")])
+def test_nothing_but_a_configured_rate_is_chosen(tmp_path: Path, p_fa: float) -> None:
+    """Whoever may write to the broker can't weaken the policy; nor can a damaged file."""
+    config = PolicyConfig(p_fa=0.01, p_fa_choices=(0.001,))
+    choice = PolicyChoice(tmp_path, config)
+    assert not choice.choose(p_fa)
+    assert not PolicyChoice(tmp_path, PolicyConfig()).choose(0.01)
+    assert choice.policy == config
+    (tmp_path / "p_fa").write_text(f"{p_fa}")
+    assert PolicyChoice(tmp_path, config).policy == config
+
+
+def test_choices_are_rates_as_any(tmp_path: Path) -> None:
+    del tmp_path
+    with pytest.raises(ValueError, match="each of p_fa_choices must be above 0"):
+        PolicyConfig(p_fa_choices=(0.06,))
+    with pytest.raises(ValueError, match="far_per_hour is stated"):
+        PolicyConfig(p_fa=None, far_per_hour=1.0, p_fa_choices=(0.01,))

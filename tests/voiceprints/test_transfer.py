@@ -128,5 +128,6 @@ def test_a_name_can_be_changed_on_the_way(export: bytes) -> None:
     assert renamed.voiceprint.speaker == "anna-maria"
     assert renamed.audio is not None
     renamed.audio.check(renamed.voiceprint)
+    assert renamed.named("Anna Maria").voiceprint.speaker == "anna-maria"
     with pytest.raises(UsageError):
-        renamed.named("Anna Maria")
+        renamed.named("anna/maria")

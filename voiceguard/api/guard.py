@@ -17,6 +17,7 @@ from voiceguard.service.kit import Kit, assemble, open_store
 from voiceguard.service.utterance import judge_recording
 from voiceguard.service.whole import embed_whole
 from voiceguard.settings import Settings, load_settings
+from voiceguard.voiceprints import speaker_id
 from voiceguard.voiceprints.renaming import rename
 from voiceguard.voiceprints.sending import pack, write_export
 
@@ -80,7 +81,7 @@ class Guard:
         """Makes and stores a voiceprint; unusable recordings are left out.
 
         Args:
-            speaker: ``[a-z0-9_][a-z0-9_-]{0,31}``.
+            speaker: As people write it ("Zoë"), or the id that it makes ("zoe").
             recordings: One take each.
             consent: That the speaker has agreed to it; the time is stored with the voiceprint.
             display_name: For people.
@@ -97,16 +98,14 @@ class Guard:
             VoiceprintError: The speaker is enrolled already.
         """
         mode = Mode.REPLACE if overwrite else Mode.NEW
-        session = EnrollmentSession(self._store, speaker, mode)
+        session = EnrollmentSession(self._store, speaker, mode, display_name=display_name)
         now = datetime.now(UTC)
         session.consent(now if consent else None, audio_at=now if keep_audio else None)
         takes = session.begin(self._kit)
         for recording in recordings:
             # A time of its own: it tells the takes that are kept apart.
             takes.add(self._opened(recording), recorded_at=datetime.now(UTC))
-        return session.finish(
-            takes, now=now, display_name=display_name, another_person=another_person
-        ).voiceprint
+        return session.finish(takes, now=now, another_person=another_person).voiceprint
 
     def people(self) -> tuple[Person, ...]:
         """Everybody who has a voiceprint here, by name, those that can't be used included.
@@ -196,7 +195,7 @@ class Guard:
             StoreKeyError: The voiceprints' key is missing or wrong.
         """
         encoder_id = self._kit.encoder.info.encoder_id
-        voiceprint = self._store.load(speaker, encoder_id=encoder_id)
+        voiceprint = self._store.load(speaker_id(speaker), encoder_id=encoder_id)
         return self._kit.predict_acceptance(voiceprint, num_voiceprints=len(self._store.names()))
 
     # --- recordings -------------------------------------------------------------------------
@@ -222,8 +221,8 @@ class Guard:
             StoreKeyError: The voiceprints' key is missing or wrong.
         """
         encoder_id = self._kit.encoder.info.encoder_id
-        voiceprint = self._store.load(speaker, encoder_id=encoder_id)
-        judge = self._kit.make_judge([voiceprint], claim=speaker)
+        voiceprint = self._store.load(speaker_id(speaker), encoder_id=encoder_id)
+        judge = self._kit.make_judge([voiceprint], claim=voiceprint.speaker)
         return judge_recording(self._kit, judge, self._opened(recording))
 
     def identify(self, recording: Recording) -> Judgement:

@@ -79,6 +79,9 @@ SECTIONS: Mapping[str, Commands] = {
         "status": Command("status:status", "Show what the running daemon is doing: state, streams, encoder, who is enrolled."),
         "history": Command("history:history", "Show the last decisions of the daemon, newest first, and why they were made."),
         "doctor": Command("doctor:doctor", "Check program, model, microphone, key, voiceprints and broker; say how to mend each."),
+        "mqtt": Group("What the broker keeps of this daemon.", {
+            "forget": Command("mqtt:forget", "Remove from the broker all that this daemon ever left there, and it from Home Assistant."),
+        }),
         "devices": Command("devices:devices", "List the microphones: number, name, channels, rate; the default one is marked."),
         "config": Group("Show or check the configuration.", {
             "show": Command("config:show", "Every setting as it is in force: file, environment and defaults taken together."),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from voiceguard.api import Guard
 from voiceguard.audio.files import SoundFile
@@ -102,7 +103,7 @@ def _payload(judgement: Judgement) -> dict[str, Any]:
 
 def _print(file: Path, judgement: Judgement) -> None:
     best = judgement.scores[0] if judgement.scores else None
-    who = judgement.speaker or (f"best: {best.speaker}" if best else "")
+    who = escape(judgement.speaker_name or (f"best: {best.name}" if best else ""))
     stdout.print(f"{styled_outcome(judgement.outcome)} {who} [dim]({judgement.reason})[/]")
     if best is not None and best.llr is None:
         stdout.print(f"  cosine {best.cosine:.2f}")

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from voiceguard.cli.options import ConfigOption, JsonOption, StateDirOption
@@ -26,6 +27,7 @@ from voiceguard.paths import history_file
 from voiceguard.paths import state_dir as find_state_dir
 from voiceguard.types import Outcome
 from voiceguard.validation.boundary import refusing
+from voiceguard.voiceprints import speaker_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,7 +63,7 @@ def history(
     """
     settings = configured(config, state_dir=state_dir)
     store = History(history_file(find_state_dir(settings.state_dir)), settings.history)
-    filters: dict[str, Any] = {"speaker": speaker, "outcome": outcome}
+    filters: dict[str, Any] = {"speaker": speaker and speaker_id(speaker), "outcome": outcome}
     try:
         if diagnostics:
             _show_losses(store.diagnostics()[:last], json_lines=json_lines)
@@ -101,6 +103,14 @@ def _show(payloads: list[dict[str, Any]], *, json_lines: bool) -> None:
     stderr.print("`voiceguard history --why ID` explains one of them.", style="dim")
 
 
+def _who(payload: dict[str, Any]) -> str:
+    """By name; entries of earlier releases have the id alone."""
+    if payload["speaker"]:
+        return str(payload.get("speaker_name") or payload["speaker"])
+    best = payload["scores"][0] if payload["scores"] else None
+    return f"({best.get('name') or best['speaker']}?)" if best else "-"
+
+
 def _row(payload: dict[str, Any]) -> list[str]:
     best = payload["scores"][0] if payload["scores"] else None
     moment = datetime.fromisoformat(payload["decided_at"]).astimezone()
@@ -109,7 +119,7 @@ def _row(payload: dict[str, Any]) -> list[str]:
         f"{moment:%H:%M:%S}" if is_today else local_time(payload["decided_at"]),
         str(payload["stream"]),
         styled_outcome(payload["outcome"]),
-        str(payload["speaker"] or (f"({best['speaker']}?)" if best else "-")),
+        escape(_who(payload)),
         format_llr(best["llr"] if best else None),
         f"{payload['net_speech_s']:.1f} s",
         str(payload["reason"]).replace("_", " "),

@@ -66,7 +66,7 @@ _BY_SCORE = {
 
 def _about_scores(payload: Mapping[str, Any], scores: list[Mapping[str, Any]]) -> str:
     best = scores[0]
-    name, llr, threshold = best["speaker"], best["llr"], payload["accept_llr"]
+    name, llr, threshold = _name(best), best["llr"], payload["accept_llr"]
     # Each voiceprint has an equal part of the rate.
     per_hour = payload["p_fa"] * DECISIONS_PER_HOUR / len(scores)
     needed = (
@@ -80,7 +80,7 @@ def _about_scores(payload: Mapping[str, Any], scores: list[Mapping[str, Any]]) -
     if reason == Reason.RUNNER_UP_TOO_CLOSE and len(scores) > 1:
         second = scores[1]
         return (
-            f"Could be {name} (LLR {_llr(llr)}) or {second['speaker']} "
+            f"Could be {name} (LLR {_llr(llr)}) or {_name(second)} "
             f"(LLR {_llr(second['llr'])}): too close to tell apart."
         )
     if reason == Reason.BELOW_THRESHOLD and payload["outcome"] == Outcome.REJECTED:
@@ -99,8 +99,16 @@ def _advice(payload: Mapping[str, Any]) -> str:
     snr_db = payload["snr_db"]
     if snr_db is not None and snr_db < GOOD_SNR_DB:
         return f"It was noisy ({_db(payload)}): come closer, or turn the noise down."
-    name = payload["scores"][0]["speaker"] if payload["scores"] else "NAME"
-    return f"If it was {name}, take this room and microphone in: `voiceguard enroll {name} --add`."
+    best = payload["scores"][0] if payload["scores"] else {"speaker": "NAME"}
+    return (
+        f"If it was {_name(best)}, take this room and microphone in: "
+        f"`voiceguard enroll {best['speaker']} --add`."
+    )
+
+
+def _name(score: Mapping[str, Any]) -> str:
+    """As people read it; decisions of earlier releases have the id alone."""
+    return str(score.get("name") or score["speaker"])
 
 
 def _llr(llr: float | None) -> str:

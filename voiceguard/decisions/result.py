@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from voiceguard.scoring.posterior import posterior
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -37,6 +39,25 @@ class _Figures:
     def speaker(self) -> str | None:
         """The accepted speaker, or the claimed one in verification; else None."""
         return self._judged().verdict.speaker
+
+    @property
+    def speaker_name(self) -> str | None:
+        """The same speaker as people read it."""
+        who = self.speaker
+        return next((each.name for each in self._judged().scores if each.speaker == who), who)
+
+    @property
+    def posterior(self) -> float | None:
+        """The probability that it was the speaker, or the nearest one; None uncalibrated."""
+        judged = self._judged()
+        nearest = next((each.speaker for each in judged.scores), None)
+        who = self.speaker or nearest
+        return None if who is None else posterior(judged.scores, who, self.p_target)
+
+    @property
+    def p_target(self) -> float:
+        """The prior of ``posterior``: that one of those enrolled is talking."""
+        return self._judged().verdict.p_target
 
     @property
     def accept_llr(self) -> float | None:

@@ -13,9 +13,13 @@ meaning under the same schema number; consumers ignore fields that they do not k
 | `outcome` | string | `accepted`, `rejected`, `unknown`, `inconclusive` |
 | `reason` | string | why: `above_threshold`, `too_short`, ... (types.Reason) |
 | `speaker` | string? | the accepted speaker, or the claimed one in verification; else null |
-| `scores` | array | best first: `speaker`, `cosine` (-1 to 1), `normalised` (in cohort standard
-deviations), `llr` (number?, natural logarithm) |
+| `speaker_name` | string? | the same as people read it |
+| `scores` | array | best first: `speaker`, `name` (for people), `cosine` (-1 to 1), `normalised`
+(in cohort standard deviations), `llr` (number?, natural logarithm) |
 | `accept_llr` | number? | the LLR that an accept asked for; null without a calibration |
+| `posterior` | number? | the probability, 0 to 1, that it was the speaker (of nobody accepted: the
+nearest one), from the LLRs of all and the prior `p_target`; nothing is accepted by it |
+| `p_target` | number | that prior: one of those enrolled is talking, whoever of them |
 | `p_fa` | number | false accepts per final decision at that threshold, all speakers together |
 | `net_speech_s` | number | speech that the decision rests on, pauses not counted |
 | `snr_db` | number? | estimated speech level over noise |
@@ -78,8 +82,11 @@ def judgement_payload(judgement: Judgement) -> dict[str, Any]:
         "outcome": judgement.outcome.value,
         "reason": judgement.reason.value,
         "speaker": judgement.speaker,
+        "speaker_name": judgement.speaker_name,
         "scores": scores_payload(judgement.scores),
         "accept_llr": rounded(judgement.accept_llr, 3),
+        "posterior": rounded(judgement.posterior, 6),
+        "p_target": judgement.p_target,
         "p_fa": float(f"{judgement.p_fa:.4g}"),
         "net_speech_s": rounded(judgement.net_speech_s, 3),
         "snr_db": rounded(judgement.snr_db, 1),
@@ -94,6 +101,7 @@ def scores_payload(scores: Iterable[SpeakerScore]) -> list[dict[str, Any]]:
 def _score_payload(score: SpeakerScore) -> dict[str, Any]:
     return {
         "speaker": score.speaker,
+        "name": score.name,
         "cosine": rounded(score.cosine, 4),
         "normalised": rounded(score.normalised, 3),
         "llr": rounded(score.llr, 3),

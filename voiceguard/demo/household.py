@@ -185,12 +185,14 @@ async def run_demo(
 
 
 def _enroll(scene: Scene, settings: Settings) -> None:
-    session = EnrollmentSession(open_store(settings), scene.speaker)
+    session = EnrollmentSession(
+        open_store(settings), scene.speaker, display_name=scene.display_name
+    )
     session.consent(datetime.now(UTC))  # nobody's voice: see demo_audio/LICENSE.txt
     takes = session.begin(assemble(settings))
     for take in scene.takes:
         takes.add(load_audio(take), recorded_at=datetime.now(UTC))
-    session.finish(takes, now=datetime.now(UTC), display_name=scene.display_name)
+    session.finish(takes, now=datetime.now(UTC))
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from voiceguard.enrollment.appraisal import appraise
 from voiceguard.enrollment.takes import Takes
 from voiceguard.errors import EnrollmentError, KnownVoiceError, VoiceprintError
-from voiceguard.voiceprints import audio_to_keep, check_speaker_name
+from voiceguard.voiceprints import audio_to_keep, new_speaker_id, speaker_id, written_name
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -77,8 +77,9 @@ class EnrollmentSession:
 
     Args:
         store: Where to.
-        speaker: ``[a-z0-9_][a-z0-9_-]{0,31}``.
+        name: As people write it, or an id; the one makes the other.
         mode: What becomes of a voiceprint that is there.
+        display_name: For people; of a new voiceprint. Empty: the name as it was written.
 
     Raises:
         UsageError: No name that a speaker can have.
@@ -86,8 +87,16 @@ class EnrollmentSession:
         StoreKeyError: The key to what shall be added to is missing or wrong.
     """
 
-    def __init__(self, store: VoiceprintStore, speaker: str, mode: Mode = Mode.NEW) -> None:
-        check_speaker_name(speaker)
+    def __init__(
+        self,
+        store: VoiceprintStore,
+        name: str,
+        mode: Mode = Mode.NEW,
+        *,
+        display_name: str = "",
+    ) -> None:
+        self.display_name = display_name or written_name(name)
+        speaker = speaker_id(name) if mode is Mode.ADD else new_speaker_id(name, self.display_name)
         self.store = store
         self.speaker = speaker
         self._mode = mode
@@ -147,7 +156,7 @@ class EnrollmentSession:
     def appraise(self, takes: Takes, *, now: datetime) -> Appraisal:
         """How good it would be with these takes; nothing is stored. Raises as ``finish`` does."""
         assert self._kit is not None
-        voiceprint = self._made(takes, now, "")
+        voiceprint = self._made(takes, now)
         num_voiceprints = len({*self.store.names(), self.speaker})
         return appraise(
             voiceprint, self._kit.predict_acceptance(voiceprint, num_voiceprints=num_voiceprints)
@@ -158,7 +167,6 @@ class EnrollmentSession:
         takes: Takes,
         *,
         now: datetime,
-        display_name: str = "",
         another_person: bool = False,
     ) -> Enrolled:
         """Makes the voiceprint, stores it, and says how well it will do.
@@ -166,7 +174,6 @@ class EnrollmentSession:
         Args:
             takes: From ``begin``.
             now: UTC.
-            display_name: For people; of a new voiceprint.
             another_person: That the speaker is none of those enrolled, whoever it sounds like.
 
         Raises:
@@ -179,7 +186,7 @@ class EnrollmentSession:
         """
         assert self._consent_at is not None
         assert self._kit is not None
-        voiceprint = self._made(takes, now, display_name)
+        voiceprint = self._made(takes, now)
         if self._earlier is None and not another_person:
             loaded = self.store.load_all(encoder_id=voiceprint.encoder_id)
             if known := self._kit.known_voice(voiceprint, loaded):
@@ -204,11 +211,11 @@ class EnrollmentSession:
             appraisal=appraise(voiceprint, prediction),
         )
 
-    def _made(self, takes: Takes, now: datetime, display_name: str) -> Voiceprint:
+    def _made(self, takes: Takes, now: datetime) -> Voiceprint:
         """The voiceprint that takes make, or what is added to makes of them."""
         assert self._consent_at is not None
         if self._earlier is not None:
             return takes.added_to(self._earlier, now=now)
         return takes.voiceprint(
-            self.speaker, display_name=display_name, consent_at=self._consent_at, now=now
+            self.speaker, display_name=self.display_name, consent_at=self._consent_at, now=now
         )

@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+import socket
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,7 @@ import structlog
 from voiceguard.clock import elapsed_s
 from voiceguard.mqtt.guards.refusals import Refusals
 from voiceguard.mqtt.guards.suspects import Suspects
+from voiceguard.mqtt.home.household import Household
 from voiceguard.mqtt.outbox import Outbox, Replies, Reply
 from voiceguard.mqtt.states import States
 from voiceguard.types import Outcome
@@ -57,6 +60,8 @@ class Backlog:
         self.suspects = Suspects(self.refusals)
         self.announced: set[str] = set()
         """Speakers that a discovery message named, so that those who are gone can be removed."""
+        self.household = Household()
+        """What there is to announce."""
         self.instance = secrets.token_hex(4)
         """In our status: whose it is, where two daemons have the same name."""
         self.has_told_status = False
@@ -68,7 +73,9 @@ class Backlog:
         """A decision has come."""
         self.settled = asyncio.Event()
         """A decision was delivered, or some may have expired."""
+        self._host = socket.gethostname()
         self._announces = config.discovery
+        self._named: dict[str, str] = {}
         self._clock = clock
         self._told: dict[str, Any] = {}
         self._losses_told_at_s = -_TELL_LOSSES_S
@@ -139,11 +146,18 @@ class Backlog:
     def set_speakers(self, speakers: Iterable[tuple[str, str]]) -> None:
         """Takes the enrolled speakers, ``(name, display name)``; topics and discovery follow."""
         wanted = dict(speakers)
-        if self.has_speakers and wanted == self.states.speakers:
+        if self.has_speakers and wanted == self._named:
             return
+        self._named = wanted
         self.states.set_speakers(wanted)
         self.has_speakers = True
-        self.is_discovery_due = self._announces
+        self.announce(replace(self.household, speakers=self.states.speakers))
+
+    def announce(self, household: Household) -> None:
+        """Takes what there is to announce; what is gone leaves no topic behind."""
+        self.states.set_streams(household.streams)
+        self.household = household
+        self.is_discovery_due = self._announces and self.has_speakers
         self.refresh()
 
     def set_status(self, status: Mapping[str, Any]) -> None:
@@ -156,6 +170,7 @@ class Backlog:
         """What became of decisions since the start, and what the broker refuses."""
         outbox = self.outbox
         return {
+            "host": self._host,
             "instance": self.instance,
             "decisions_delivered": outbox.delivered,
             "decisions_dropped": outbox.dropped,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import aiomqtt
@@ -61,6 +61,7 @@ class MqttLink:
         config: MqttConfig,
         *,
         on_command: Callable[[Command], None],
+        on_p_fa: Callable[[float], None] = lambda _: None,
         clock: Clock,
         on_request: Callable[[str, bytes], None] | None = None,
     ) -> None:
@@ -68,7 +69,8 @@ class MqttLink:
 
         Args:
             config: The [mqtt] table; its broker is not ``none``.
-            on_command: Called on the event loop; must not wait.
+            on_command: Called on the event loop; must not wait. Never with ``p_fa``.
+            on_p_fa: Called with the rate that somebody wants.
             clock: Time; how long anything lasts is never judged by its UTC.
             on_request: Called likewise with a lock's request, its action and payload; None: there
                 are no locks.
@@ -77,6 +79,7 @@ class MqttLink:
         self._config = config
         self._on_command = on_command
         self._on_request = on_request
+        self._on_p_fa = on_p_fa
         self._backlog = Backlog(config, clock)
         self._scope: asyncio.Timeout | None = None
         self._is_closing = False
@@ -112,6 +115,25 @@ class MqttLink:
     def reply(self, topic: str, payload: bytes, lifetime_s: float) -> None:
         """Sends an answer: once, not retained, within its lifetime or not at all; MQTT 5 only."""
         self._backlog.reply(topic, payload, lifetime_s)
+
+    def set_household(
+        self, *, streams: Mapping[str, str], p_fa_choices: tuple[float, ...], can_restart: bool
+    ) -> None:
+        """Takes what else is announced.
+
+        Args:
+            streams: Name to the area that is suggested for it; empty: none.
+            p_fa_choices: What the command ``p_fa`` may choose.
+            can_restart: Whether the command ``restart`` is obeyed.
+        """
+        household = replace(
+            self._backlog.household,
+            streams=streams,
+            p_fa_choices=p_fa_choices,
+            can_restart=can_restart,
+            configuration_url=self._config.configuration_url,
+        )
+        self._backlog.announce(household)
 
     def statistics(self) -> LinkStatistics:
         """Counters since the link was made."""
@@ -225,6 +247,7 @@ class MqttLink:
             self._backlog,
             on_command=self._on_command,
             on_request=self._on_request,
+            on_p_fa=self._on_p_fa,
         )
         try:
             await conversation.hold()

@@ -15,6 +15,7 @@ from voiceguard.validation.ranges import Between, SettingsTable, check_ranges
 _NODE = re.compile(r"[a-z0-9_-]{1,64}")
 _PREFIX = re.compile(r"[A-Za-z0-9_-]{1,64}(/[A-Za-z0-9_-]{1,64}){0,7}")
 _HOST = re.compile(r"[\w.-]{1,253}|[0-9a-fA-F:.]{2,45}(%[\w.-]{1,32})?")
+_URL = re.compile(r"https?://[!-~]{1,200}")
 _MAX_CLIENT_ID = 64
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 
@@ -75,6 +76,9 @@ class MqttConfig(SettingsTable):
     """Tell Home Assistant what there is."""
     discovery_prefix: str = "homeassistant"
     """Where Home Assistant looks for it."""
+    configuration_url: str = ""
+    """A page about this daemon (a wiki, a router's), which Home Assistant offers as *Visit* on its
+    devices and names as the announcement's origin. Empty: none."""
     occupancy_hold_s: Annotated[float, Between(1, 600)] = 30.0
     """How long after an accept its speaker counts as present, unless a decision says otherwise."""
     keepalive_s: Annotated[int, Between(1, 300)] = 10
@@ -111,6 +115,8 @@ class MqttConfig(SettingsTable):
             raise ValueError(f'protocol must be "auto", "5" or "3.1.1", not {self.protocol!r}')
         if self.broker == "embedded" and self.protocol == "5":
             raise ValueError('the embedded broker speaks only MQTT 3.1.1: set protocol = "auto"')
+        if self.configuration_url and not _URL.fullmatch(self.configuration_url):
+            raise ValueError("configuration_url must be http:// or https:// and no blanks")
         self._check_tls(address)
         check_ranges(self)
 

@@ -45,7 +45,7 @@ _RECEIVE_BUFFER_BYTES = 1 << 16
 """What stands before an acknowledgement when somebody floods a topic of ours."""
 _PACKET_OVERHEAD_BYTES = 16
 """Of a PUBLISH: header, lengths, packet id, expiry."""
-_MAX_PACKET_BYTES = 1 << 18
+_MAX_PACKET_BYTES = 1 << 20
 """Commands are short; the largest message we ask for is our own discovery."""
 
 

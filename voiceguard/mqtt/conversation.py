@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 import aiomqtt
 
 from voiceguard.decisions.wire import decision_payload, to_json
-from voiceguard.mqtt.discovery import device_config
 from voiceguard.mqtt.guards.refusals import (
     NO_EXPIRY,
     NO_EXPIRY_HINT,
@@ -26,6 +25,7 @@ from voiceguard.mqtt.guards.refusals import (
     REFUSED,
     is_passing,
 )
+from voiceguard.mqtt.home.discovery import device_config, stream_configs
 from voiceguard.mqtt.listening import Listener
 from voiceguard.mqtt.states import BEAT_S
 
@@ -57,6 +57,7 @@ class Conversation:
         *,
         on_command: Callable[[Command], None],
         on_request: Callable[[str, bytes], None] | None = None,
+        on_p_fa: Callable[[float], None] = lambda _: None,
     ) -> None:
         self._connection = connection
         self._config = config
@@ -66,6 +67,7 @@ class Conversation:
             config,
             backlog,
             on_command=on_command,
+            on_p_fa=on_p_fa,
             on_request=on_request,
             subscribe_later=self._subscribe_later,
             leave=connection.leave,
@@ -137,8 +139,9 @@ class Conversation:
         """Tells a broker that may know nothing all there is, `online` last."""
         for topic in self._listener.topics:
             self._subscribe_later(topic)
-        # Who has our name as well; who was present in an earlier life, and is enrolled no more.
-        for topic in (self._topics.status, self._topics.occupancy("+")):
+        # Who has our name as well; whom and what an earlier life knew, and is there no more.
+        topics = self._topics
+        for topic in (topics.status, *map(topics.of_all, ("occupancy", "heard", "stream"))):
             self._chores.append(partial(self._look_at, topic))
         self._backlog.states.send_all_again()
         self._backlog.is_discovery_due = self._config.discovery and self._backlog.has_speakers
@@ -223,13 +226,15 @@ class Conversation:
         for removed in [gone, ()] if gone else [()]:
             config = device_config(
                 self._topics,
-                speakers,
+                self._backlog.household,
                 occupancy_hold_s=self._config.occupancy_hold_s,
                 removed=removed,
             )
             if not await self._publish_state(self._topics.discovery, to_json(config), None):
                 break
         self._backlog.announced = set(speakers)
+        for topic, config in stream_configs(self._topics, self._backlog.household):
+            await self._publish_state(topic, to_json(config), None)
 
     # --- what is asked for ------------------------------------------------------------------
 
@@ -248,7 +253,7 @@ class Conversation:
     async def say_offline(self) -> None:
         """Before a graceful end, which no last will follows."""
         states = self._backlog.states
-        states.set_available(is_available=False, reason="stopped")
+        states.end()
         self._backlog.refresh()
         with contextlib.suppress(aiomqtt.MqttError, TimeoutError):
             async with asyncio.timeout(_OFFLINE_WITHIN_S):

@@ -7,13 +7,14 @@ some seconds. In: messages. Out: commands, and what is due in the backlog.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import structlog
 
-from voiceguard.mqtt.discovery import MAX_FOREIGN_SPEAKERS, announced_speakers
 from voiceguard.mqtt.guards.flood import FloodGuard
-from voiceguard.mqtt.topics import OCCUPIED, ONLINE, Command
+from voiceguard.mqtt.home.discovery import MAX_FOREIGN_SPEAKERS, announced_speakers
+from voiceguard.mqtt.topics import ONLINE, Command
 from voiceguard.validation.parsing import parse_json_object
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ _CONTESTED_HINT = (
     "is a second daemon running, or another machine of the same name? give each its own "
     "mqtt.node_id: they throw each other out of the broker"
 )
+_NAME = re.compile(r"[a-z0-9_-]{1,32}")
 _BIRTHS_EVERY_S = 5.0
 """A home that is born again and again is told everything no more often than this."""
 
@@ -43,7 +45,8 @@ class Listener:
     Args:
         config: The [mqtt] table.
         backlog: Where a new announcement is made due.
-        on_command: Called on the event loop; must not wait.
+        on_command: Called on the event loop; must not wait. Never with ``p_fa``.
+        on_p_fa: Called with the rate that somebody wants.
         on_request: Likewise, with a lock's request; None: there are no locks.
         subscribe_later: Called with a topic that is wanted again; must not wait.
         leave: Called with a topic that floods; ends it at once.
@@ -55,6 +58,7 @@ class Listener:
         backlog: Backlog,
         *,
         on_command: Callable[[Command], None],
+        on_p_fa: Callable[[float], None],
         on_request: Callable[[str, bytes], None] | None = None,
         subscribe_later: Callable[[str], None],
         leave: Callable[[str], None],
@@ -62,11 +66,13 @@ class Listener:
         self._names = config.topics
         self._backlog = backlog
         self._on_command = on_command
+        self._on_p_fa = on_p_fa
         self._on_request = on_request
         self._requests = self._names.unlock_request("")
         self._subscribe_later = subscribe_later
         self._leave_at_once = leave
         self._foreign: set[str] = set()
+        self._foreign_streams: set[str] = set()
         self._born_at_s: float | None = None
         """Home Assistant's birth that is not answered yet."""
         self._answered_at_s = -_BIRTHS_EVERY_S
@@ -122,20 +128,27 @@ class Listener:
             self._backlog.is_discovery_due = self._backlog.has_speakers
         elif topic == self._names.status:
             self._take_status(payload)
-        elif payload == OCCUPIED.encode():
-            self._take_occupancy(self._names.occupied_by(topic))
+        elif payload:
+            self._take_remains(topic)
 
     def _take_command(self, payload: bytes, *, is_retained: bool) -> None:
         if is_retained:
             log.warning("command_ignored", cause="retained")
             return
         try:
-            command = Command(payload.decode())
+            word, blank, figure = payload.decode().partition(" ")
+            command = Command(word)
+            p_fa = _rate(figure) if command is Command.P_FA else None
+            if p_fa is None and blank:
+                raise ValueError  # noqa: TRY301 - refused as any other
         except ValueError:
             shown = payload[:_MAX_LOGGED_BYTES].decode(errors="replace")
             log.warning("command_ignored", cause="unknown", payload=shown)
             return
-        self._on_command(command)
+        if p_fa is None:
+            self._on_command(command)
+        else:
+            self._on_p_fa(p_fa)
 
     def _take_request(self, action: str, payload: bytes, *, is_retained: bool) -> None:
         if is_retained:
@@ -146,7 +159,8 @@ class Listener:
     def _take_status(self, payload: bytes) -> None:
         """Where we have told ours before, nobody else's may stand: that one has our name."""
         told = parse_json_object(payload, max_bytes=_MAX_STATUS_BYTES).get("mqtt")
-        instance = told.get("instance") if isinstance(told, dict) else None
+        mqtt = told if isinstance(told, dict) else {}
+        instance = mqtt.get("instance")
         standing = self._backlog.refusals.standing
         if (
             self._backlog.has_told_status
@@ -154,14 +168,24 @@ class Listener:
             and instance != self._backlog.instance
             and _CONTESTED not in standing
         ):
-            standing[_CONTESTED] = "another daemon uses the same mqtt.node_id"
-            log.warning("node_id_contested", base=self._names.base, hint=_CONTESTED_HINT)
+            host = _printable(mqtt.get("host"))
+            standing[_CONTESTED] = f"another daemon uses the same mqtt.node_id: one on {host}"
+            log.warning("node_id_contested", base=self._names.base, host=host, hint=_CONTESTED_HINT)
 
-    def _take_occupancy(self, speaker: str | None) -> None:
-        """Somebody who is not enrolled is present for ever; nobody will end that but us."""
-        if speaker is not None and speaker not in self._backlog.states.speakers:
-            for name in self._bounded({speaker}):
-                self._backlog.states.forget(name)
+    def _take_remains(self, topic: str) -> None:
+        """Of whom or what is there no more: nobody will end that but us."""
+        states = self._backlog.states
+        if (stream := self._names.last_part(topic, "stream")) is not None:
+            is_foreign = _NAME.fullmatch(stream) and stream not in states.streams
+            if is_foreign and len(self._foreign_streams) < MAX_FOREIGN_SPEAKERS:
+                self._foreign_streams.add(stream)
+                states.forget_stream(stream)
+            return
+        for kind in ("occupancy", "heard"):
+            speaker = self._names.last_part(topic, kind)
+            if speaker is not None and speaker not in states.speakers:
+                for name in self._bounded({speaker}):
+                    states.forget(name)
 
     def _bounded(self, speakers: set[str]) -> set[str]:
         """No more strangers per connection than a home has people."""
@@ -204,3 +228,18 @@ class Listener:
         if self._born_at_s is not None:
             moments.append(self._answered_at_s + _BIRTHS_EVERY_S)
         return min((moment for moment in moments if moment is not None), default=None)
+
+
+def _rate(figure: str) -> float:
+    """Of "0.001", or as Home Assistant shows it, "0.1 %".
+
+    Raises:
+        ValueError: It is no number.
+    """
+    number = figure.removesuffix("%")
+    return float(number) / (100 if number != figure else 1)
+
+
+def _printable(host: object) -> str:
+    """What somebody else calls the machine."""
+    return host[:64] if isinstance(host, str) and host.isprintable() and host else "some machine"

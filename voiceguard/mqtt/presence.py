@@ -11,11 +11,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from voiceguard.decisions.wire import SCHEMA, iso_utc
+from voiceguard.decisions.wire import SCHEMA, iso_utc, judgement_payload
 from voiceguard.types import Outcome
 
 if TYPE_CHECKING:
     from voiceguard.decisions.result import Decision
+
+
+@dataclass(frozen=True, slots=True)
+class _Latest:
+    """One stream's latest verdict."""
+
+    decision: Decision
+    until_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +42,8 @@ class Presence:
     def __init__(self, hold_s: float) -> None:
         self._hold_s = hold_s
         self._holds: dict[str, _Hold] = {}
-        self._latest: Decision | None = None
-        self._latest_until_s = 0.0
+        self._latest: dict[str, _Latest] = {}
+        """By stream, the newest last."""
         self._last_accepted: Decision | None = None
 
     def apply(self, decision: Decision, now_s: float) -> None:
@@ -44,8 +52,8 @@ class Presence:
         if decision.outcome is Outcome.ACCEPTED:
             if decision.speaker is None:
                 return
-            self._latest = self._last_accepted = decision
-            self._latest_until_s = until_s
+            self._note(decision, until_s)
+            self._last_accepted = decision
             self._holds[decision.stream] = _Hold(
                 speaker=decision.speaker,
                 segment=decision.segment,
@@ -53,36 +61,39 @@ class Presence:
                 until_s=until_s,
             )
         elif decision.is_final:
-            self._latest = decision
-            self._latest_until_s = until_s
+            self._note(decision, until_s)
             held = self._holds.get(decision.stream)
             if held is not None and _takes_back(decision, held):
                 del self._holds[decision.stream]
 
+    def _note(self, decision: Decision, until_s: float) -> None:
+        self._latest.pop(decision.stream, None)
+        self._latest[decision.stream] = _Latest(decision, until_s)
+
     def forget(self, speaker: str) -> None:
         """A removed speaker leaves no trace."""
         self._holds = {name: hold for name, hold in self._holds.items() if hold.speaker != speaker}
-        if self._latest is not None and self._latest.speaker == speaker:
-            self._latest = None
+        self._latest = {
+            stream: each
+            for stream, each in self._latest.items()
+            if each.decision.speaker != speaker
+        }
         if self._last_accepted is not None and self._last_accepted.speaker == speaker:
             self._last_accepted = None
 
     def clear(self) -> None:
         """Nobody is present, and the latest verdict no longer stands."""
-        self._holds = {}
-        self._latest = None
+        self._holds, self._latest = {}, {}
 
     def expire(self, now_s: float) -> None:
         """Ends what has been held for long enough."""
         self._holds = {name: hold for name, hold in self._holds.items() if hold.until_s > now_s}
-        if self._latest_until_s <= now_s:
-            self._latest = None
+        self._latest = {name: each for name, each in self._latest.items() if each.until_s > now_s}
 
     def next_expiry_s(self) -> float | None:
         """When ``expire`` will next have something to do."""
         moments = [hold.until_s for hold in self._holds.values()]
-        if self._latest is not None:
-            moments.append(self._latest_until_s)
+        moments += [each.until_s for each in self._latest.values()]
         return min(moments, default=None)
 
     def until_s(self, speaker: str) -> float | None:
@@ -95,20 +106,48 @@ class Presence:
         """The speakers who are there."""
         return frozenset(hold.speaker for hold in self._holds.values())
 
+    def latest(self, stream: str | None = None) -> Decision | None:
+        """The latest decision that still stands, on one stream or on any."""
+        if stream is not None:
+            each = self._latest.get(stream)
+        else:
+            each = next(reversed(self._latest.values()), None)
+        return None if each is None else each.decision
+
     def payload(self) -> dict[str, Any]:
-        """The ``speaker`` topic's JSON (topics.py)."""
-        latest, accepted = self._latest, self._last_accepted
-        was_accepted = latest is not None and latest.outcome is Outcome.ACCEPTED
+        """The ``speaker`` topic's JSON (topics.py), but for the name that people read."""
+        latest, accepted = self.latest(), self._last_accepted
         return {
             "schema": SCHEMA,
-            "speaker": latest.speaker if latest is not None and was_accepted else None,
-            "outcome": None if latest is None else latest.outcome.value,
+            **verdict(latest),
             "stream": None if latest is None else latest.stream,
-            "decision_id": None if latest is None else latest.decision_id,
-            "decided_at": None if latest is None else iso_utc(latest.decided_at),
             "last_accepted": None if accepted is None else accepted.speaker,
             "last_accepted_at": None if accepted is None else iso_utc(accepted.decided_at),
+            **_figures(latest),
         }
+
+
+def verdict(decision: Decision | None) -> dict[str, Any]:
+    """Who was accepted, if anybody, and when; all null without a decision."""
+    if decision is None:
+        return dict.fromkeys(("speaker", "outcome", "decision_id", "decided_at"))
+    is_accepted = decision.outcome is Outcome.ACCEPTED
+    return {
+        "speaker": decision.speaker if is_accepted else None,
+        "outcome": decision.outcome.value,
+        "decision_id": decision.decision_id,
+        "decided_at": iso_utc(decision.decided_at),
+    }
+
+
+def _figures(decision: Decision | None) -> dict[str, Any]:
+    """Behind a decision, rounded as in its own message; all null without one."""
+    names = ("accept_llr", "posterior", "p_target", "net_speech_s", "snr_db")
+    if decision is None:
+        return dict.fromkeys(("llr", *names))
+    payload = judgement_payload(decision.judgement)
+    llr = payload["scores"][0]["llr"] if payload["scores"] else None
+    return {"llr": llr, **{name: payload[name] for name in names}}
 
 
 def _takes_back(decision: Decision, held: _Hold) -> bool:

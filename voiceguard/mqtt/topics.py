@@ -4,31 +4,42 @@ Pure. ``<base>`` is ``<prefix>/<node>``, by default ``voiceguard/<host name>-<4 
 
 | topic | retained | payload |
 |---|---|---|
-| `<base>/availability` | yes | `online`, `offline` (also the last will). Online: connected, and
-decisions can be expected or the daemon is disarmed on purpose |
+| `<base>/availability` | yes | `online`: decisions can be expected, or the daemon is disarmed on
+purpose; `unavailable`: connected, and nothing can be decided, `status` says why; `offline`: not
+connected (also the last will) |
 | `<base>/status` | yes | JSON: `schema`; `state` (`starting`, `listening`, `disarmed`,
-`unavailable`); `reason`; `armed`; `streams` (name to state, detail and counters: `samples_lost`
+`unavailable`); `reason`; `condition`, which says the cause in a word (health.py); `has_problem`;
+`armed`; `streams` (name to state, detail and counters: `samples_lost`
 by a late reader, `samples_missed`, `num_overflows` and `overflow_s` by the driver, `num_reopened`
 and `outage_s` while the device was away, ...); `encoder` (`name`, `encoder_id`, `is_calibrated`);
-`speakers`; `refused`; `control` (clients of the control socket); `mqtt` (`decisions_delivered`,
-`decisions_dropped`, `decisions_expired`, `decisions_refused`, `decisions_unheard`; `refused`:
-what the broker does not let us do, and why) |
+`speakers`; `voiceprints` (id to `name`, `quality`, `net_speech_s`, `num_takes`); `policy` (`p_fa`,
+the `choice` in force and the `choices`); `refused`; `control` (clients of the control socket);
+`mqtt` (`host` and `instance` of the daemon; `decisions_delivered`, `decisions_dropped`,
+`decisions_expired`, `decisions_refused`, `decisions_unheard`; `refused`: what the broker does not
+let us do, and why) |
 | `<base>/decision` | never | JSON, the fields of decisions/wire.py: one final one per segment |
 | `<base>/provisional` | never | JSON, the same fields: accepts while the segment still grows; a
 final decision follows and may revoke them |
 | `<base>/speaker` | yes | JSON: `schema`; `speaker` and `outcome` of the latest decision, with its
 `stream`, `decision_id` and `decided_at` (all null once the occupancy hold is over, when disarmed or
-unavailable); `last_accepted`, `last_accepted_at` |
+unavailable), and its `speaker_name`, `llr`, `posterior`, `net_speech_s`, `snr_db`; `p_target`;
+`last_accepted`, `last_accepted_at` |
 | `<base>/occupancy/<speaker>` | yes | `ON` at an accept; `OFF` as soon as a final decision of that
 stream says otherwise or accepts somebody else, when the hold is over, when disarmed or unavailable
 |
-| `<base>/command` | (in) | `arm`, `disarm`, `reload`. A retained command is ignored, an unknown one
-logged |
+| `<base>/heard/<speaker>` | yes | JSON: `schema`; `speaker`, `speaker_name`; `heard_at`, `stream`
+and `decision_id` of the last final accept. Stays when we go |
+| `<base>/stream/<stream>` | yes | JSON: `schema`; `stream`; `condition`, `has_problem`, `detail`;
+of the latest decision `speaker`, `speaker_name`, `outcome`, `decision_id`, `decided_at`, null when
+the hold is over |
+| `<base>/command` | (in) | `arm`, `disarm`, `reload`, `restart`, `p_fa <rate>` (one of
+`policy.p_fa_choices`). A retained command is ignored, an unknown one logged |
 | `<base>/unlock/request/<action>` | (in) | a lock's request (unlock/requests.py). Ignored where
 retained |
 | `<base>/unlock/notice/<action>` | never | JSON: what became of it, for people |
 | `<base>/unlock/envelope/<action>` | never | the signed answer (unlock/envelope.py) |
 | `<discovery prefix>/device/voiceguard_<node>/config` | yes | Home Assistant device discovery |
+| `<discovery prefix>/device/voiceguard_<node>__<stream>/config` | yes | the same of a stream |
 | `<discovery prefix>/status` | (in) | `online`: discovery and states are sent again |
 
 Rules for consumers. Act on ``decision`` (and ``provisional``) messages, never on a state; check
@@ -47,6 +58,7 @@ from enum import StrEnum
 
 ONLINE = "online"
 OFFLINE = "offline"
+UNAVAILABLE = "unavailable"
 OCCUPIED = "ON"
 EMPTY = "OFF"
 
@@ -57,6 +69,9 @@ class Command(StrEnum):
     ARM = "arm"
     DISARM = "disarm"
     RELOAD = "reload"
+    RESTART = "restart"
+    P_FA = "p_fa"
+    """With a rate behind it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +126,26 @@ class Topics:
         """One speaker's state topic."""
         return f"{self.base}/occupancy/{speaker}"
 
-    def occupied_by(self, topic: str) -> str | None:
-        """The speaker of such a topic; None if it is another."""
-        start = self.occupancy("")
+    def heard(self, speaker: str) -> str:
+        """When and where a speaker was last heard."""
+        return f"{self.base}/heard/{speaker}"
+
+    def stream(self, stream: str) -> str:
+        """One stream's state topic."""
+        return f"{self.base}/stream/{stream}"
+
+    @property
+    def all(self) -> str:
+        """Matches everything below the base."""
+        return f"{self.base}/#"
+
+    def of_all(self, kind: str) -> str:
+        """Matches the topics of one kind of every speaker or stream."""
+        return f"{self.base}/{kind}/+"
+
+    def last_part(self, topic: str, kind: str) -> str | None:
+        """The speaker or stream of a topic ``<base>/<kind>/...``; None if it is another."""
+        start = f"{self.base}/{kind}/"
         return topic.removeprefix(start) if topic.startswith(start) else None
 
     @property
@@ -125,6 +157,14 @@ class Topics:
     def device_id(self) -> str:
         """What Home Assistant knows this daemon by."""
         return f"voiceguard_{self.node}"
+
+    def stream_id(self, stream: str) -> str:
+        """What Home Assistant knows a stream by."""
+        return f"{self.device_id}__{stream}"
+
+    def stream_discovery(self, stream: str) -> str:
+        """Where a stream is announced."""
+        return f"{self.discovery_prefix}/device/{self.stream_id(stream)}/config"
 
     @property
     def discovery(self) -> str:

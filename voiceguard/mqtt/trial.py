@@ -51,7 +51,7 @@ async def check_broker(config: MqttConfig) -> str:
     # Not the daemon's client id: the broker would throw the daemon out.
     visitor = replace(config, client_id=f"voiceguard-check-{os.getpid()}")
     async with (
-        _visiting(visitor) as (address, secrets),
+        visiting(visitor) as (address, secrets),
         connect(visitor, address, secrets, has_will=False) as connection,
     ):
         _check_expiry(config, address, connection.protocol)
@@ -74,7 +74,7 @@ async def try_broker(config: MqttConfig) -> str:
     """
     identifier = config.client_id or f"voiceguard-{config.node_id}"
     visitor = replace(config, client_id=identifier[: _MAX_CLIENT_ID - len(_SUFFIX)] + _SUFFIX)
-    async with _visiting(visitor) as (address, secrets):
+    async with visiting(visitor) as (address, secrets):
         trial = _Trial(visitor, address, secrets)
         try:
             await trial.run()
@@ -90,7 +90,8 @@ async def try_broker(config: MqttConfig) -> str:
 
 
 @contextlib.asynccontextmanager
-async def _visiting(config: MqttConfig) -> AsyncIterator[tuple[BrokerAddress, Secrets]]:
+async def visiting(config: MqttConfig) -> AsyncIterator[tuple[BrokerAddress, Secrets]]:
+    """Address and secrets for a connection; what goes wrong with it is a BrokerError."""
     address = config.address
     if address is None:
         raise BrokerError(f"broker is {config.place}: there is nothing to connect to")

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 from voiceguard.types import Outcome, Reason, SpeakerScore
-from voiceguard.validation.ranges import Between, SettingsTable
+from voiceguard.validation.ranges import Between, SettingsTable, check_range
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +43,9 @@ class PolicyConfig(SettingsTable):
     far_per_hour: Annotated[float | None, Between(0, FAR_CEILING, is_low_excluded=True)] = None
     """Instead of p_fa: false accepts per hour of other people's uninterrupted speech, and
     voiceprint; never more than p_fa = 0.05 would be."""
+    p_fa_choices: tuple[float, ...] = ()
+    """Rates, each as p_fa, among which Home Assistant and the command ``p_fa`` may choose while it
+    runs; the choice outlasts a restart. Empty: nobody at the broker changes p_fa."""
     p_miss: Annotated[float, Between(0, 0.5)] = 0.05
     """An enrolled speaker's segments that may be called rejected or unknown; what lies between is
     inconclusive. 0: there is no between, everything that is not accepted is rejected or unknown."""
@@ -59,6 +62,9 @@ class PolicyConfig(SettingsTable):
     """Net speech before the first provisional look; earlier, it would be spent on less evidence."""
     max_looks: Annotated[int, Between(1, 100)] = 1
     """Provisional looks at a segment; each gets an equal part of that share."""
+    p_target: Annotated[float, Between(0.001, 0.999)] = 0.5
+    """How likely it is, before anything is heard, that one of the enrolled speakers is talking: the
+    prior of the ``posterior`` that is published. Nothing is accepted by it."""
     expiry_s: Annotated[float, Between(0.5, 60)] = 5.0
     """How long after it was made a decision may be acted on."""
 
@@ -69,6 +75,19 @@ class PolicyConfig(SettingsTable):
                 "state either p_fa or far_per_hour, not "
                 + ("none of them" if self.p_fa is None else "both")
             )
+        if self.p_fa_choices and self.p_fa is None:
+            raise ValueError("p_fa_choices are rates per decision, and far_per_hour is stated")
+        for each in self.p_fa_choices:
+            check_range(
+                "each of p_fa_choices", each, Between(0, P_FA_CEILING, is_low_excluded=True)
+            )
+
+    @property
+    def choices(self) -> tuple[float, ...]:
+        """Every p_fa that may be chosen, the stated one among them; empty: none."""
+        if self.p_fa is None or not self.p_fa_choices:
+            return ()
+        return tuple(sorted({*self.p_fa_choices, self.p_fa}))
 
     def per_decision(self, num_voiceprints: int, calibration: Calibration | None) -> PolicyConfig:
         """The same policy with its rate stated per final decision."""
@@ -123,6 +142,8 @@ class Verdict:
     """LLRs strictly below it reject."""
     extrapolated: bool = False
     """accept_llr belongs to a rate lower than the test data can show."""
+    p_target: float = 0.5
+    """The prior of ``posterior``."""
 
 
 def decide(
@@ -160,6 +181,7 @@ def decide(
             reason=obstacle or Reason.UNCALIBRATED,
             speaker=claimed,
             p_fa=p_fa,
+            p_target=config.p_target,
         )
     best, *others = (llr for llr in llrs if llr is not None)
     budget = accept_budget(config, evidence, len(llrs), calibration)
@@ -177,6 +199,7 @@ def decide(
         accept_llr=accept_llr if math.isfinite(accept_llr) else None,
         reject_llr=reject_llr,
         extrapolated=extrapolated,
+        p_target=config.p_target,
     )
 
 

@@ -55,6 +55,7 @@ class Scorer:
         self._cohort = cohort
         self._calibration = calibration
         self._index = {speaker: row for row, speaker in enumerate(sorted(by_speaker))}
+        self._names = {each.speaker: each.display_name for each in listed}
         means = [_mean_of(by_speaker[speaker]) for speaker in self._index]
         self._means = np.stack(means) if means else np.empty((0, 0), dtype=np.float32)
         self._statistics = cohort.statistics(self._means) if cohort and means else None
@@ -104,6 +105,7 @@ class Scorer:
                 cosine=float(raw[row]),
                 normalised=float(score[row]),
                 llr=None if llr is None else float(llr[row]),
+                display_name=self._names[speaker],
             )
             for speaker, row in self._index.items()
         ]

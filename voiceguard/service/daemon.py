@@ -36,11 +36,12 @@ from voiceguard.decisions.history import History
 from voiceguard.decisions.sinks import FanOut, HistorySink
 from voiceguard.errors import UsageError, VoiceguardError
 from voiceguard.mqtt.client import MqttLink
+from voiceguard.mqtt.home.household import area_of
 from voiceguard.mqtt.topics import Command
 from voiceguard.paths import history_file, settle_node_suffix, state_dir
 from voiceguard.pipeline.stream import Stream
 from voiceguard.service import systemd
-from voiceguard.service.arming import ArmedSwitch
+from voiceguard.service.arming import ArmedSwitch, PolicyChoice
 from voiceguard.service.ending import (
     check_delivered,
     check_recognised,
@@ -88,6 +89,7 @@ class Daemon:
         sources: Sources to run instead of those that the settings name (the demo, tests).
         clock: Time.
         on_ready: Called once, when it listens.
+        can_restart: Whether the caller starts it anew when ``wants_restart``.
 
     Raises:
         VoiceguardError: The sources are not written as they must be, or the state directory is
@@ -102,18 +104,24 @@ class Daemon:
         sources: Sequence[AudioSource] | None = None,
         clock: Clock | None = None,
         on_ready: Callable[[], None] = lambda: None,
+        can_restart: bool = False,
     ) -> None:
+        self.wants_restart = False
+        """Somebody asked for it, and ``run`` has returned for that reason."""
         self.health = Health(DaemonState.STARTING)
         self._settings = settings
         self._sinks = tuple(sinks)
         self._sources = sources
         self._clock = clock or SystemClock()
         self._on_ready = on_ready
+        self._can_restart = can_restart
         self._state = state_dir(settings.state_dir)
         self._rooms = make_rooms(
             settings.wyoming, clock=self._clock, published=self._published, names=self._names
         )
         self._armed = ArmedSwitch(self._state, settings.service.start)
+        self._choice = PolicyChoice(self._state, settings.policy)
+        self._has_chosen = False
         self._inference = ThreadPoolExecutor(1, thread_name_prefix="inference")
         self._specs = parse_sources(settings.audio.sources) if sources is None else ()
         check_names([each.name for each in (sources or self._specs)], settings.wyoming)
@@ -161,6 +169,7 @@ class Daemon:
                 self._kit = loading.result()
                 self._warn_of_no_calibration()
                 self._roster = Roster(self._kit, open_store(self._settings), self._io)
+                self._roster.use_policy(self._choice.policy)
                 looking = asyncio.ensure_future(self._roster.refresh())
                 if await self._unless_stopped(looking):
                     await looking
@@ -213,18 +222,21 @@ class Daemon:
                     self._settings.mqtt,
                     on_command=self.obey,
                     on_request=self._desk.take if self._desk else None,
+                    on_p_fa=self.choose_p_fa,
                     clock=self._clock,
                 )
                 self._link.set_speakers(self._roster.speakers)
                 background.append(self._tasks.create_task(self._link.run(), name="mqtt"))
             background += self._rooms.start(self._tasks) if self._rooms else []
             self._streams = self._make_streams()
+            self._announce()
             await self._follow_switch()
             while not (self._is_stopping or self._streams.have_ended):
                 self._report()
                 await self._attention.wait()
                 self._attention.clear()
                 await self._follow_switch()
+                await self._follow_choice()
                 if not self._streams.have_ended:
                     self._streams.reopen_failed(self._tasks)
             await self._end(background)
@@ -278,10 +290,19 @@ class Daemon:
             self._streams.open(self._tasks)
         else:
             await self._close_streams()
+        await self._remember(self._armed.remember)
+
+    async def _follow_choice(self) -> None:
+        """Remembers for a restart what was chosen."""
+        if self._has_chosen:
+            self._has_chosen = False
+            await self._remember(self._choice.remember)
+
+    async def _remember(self, write: Callable[[], None]) -> None:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(SWITCH_TIMEOUT_S):
-                await loop.run_in_executor(self._io, self._armed.remember)
+                await loop.run_in_executor(self._io, write)
         except TimeoutError:
             log.warning("switch_not_remembered", error="the state directory does not answer")
         except VoiceguardError as error:
@@ -364,6 +385,19 @@ class Daemon:
     def _names(self) -> dict[str, str]:
         return dict(self._roster.speakers)
 
+    def _announce(self) -> None:
+        """What Home Assistant is told of besides speakers: a room per stream that has a name."""
+        if self._link is None:
+            return
+        unnamed = {spec.name for spec in self._specs if not spec.is_named}
+        self._link.set_household(
+            streams={
+                name: "" if name in unnamed else area_of(name) for name in self._streams.names
+            },
+            p_fa_choices=self._choice.choices,
+            can_restart=self._can_restart,
+        )
+
     async def _close_streams(self) -> None:
         await self._streams.close(STOP_TIMEOUT_S / 2)
         self._note_losses()
@@ -383,8 +417,28 @@ class Daemon:
         log.info("command_received", command=command)
         if command is Command.RELOAD:
             self._reload.set()
-        else:
+        elif command is Command.RESTART:
+            self._restart()
+        elif command is not Command.P_FA:  # which comes with a rate, to choose_p_fa
             self._armed.is_armed = command is Command.ARM
+        self._attention.set()
+
+    def _restart(self) -> None:
+        if not self._can_restart:
+            log.warning("command_ignored", cause="nobody would start it again")
+            return
+        self.wants_restart = True
+        self.stop()
+
+    def choose_p_fa(self, p_fa: float) -> None:
+        """One of the configured rates, from MQTT."""
+        if not self._choice.choose(p_fa):
+            log.warning("command_ignored", cause="not in policy.p_fa_choices", p_fa=p_fa)
+            return
+        log.info("policy_chosen", p_fa=p_fa)
+        self._roster.use_policy(self._choice.policy)
+        self._has_chosen = True
+        self._reported_at_s = float("-inf")
         self._attention.set()
 
     def _take_commands(self) -> None:
@@ -408,7 +462,7 @@ class Daemon:
 
         self._control.add("status", ControlCommand(NoParameters, status))
         self._control.add("turns", ControlCommand(StreamParameters, turns))
-        for command in Command:
+        for command in set(Command) - {Command.P_FA}:
             self._control.add(command, ControlCommand(NoParameters, partial(obey, command)))
 
     async def _watch_voiceprints(self) -> None:
@@ -438,6 +492,8 @@ class Daemon:
             is_armed=self._armed.is_armed,
             streams=self._streams.statuses(),
             store_fault=self._roster.fault,
+            is_calibrated=self._kit.calibration is not None,
+            num_speakers=len(self._roster.speakers),
             inference_age_s=inference_age_s,
             inference_timeout_s=self._settings.service.inference_timeout_s,
         )
@@ -475,6 +531,8 @@ class Daemon:
             "schema": 1,
             "state": self.health.state,
             "reason": self.health.reason,
+            "condition": self.health.condition,
+            "has_problem": self.health.has_problem,
             "armed": self._armed.is_armed,
             "streams": self._streams.describe(),
             "encoder": {
@@ -484,6 +542,8 @@ class Daemon:
             },
             "speakers": [name for name, _ in self._roster.speakers],
             "display_names": dict(self._roster.speakers),
+            "voiceprints": self._roster.qualities,
+            "policy": self._choice.describe(),
             "refused": {each.speaker: each.reason for each in self._roster.refusals},
             "control": self._control.statistics(),
             **({"wyoming": self._rooms.statistics()} if self._rooms else {}),

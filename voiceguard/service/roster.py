@@ -8,18 +8,24 @@ says why in ``fault``: what was read before may no longer be true.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, TypeAlias
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import structlog
 
+from voiceguard.decisions.wire import rounded
+from voiceguard.enrollment import appraise
 from voiceguard.errors import VoiceguardError
 from voiceguard.validation.boundary import in_words
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from concurrent.futures import Executor
 
     from voiceguard.pipeline.judge import Judge
+    from voiceguard.scoring.policy import PolicyConfig
     from voiceguard.service.kit import Kit
+    from voiceguard.types import Voiceprint
     from voiceguard.voiceprints.store import (
         Generation,
         LoadedVoiceprints,
@@ -33,8 +39,8 @@ LOOK_TIMEOUT_S = 5.0
 """What one look at store and key may take. A healthy one takes milliseconds, a disk that sleeps
 some seconds."""
 
-_Look: TypeAlias = "tuple[Generation, LoadedVoiceprints | None]"
-"""What the store was like; what it holds, None: that has not changed."""
+_Look: TypeAlias = "tuple[Generation, LoadedVoiceprints | None, dict[str, dict[str, Any]]]"
+"""What the store was like; what it holds, None: that has not changed; how good that is."""
 
 
 class Roster:
@@ -61,12 +67,20 @@ class Roster:
         self.refusals: tuple[Refusal, ...] = ()
         self.fault = ""
         """Why nobody can be recognised though somebody is enrolled; empty when all is well."""
+        self.qualities: dict[str, dict[str, Any]] = {}
+        """Of each speaker's voiceprint, as the status has it."""
         self._kit = kit
+        self._policy = kit.settings.policy
         self._store = store
         self._executor = executor
         self._timeout_s = timeout_s
         self._generation: Generation | None = None
         self._look: asyncio.Future[_Look] | None = None
+
+    def use_policy(self, policy: PolicyConfig) -> None:
+        """From now on decisions are made by this one."""
+        self._policy = policy
+        self.judge = replace(self.judge, policy=policy)
 
     async def refresh(self, *, force: bool = False) -> bool:
         """Looks at the store, and reads it where it has changed since the last look.
@@ -77,13 +91,14 @@ class Roster:
         if force:
             self._generation = None
         try:
-            generation, loaded = await self._finish_look()
+            generation, loaded, qualities = await self._finish_look()
             if loaded is None and generation != self._generation:
                 # It began before we lost sight of the store: "as before" is not good enough.
-                generation, loaded = await self._finish_look()
+                generation, loaded, qualities = await self._finish_look()
             if loaded is None:
                 return False
             self._take(loaded)
+            self.qualities = qualities
         except TimeoutError:
             return self._lose(
                 f"the voiceprints in {self._store.directory} or their key can't be looked at: no "
@@ -113,12 +128,27 @@ class Roster:
         """Blocking."""
         generation = self._store.generation()
         if generation == known:
-            return generation, None
+            return generation, None, {}
         encoder_id = self._kit.encoder.info.encoder_id
-        return generation, self._kit.comparable(self._store.load_all(encoder_id=encoder_id))
+        loaded = self._kit.comparable(self._store.load_all(encoder_id=encoder_id))
+        return generation, loaded, self._appraise(loaded.voiceprints)
+
+    def _appraise(self, voiceprints: Sequence[Voiceprint]) -> dict[str, dict[str, Any]]:
+        """In a word how well each will do, beside all the others."""
+        found = {}
+        for each in voiceprints:
+            expected = self._kit.predict_acceptance(each, num_voiceprints=len(voiceprints))
+            speech_s = sum(template.net_speech_s for template in each.templates)
+            found[each.speaker] = {
+                "name": each.display_name,
+                "quality": str(appraise(each, expected).quality),
+                "net_speech_s": rounded(speech_s, 1),
+                "num_takes": len(each.templates),
+            }
+        return found
 
     def _take(self, loaded: LoadedVoiceprints) -> None:
-        self.judge = self._kit.make_judge(loaded.voiceprints)
+        self.judge = replace(self._kit.make_judge(loaded.voiceprints), policy=self._policy)
         self.speakers = tuple((each.speaker, each.display_name) for each in loaded.voiceprints)
         self.refusals = loaded.refusals
         self.fault = ""
@@ -139,4 +169,5 @@ class Roster:
             log.error("voiceprints_unreadable", error=fault)
         self.judge = self._kit.make_judge(())
         self.speakers, self.refusals, self.fault = (), (), fault
+        self.qualities = {}
         return is_news

@@ -16,6 +16,7 @@ import structlog
 from voiceguard.decisions.wire import iso_utc
 from voiceguard.errors import AudioError, VoiceguardError
 from voiceguard.service.ending import first_error
+from voiceguard.service.health import condition_of, is_problem
 from voiceguard.types import SourceState, SourceStatus
 from voiceguard.validation.boundary import in_words
 
@@ -54,6 +55,11 @@ class StreamSet:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._failed_at_s: dict[str, float] = {}
         self._noted: dict[Stream, dict[str, float]] = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of all of them, open or not."""
+        return tuple(self._makers)
 
     @property
     def is_open(self) -> bool:
@@ -152,6 +158,8 @@ class StreamSet:
         return {
             name: {
                 "state": stream.status.state,
+                "condition": condition_of(stream.status.state),
+                "has_problem": is_problem(condition_of(stream.status.state)),
                 "detail": stream.status.detail,
                 **asdict(stream.statistics()),
             }

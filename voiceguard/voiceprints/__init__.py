@@ -6,7 +6,12 @@ Blocking (files, fsync): the daemon calls all of it on its I/O executor.
 """
 
 from voiceguard.voiceprints.kept_audio import audio_to_keep
-from voiceguard.voiceprints.names import check_speaker_name
+from voiceguard.voiceprints.names import (
+    check_speaker_name,
+    new_speaker_id,
+    speaker_id,
+    written_name,
+)
 from voiceguard.voiceprints.store import Generation, LoadedVoiceprints, Refusal, VoiceprintStore
 
 __all__ = [
@@ -16,4 +21,7 @@ __all__ = [
     "VoiceprintStore",
     "audio_to_keep",
     "check_speaker_name",
+    "new_speaker_id",
+    "speaker_id",
+    "written_name",
 ]

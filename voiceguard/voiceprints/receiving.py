@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from voiceguard.errors import UsageError, VoiceprintError
+from voiceguard.voiceprints.names import new_speaker_id, speaker_id
 from voiceguard.voiceprints.transfer import MAX_FILE_BYTES
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def receive(
         replace: Whether voiceprints that are there may be replaced.
 
     Raises:
+        UsageError: A name means that there is no speaker (``unknown``).
         VoiceprintError: A name is taken, or a voiceprint is of another encoder and came without
             audio. Nothing was stored.
         StoreKeyError: As ``VoiceprintStore.prepare``.
@@ -72,7 +74,7 @@ def receive(
     """
     store.prepare()
     for parcel in parcels:
-        speaker = parcel.voiceprint.speaker
+        speaker = new_speaker_id(parcel.voiceprint.speaker)
         if not replace and store.holds(speaker):
             raise VoiceprintError(
                 f"{speaker!r} is enrolled here already; nothing was imported",
@@ -115,6 +117,7 @@ def wanted(
         UsageError: One of them is not in the export, or several shall get one name.
     """
     by_name = {parcel.voiceprint.speaker: parcel for parcel in parcels}
+    names = [speaker_id(name) for name in names]
     for name in names:
         if name not in by_name:
             raise UsageError(

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from voiceguard.errors import UsageError
+from voiceguard.voiceprints.names import check_display_name, speaker_id
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -29,7 +30,8 @@ def rename(store: VoiceprintStore, speaker: str, display_name: str, *, now: date
             f"{display_name!r} is no name that people can read",
             hint="give at least one character, and none that a screen can't show",
         )
-    old = store.load(speaker)
+    old = store.load(speaker_id(speaker))
+    check_display_name(shown)
     new = replace(old, display_name=shown, updated_at=now)
     store.replace(old, new)
     return new

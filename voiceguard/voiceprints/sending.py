@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from voiceguard.errors import StateError
 from voiceguard.voiceprints.durable import replace_durably
+from voiceguard.voiceprints.names import speaker_id
 from voiceguard.voiceprints.transfer import Parcel, seal
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def pack(store: VoiceprintStore, names: Iterable[str], *, with_audio: bool) -> l
         VoiceprintError: As ``VoiceprintStore.load``, as is StoreKeyError.
     """
     parcels = []
-    for name in dict.fromkeys(names):
+    for name in dict.fromkeys(map(speaker_id, names)):
         voiceprint = store.load(name)
         audio = store.load_audio(voiceprint) if with_audio else None
         parcels.append(Parcel(voiceprint=voiceprint, audio=audio))

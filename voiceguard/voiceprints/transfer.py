@@ -47,7 +47,7 @@ from voiceguard.validation.reading import plain, read, read_rows
 from voiceguard.voiceprints import format as file_format
 from voiceguard.voiceprints import kept_audio
 from voiceguard.voiceprints.envelope import LENGTH
-from voiceguard.voiceprints.names import check_speaker_name
+from voiceguard.voiceprints.names import check_speaker_name, speaker_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -129,12 +129,12 @@ class Parcel:
     """The enrollment audio that the speaker agreed to keep, where it goes along."""
 
     def named(self, speaker: str) -> Parcel:
-        """The same person under another name.
+        """The same person under another name, an id or as people write it.
 
         Raises:
             UsageError: No name that a speaker can have.
         """
-        check_speaker_name(speaker)
+        speaker = speaker_id(speaker)
         audio = self.audio
         return Parcel(
             voiceprint=replace(self.voiceprint, speaker=speaker),

@@ -42,7 +42,7 @@ def enrolled(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "enroll", "robin", "--from", *TAKES[:2], "--yes", "--display-name", "Robin Ø", state=state
     )
     assert result.returncode == 0, result.stderr
-    assert "enrolled robin: 2 take(s)" in result.stdout
+    assert "enrolled Robin Ø (as robin): 2 take(s)" in result.stdout
     assert "expected: of Robin Ø's utterances with 3 s of speech" in result.stdout
     assert "voiceguard run" in result.stdout
     return state
@@ -138,7 +138,9 @@ def test_silence_is_refused_and_nothing_is_stored(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "exit_code", "message"),
     [
-        (["Anna/1", "--yes"], 2, "must not contain 'A'"),
+        (["Anna/1", "--yes"], 2, "must not contain '/'"),
+        (["Nobody", "--yes"], 2, "nobody can be called 'nobody'"),
+        (["anna", "--display-name", "Unavailable", "--yes"], 2, "'unavailable'"),
         (["a" * 200, "--yes"], 2, "200 characters"),
         (["anna", "--from", TAKES[0]], 2, "--yes"),
         (["anna", "--from", TAKES[0], "--add", "--force"], 2, "exclude each other"),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import structlog
 import typer
@@ -99,16 +100,29 @@ def run(
     if (file := file_of(sys.stdout)) is not None:
         file.on_failure = _say_lost
 
-    async def serve() -> None:
-        teller.daemon = Daemon(settings, sinks=[sink], on_ready=teller.begin)
+    async def serve() -> bool:
+        teller.daemon = Daemon(settings, sinks=[sink], on_ready=teller.begin, can_restart=True)
         await teller.daemon.run()
+        return teller.daemon.wants_restart
 
+    wants_restart = False
     try:
-        asyncio.run(serve())
+        wants_restart = asyncio.run(serve())
     finally:
         if not sink.drain(STOP_TIMEOUT_S):
             sys.stdout = None  # nobody reads it, and flushing it would wait
+    if wants_restart:
+        _start_again()
     return ExitCode.OK  # also where what was printed got lost: it was decided, and published
+
+
+def _start_again() -> NoReturn:
+    """The same command in the same process, so that whoever watches over it sees no end."""
+    log.info("daemon_restarting")
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+    os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - itself, as it was started
 
 
 def _say_lost(error: OSError) -> None:
@@ -148,7 +162,8 @@ def print_figures(decision: Decision) -> None:
     """One line with the figures of a decision; provisional accepts are told apart."""
     best = decision.scores[0] if decision.scores else None
     mark = "" if decision.is_final else " [dim](so far)[/]"
-    who = decision.speaker or (f"[dim]best: {best.speaker}[/]" if best else "")
+    best_name = f"[dim]best: {escape(best.name)}[/]" if best else ""
+    who = best_name if decision.speaker_name is None else escape(decision.speaker_name)
     figures = (
         "" if best is None else f"LLR {format_llr(best.llr)} of {format_llr(decision.accept_llr)}"
     )

@@ -52,7 +52,9 @@ if TYPE_CHECKING:
 def enroll(
     name: Annotated[
         str,
-        typer.Argument(help="1 to 32 of a-z, 0-9, _ and -, the first no -.", autocompletion=people),
+        typer.Argument(
+            help='As people write it: Anna, Zoë, "Max Mustermann".', autocompletion=people
+        ),
     ],
     files: Annotated[
         list[Path] | None, typer.Argument(metavar="[FILE]...", help="More files, after --from.")
@@ -80,7 +82,7 @@ def enroll(
     ] = "",
     force: Annotated[bool, typer.Option("--force", help="Replace an existing voiceprint.")] = False,
     display_name: Annotated[
-        str, typer.Option(help="The name for people to read; any text.", show_default=False)
+        str, typer.Option(help="Another name for people to read; any text.", show_default=False)
     ] = "",
     consent: Annotated[
         bool, typer.Option("--yes", "-y", help="The person agrees; don't ask.")
@@ -173,17 +175,21 @@ def take_in(settings: Settings, wish: Wish) -> Outcome:
         VoiceguardError: It can't be done; says why.
         typer.Abort: The person doesn't agree.
     """
-    session = EnrollmentSession(open_store(settings), wish.name, wish.mode)
+    session = EnrollmentSession(
+        open_store(settings), wish.name, wish.mode, display_name=wish.display_name
+    )
     directory = session.store.directory
     session.consent(
-        None if session.has_consent else ask_consent(wish.name, directory, agreed=wish.is_agreed),
-        audio_at=ask_to_keep_audio(wish.name, wanted=wish.keep_audio, agreed=wish.is_agreed),
+        None
+        if session.has_consent
+        else ask_consent(session.display_name, directory, agreed=wish.is_agreed),
+        audio_at=ask_to_keep_audio(session.speaker, wanted=wish.keep_audio, agreed=wish.is_agreed),
     )
     if wish.paths:
         kit, takes = _read_files(session, settings, wish.paths, wish.label)
     else:
         kit, takes = _record_takes(session, settings, wish)
-    enrolled = _finished(session, takes, wish.display_name, another_person=wish.another_person)
+    enrolled = _finished(session, takes, another_person=wish.another_person)
     return Outcome(
         enrolled=enrolled,
         usable_speech_s=takes.usable_speech_s,
@@ -192,22 +198,18 @@ def take_in(settings: Settings, wish: Wish) -> Outcome:
     )
 
 
-def _finished(
-    session: EnrollmentSession, takes: Takes, display_name: str, *, another_person: bool
-) -> Enrolled:
+def _finished(session: EnrollmentSession, takes: Takes, *, another_person: bool) -> Enrolled:
     """Asks, where somebody is there, whether a known voice is another person's."""
     now = datetime.now(UTC)
     try:
-        return session.finish(
-            takes, now=now, display_name=display_name, another_person=another_person
-        )
+        return session.finish(takes, now=now, another_person=another_person)
     except KnownVoiceError as error:
         if not sys.stdin.isatty():
             raise
         stderr.print(f"This sounds like [bold]{error.known}[/], who is enrolled.")
-        if not confirmed(f"Is {session.speaker} another person?"):
+        if not confirmed(f"Is {session.display_name} another person?"):
             raise
-    return session.finish(takes, now=now, display_name=display_name, another_person=True)
+    return session.finish(takes, now=now, another_person=True)
 
 
 # --- before anything is recorded ------------------------------------------------------------

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from voiceguard.enrollment import Enrolled, TakeReport
     from voiceguard.scoring.policy import PolicyConfig
+    from voiceguard.types import Voiceprint
 
 
 def tell_take(what: str, report: TakeReport) -> None:
@@ -85,12 +86,12 @@ class Outcome:
 
 
 def _congratulate(enrolled: Enrolled, usable_s: float) -> None:
-    speaker, templates = enrolled.voiceprint.speaker, enrolled.voiceprint.templates
+    who, templates = _named(enrolled.voiceprint), enrolled.voiceprint.templates
     usable = [report for report in enrolled.reports if report.is_usable]
     agreements = [report.agreement for report in usable if report.agreement is not None]
     alike = f", alike by {min(agreements):.2f} (cosine)" if agreements else ""
     stdout.print(
-        f"[bold green]enrolled[/] {speaker}: {len(usable)} take(s), {usable_s:.1f} s of "
+        f"[bold green]enrolled[/] {who}: {len(usable)} take(s), {usable_s:.1f} s of "
         f"speech{alike}; {len(templates)} in the voiceprint",
         soft_wrap=True,
     )
@@ -115,3 +116,9 @@ def _next(enrolled: Enrolled, source: str | None) -> None:
     if enrolled.audio is not None:
         seconds = enrolled.audio.seconds
         stdout.print(f"[dim]{seconds:.1f} s of audio are kept beside it, encrypted[/]")
+
+
+def _named(voiceprint: Voiceprint) -> str:
+    """The name, and the id that commands and topics use where it is another."""
+    speaker, name = voiceprint.speaker, voiceprint.display_name
+    return speaker if name == speaker else f"{escape(name)} [dim](as {speaker})[/]"

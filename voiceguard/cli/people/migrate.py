@@ -23,6 +23,7 @@ from voiceguard.cli.shell.values import people
 from voiceguard.enrollment.migration import Migrator
 from voiceguard.errors import ExitCode
 from voiceguard.service.kit import make_take_judge, open_encoder, open_store
+from voiceguard.voiceprints import speaker_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +75,7 @@ def migrate(
         config, state_dir=state_dir, model=model, device=device, vad_backend=vad_backend
     )
     store = open_store(settings)
-    speakers = list(dict.fromkeys(names or store.names()))
+    speakers = list(dict.fromkeys(map(speaker_id, names) if names else store.names()))
     if not speakers:
         stderr.print("Nobody is enrolled: `voiceguard enroll NAME`.")
         return ExitCode.OK

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -19,11 +21,15 @@ from voiceguard.cli.shell.values import people
 from voiceguard.decisions.wire import iso_utc, rounded
 from voiceguard.encoder.library import stated_encoder_id
 from voiceguard.errors import UsageError, VoiceguardError
+from voiceguard.mqtt.home.forgetting import forget_speaker
 from voiceguard.service.forgetting import forget
 from voiceguard.service.kit import installed_in, open_store
+from voiceguard.settings import Settings
 from voiceguard.types import Voiceprint
-from voiceguard.voiceprints import VoiceprintStore
+from voiceguard.voiceprints import VoiceprintStore, speaker_id
 from voiceguard.voiceprints.renaming import rename
+
+_BROKER_TIMEOUT_S = 2.0
 
 
 def list_voiceprints(
@@ -84,7 +90,7 @@ def show(
 ) -> None:
     """Show one voiceprint: its takes, the encoder, when the person agreed. Never its numbers."""
     store = open_store(configured(config, state_dir=state_dir))
-    voiceprint = store.load(name)
+    voiceprint = store.load(speaker_id(name))
     audio = _audio_payload(store, voiceprint)
     if json_lines:
         print_json({**payload(voiceprint), "audio": audio})
@@ -136,6 +142,7 @@ def remove(
 ) -> None:
     """Forget a person: the voiceprint, audio kept with it, and what the history knows of them."""
     settings = configured(config, state_dir=state_dir)
+    name = speaker_id(name)
     if open_store(settings).holds(name) and not agreed:
         if not sys.stdin.isatty():
             raise UsageError(
@@ -148,6 +155,23 @@ def remove(
         print_json({"speaker": name, "removed": True, "num_decisions": num_decisions})
     else:
         stdout.print(f"removed {name}; {num_decisions} decision(s) in the history forgot them")
+    _tell_broker(settings, name)
+
+
+def _tell_broker(settings: Settings, name: str) -> None:
+    """A daemon that runs does so itself, and one that starts will."""
+    if settings.mqtt.address is None:
+        return
+    config = replace(settings.mqtt, timeout_s=min(settings.mqtt.timeout_s, _BROKER_TIMEOUT_S))
+    try:
+        asyncio.run(forget_speaker(config, name))
+    except VoiceguardError as error:
+        stderr.print(
+            f"what the broker keeps of {name} goes when the daemon next connects ({error})",
+            style="dim",
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 def payload(voiceprint: Voiceprint) -> dict[str, Any]:
