@@ -4,7 +4,7 @@
 # Encoders that the image brings are offered to a state directory that has none of that name, whole
 # or not at all; they are never put back over somebody's own.
 set -eu
-seed=${VOICEGUARD_SEED:-/opt/voiceguard/models}
+seed=${SEED_MODELS:-/opt/voiceguard/models}
 for model in "$seed"/*/; do
     [ -d "$model" ] || continue
     there=$VOICEGUARD_STATE_DIR/models/$(basename "$model")

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from tests.packages.installation import REPOSITORY
+from voiceguard.settings import load_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +34,7 @@ def start(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     (seed / "model.json").write_text("of the image")
     environment = {
         "PATH": f"{programs}:{os.environ['PATH']}",
-        "VOICEGUARD_SEED": str(folder / "seed"),
+        "SEED_MODELS": str(folder / "seed"),
         "VOICEGUARD_STATE_DIR": str(folder / "data"),
     }
     return subprocess.run(
@@ -94,3 +95,16 @@ def test_the_containerfile_copies_what_is_there_and_ends_as_nobody() -> None:
     assert all((REPOSITORY / each).exists() for each in copied)
     assert re.findall(r"(?m)^USER (\S+)$", text) == ["voiceguard"]
     assert "torch" not in re.sub(r"(?m)^#.*$", "", text)
+
+
+def test_what_is_called_a_setting_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Voiceguard refuses every other variable of that name."""
+    addon = REPOSITORY / "packaging" / "home-assistant-addon"
+    files = [*FOLDER.iterdir(), addon / "Dockerfile", addon / "start.py"]
+    text = "".join(each.read_text("utf-8") for each in files)
+    named = set(re.findall(r"VOICEGUARD_\w+", text))
+    assert named
+    for variable in named:
+        value = "true" if variable.endswith("WAIT_FOR_DEVICE") else str(tmp_path)
+        monkeypatch.setenv(variable, value)
+    load_settings(None)
