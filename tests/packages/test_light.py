@@ -73,6 +73,8 @@ def test_everything_but_training_runs(light: Installed, tmp_path: Path) -> None:
     assert json.loads(light.voiceguard("identify", HEARD, "--json", *state).stdout)
     light.voiceguard("embed", HEARD, "--json", *state)
     light.voiceguard("history", *state)
+    light.voiceguard("models", "info", "default", *state)
+    light.voiceguard("models", "verify", "default", *state)
     light.voiceguard("voiceprints", "list", *state)
     said = light.voiceguard("doctor", "--broker", "none", *state, is_ok=False).stdout
     assert "torch is not installed, and not needed" in said

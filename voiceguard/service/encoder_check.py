@@ -1,6 +1,6 @@
 """Whether an encoder's files are whole and belong together: weights, cohort, calibration.
 
-Loads torch and the weights.
+Loads the weights, and torch where it is installed.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from voiceguard.encoder import golden
 from voiceguard.encoder.card import native
 from voiceguard.encoder.library import cohort_path, find_model
 from voiceguard.encoder.loading import load_file
+from voiceguard.encoder.running.graph_encoder import has_graph, read_graph
+from voiceguard.encoder.runtimes import is_installed
 from voiceguard.errors import EncoderError
 from voiceguard.scoring.calibration import load_calibration
 from voiceguard.scoring.snorm import load_cohort
@@ -88,11 +90,21 @@ def _weights(path: Path, card: ModelCard, faults: list[str]) -> tuple[bool, str 
         if card.is_program:
             native.read_verified(path, card)
             return True, None
-        native.load(path)
+        _read_weights(path, card)
         return True, _precision(path)
     except EncoderError as error:
         faults.append(str(error))
         return False, None
+
+
+def _read_weights(path: Path, card: ModelCard) -> None:
+    """Reads and checks them, as far as this machine can."""
+    if is_installed("torch"):
+        native.load(path)
+    elif has_graph(card):
+        read_graph(path)
+    else:
+        native.read_checked(path)
 
 
 def _scoring(settings: Settings, encoder_id: str, faults: list[str]) -> dict[str, Any]:
