@@ -163,7 +163,7 @@ def _check_upstream(config: ProxyConfig) -> None:
 
 
 def _is_any(host: str) -> bool:
-    return host in {"0.0.0.0", "::"}  # noqa: S104 - compared, not bound
+    return host in {"0.0.0.0", "::"}  # noqa: S104  # nosec B104  # compared, not bound
 
 
 def _is_loopback(host: str) -> bool:

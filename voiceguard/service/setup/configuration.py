@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from voiceguard.settings import Settings
 
-PASSWORD_NAME = "mqtt-password"  # noqa: S105 - of the file
+PASSWORD_NAME = "mqtt-password"  # noqa: S105  # nosec B105  # of the file
 _READABLE = 0o644
 _HEAD = f"""\
 # Written by `voiceguard setup`, which keeps what you change. Every other setting, with its default
