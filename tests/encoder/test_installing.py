@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -142,6 +143,14 @@ def test_default_is_the_one_that_was_chosen(models: Path, imported: Imported) ->
     assert find_model("default", models) == shipped
     with pytest.raises(UsageError, match=f"no model 'other' to use: .*{DEFAULT_MODEL}, tiny"):
         library.use("other", models)
+
+
+def test_a_choice_that_nobody_writes_holds_nobody(models: Path) -> None:
+    """A FIFO in its place would hold the daemon at its start, for ever."""
+    models.mkdir(parents=True)
+    os.mkfifo(models / "in-use")
+    with pytest.raises(StateError, match="cannot read which encoder is in use"):
+        find_model("default", models)
 
 
 def test_a_choice_that_is_gone_is_told_with_a_way_out(models: Path) -> None:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from voiceguard.encoder.card.kinds import ARCHITECTURES, WEIGHTS_NAME
 from voiceguard.errors import StateError, UsageError
 from voiceguard.paths import is_there, make_private_dir
+from voiceguard.validation.files import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,6 +63,9 @@ def installed_file(name: str, models_dir: Path) -> Path | None:
     return next(there, directory / WEIGHTS_NAME)
 
 
+_MAX_NAME_BYTES = 1024
+
+
 def in_use(models_dir: Path) -> str | None:
     """The name that "default" means; None: the one that is shipped.
 
@@ -69,7 +73,7 @@ def in_use(models_dir: Path) -> str | None:
         StateError: The choice cannot be read.
     """
     try:
-        chosen = (models_dir / IN_USE_NAME).read_text("utf-8").strip()
+        chosen = read_regular(models_dir / IN_USE_NAME, _MAX_NAME_BYTES).decode().strip()
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:

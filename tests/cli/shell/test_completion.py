@@ -149,3 +149,15 @@ def test_an_installed_script_asks_in_the_form_that_is_answered(tmp_path: Path) -
     )
     done = subprocess.run(["bash", "-c", script], capture_output=True, check=True, text=True)
     assert done.stdout.split() == ["small"], done.stderr
+
+
+@pytest.mark.parametrize("content", [None, "a = " + "[" * 100_000, "\x00\xff"])
+def test_a_configuration_that_is_none_holds_no_shell(tmp_path: Path, content: str | None) -> None:
+    """A FIFO, brackets without an end, no text: Tab answers at once, with what there is."""
+    file = tmp_path / "voiceguard" / "voiceguard.toml"
+    file.parent.mkdir()
+    if content is None:
+        os.mkfifo(file)
+    else:
+        file.write_text(content, "latin-1")
+    assert complete("voiceguard verify a") == ["ada"]

@@ -21,10 +21,12 @@ from voiceguard.paths import (
     state_dir,
     voiceprints_dir,
 )
+from voiceguard.validation.files import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_MAX_CONFIG_BYTES = 1 << 20
 _TABLE = re.compile(r"\[(\w+)\]")
 _SETTING = re.compile(r"(?:# )?(\w+) = ")
 
@@ -131,9 +133,10 @@ def _starting(incomplete: str, names: object) -> list[str]:
 
 def _state() -> Path:
     chosen = ""
-    with contextlib.suppress(VoiceguardError, OSError, ValueError):
+    with contextlib.suppress(VoiceguardError, OSError, ValueError, RecursionError):
         if (file := find_config_file()) is not None:
-            chosen = str(tomllib.loads(file.read_text("utf-8-sig")).get("state_dir", ""))
+            text = read_regular(file, _MAX_CONFIG_BYTES).decode("utf-8-sig")
+            chosen = str(tomllib.loads(text).get("state_dir", ""))
     return state_dir(chosen)
 
 
