@@ -166,3 +166,10 @@ def test_a_rate_per_hour_takes_the_place_of_the_default_and_of_nothing_stated(
     path.write_text("[policy]\nfar_per_hour = 90\n")
     with pytest.raises(ConfigError, match=r"policy: .*far_per_hour .*60\.0.*90"):
         load_settings(path)
+
+
+@pytest.mark.parametrize("setting", ["prefix", "node_id", "discovery_prefix"])
+def test_a_value_of_any_length_is_repeated_in_part(setting: str) -> None:
+    with pytest.raises(ConfigError, match=f"{setting} must be ") as refused:
+        load_settings(None, mqtt={setting: "x" * 100_000 + "!"})
+    assert len(str(refused.value)) < 500

@@ -233,6 +233,7 @@ def _sentences(faults: Iterable[Mapping[str, Any]]) -> list[str]:
     ]
 
 
+_LONGEST_COMPLAINT = 400
 _UNSHOWN = {("mqtt",), *(("mqtt", key) for key in ("broker", "username", "password_file"))}
 """Settings whose values may hold a password, wherever people put it."""
 
@@ -244,10 +245,15 @@ def _complaint(location: list[str], faults: list[Mapping[str, Any]]) -> str:
         return "there is no such setting" + (f"; did you mean {close[0]}?" if close else "")
     wanted = [expected(each) for each in faults]
     if None in wanted:
-        return str(fault["ctx"]["error"])
+        return _cut(str(fault["ctx"]["error"]))
     found = fault["input"]
     shown = f"a {type(found).__name__}" if tuple(location) in _UNSHOWN else shortened(found)
     return f"must be {' or '.join(map(str, wanted))} (found {shown})"
+
+
+def _cut(complaint: str) -> str:
+    """What a value's own check says, which may repeat a value of any length."""
+    return complaint if len(complaint) <= _LONGEST_COMPLAINT else f"{complaint[:300]}..."
 
 
 def _keys_at(location: list[str]) -> list[str]:
