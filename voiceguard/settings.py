@@ -37,6 +37,7 @@ from voiceguard.errors import ConfigError
 from voiceguard.logs import LogConfig
 from voiceguard.mqtt.config import MqttConfig
 from voiceguard.paths import find_config_file, read_node_suffix, state_dir
+from voiceguard.pipeline.television import TelevisionConfig
 from voiceguard.scoring.policy import PolicyConfig
 from voiceguard.speech.gate import GateConfig
 from voiceguard.speech.vad import VadConfig
@@ -97,6 +98,7 @@ class Settings(BaseSettings):
     unlock: UnlockConfig = Field(default_factory=UnlockConfig)
     history: HistoryConfig = Field(default_factory=HistoryConfig)
     wyoming: WyomingConfig = Field(default_factory=WyomingConfig)
+    television: TelevisionConfig = Field(default_factory=TelevisionConfig)
     service: ServiceConfig = Field(default_factory=ServiceConfig)
     log: LogConfig = Field(default_factory=LogConfig)
 

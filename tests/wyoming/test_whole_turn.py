@@ -54,6 +54,7 @@ async def daemon_with(folder: Path, broker: Mosquitto, **room: str) -> AsyncIter
         state_dir=str(folder / "state"),
         audio={"sources": ()},
         mqtt={"broker": broker.url, "node_id": "test"},
+        television={"topics": ("kitchen=home/tv/state",)},
         wyoming={"announce": False, "proxy": ({"name": "kitchen", **room},)},
     )
     daemon = Daemon(settings)
@@ -87,7 +88,7 @@ async def test_one_room_observed(tmp_path: Path, broker: Mosquitto) -> None:
     port = free_port()
     async with serving(SpeechToText(streams=True)) as upstream:
         room = {"listen": f"tcp://127.0.0.1:{port}", "upstream": upstream.uri}
-        async with daemon_with(tmp_path, broker, **room), broker_ears(broker) as ears:
+        async with daemon_with(tmp_path, broker, **room) as daemon, broker_ears(broker) as ears:
             async with AsyncTcpClient("127.0.0.1", port) as client:
                 await client.write_event(Describe().event())
                 described = await client.read_event()
@@ -104,7 +105,17 @@ async def test_one_room_observed(tmp_path: Path, broker: Mosquitto) -> None:
             assert heard.types == whole
             assert [each["speaker"] for each in decided] == ["anna"] * len(decided) != []
             assert None not in {each["turn_id"] for each in decided}
-            assert upstream.num_bytes % (2 * len(ANNA)) == 0
+            assert upstream.num_bytes == 2 * len(ANNA)
+
+            async with aiomqtt.Client("127.0.0.1", broker.port) as player:
+                await player.publish("home/tv/state", "playing", qos=1, retain=True)
+            await until(lambda: daemon._television.plays("kitchen"))
+            await speak(port, ANNA)
+            assert {each["raised_by"] for each in decided} == {None}
+            assert (ears.decisions[-1]["raised_by"], ears.decisions[-1]["p_fa"]) == (
+                "television",
+                0.001,
+            )
 
 
 class Ears:

@@ -30,6 +30,8 @@ def explain(payload: Mapping[str, Any]) -> str:
     wants_evidence = payload["reason"] in {Reason.BETWEEN_THRESHOLDS, Reason.BELOW_THRESHOLD}
     if wants_evidence and (advice := _advice(payload)):
         sentences.append(advice)
+    if payload.get("raised_by") == "television":
+        sentences.append("Something played (television), which asks for more certainty.")
     if payload.get("revokes"):
         sentences.append(f"It takes back the earlier accept {payload['revokes']}.")
     return " ".join(sentences)

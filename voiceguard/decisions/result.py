@@ -91,6 +91,8 @@ class Judgement(_Figures):
     """One trial per voiceprint, best first."""
     evidence: Evidence
     encoder_id: str
+    raised_by: str | None = None
+    """Why the bar was higher than configured: ``television``; None: it was not."""
 
     def _judged(self) -> Judgement:
         return self
@@ -128,6 +130,11 @@ class Decision(_Figures):
     @property
     def encoder_id(self) -> str:
         return self.judgement.encoder_id
+
+    @property
+    def raised_by(self) -> str | None:
+        """Why the bar was higher than configured; None: it was not."""
+        return self.judgement.raised_by
 
     def _judged(self) -> Judgement:
         return self.judgement

@@ -33,6 +33,7 @@ nearest one), from the LLRs of all and the prior `p_target`; nothing is accepted
 | `encoder_id` | string | hash of the encoder that these scores come from |
 | `revokes` | string? | `decision_id` of an earlier accept that this final decision takes back |
 | `turn_id` | string? | the turn with an assistant (Wyoming) that it is a part of |
+| `raised_by` | string? | why `p_fa` was lower than configured: `television` played |
 
 `string?` and `number?` may be null. Numbers are rounded; what is not finite becomes null.
 """
@@ -73,6 +74,7 @@ def decision_payload(decision: Decision) -> dict[str, Any]:
         "encoder_id": decision.encoder_id,
         "revokes": decision.revokes,
         "turn_id": decision.turn_id,
+        "raised_by": decision.raised_by,
     }
 
 

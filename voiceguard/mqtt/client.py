@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from voiceguard.clock import Clock
     from voiceguard.decisions.result import Decision
     from voiceguard.mqtt.config import BrokerAddress, MqttConfig
+    from voiceguard.mqtt.listening import Media
     from voiceguard.mqtt.topics import Command
 
 log = structlog.get_logger()
@@ -64,6 +65,7 @@ class MqttLink:
         on_p_fa: Callable[[float], None] = lambda _: None,
         clock: Clock,
         on_request: Callable[[str, bytes], None] | None = None,
+        media: Media | None = None,
     ) -> None:
         """Makes a link that is neither available nor connected yet.
 
@@ -74,12 +76,14 @@ class MqttLink:
             clock: Time; how long anything lasts is never judged by its UTC.
             on_request: Called likewise with a lock's request, its action and payload; None: there
                 are no locks.
+            media: Told of what plays in the home.
         """
         assert config.is_enabled
         self._config = config
         self._on_command = on_command
         self._on_request = on_request
         self._on_p_fa = on_p_fa
+        self._media = media
         self._backlog = Backlog(config, clock)
         self._scope: asyncio.Timeout | None = None
         self._is_closing = False
@@ -248,6 +252,7 @@ class MqttLink:
             on_command=self._on_command,
             on_request=self._on_request,
             on_p_fa=self._on_p_fa,
+            media=self._media,
         )
         try:
             await conversation.hold()

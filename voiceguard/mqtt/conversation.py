@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from voiceguard.mqtt.backlog import Backlog
     from voiceguard.mqtt.config import MqttConfig
     from voiceguard.mqtt.connection import Connection
+    from voiceguard.mqtt.listening import Media
     from voiceguard.mqtt.outbox import Queued, Reply
     from voiceguard.mqtt.topics import Command
 
@@ -58,6 +59,7 @@ class Conversation:
         on_command: Callable[[Command], None],
         on_request: Callable[[str, bytes], None] | None = None,
         on_p_fa: Callable[[float], None] = lambda _: None,
+        media: Media | None = None,
     ) -> None:
         self._connection = connection
         self._config = config
@@ -69,6 +71,7 @@ class Conversation:
             on_command=on_command,
             on_p_fa=on_p_fa,
             on_request=on_request,
+            media=media,
             subscribe_later=self._subscribe_later,
             leave=connection.leave,
         )

@@ -8,7 +8,7 @@ some seconds. In: messages. Out: commands, and what is due in the backlog.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
@@ -39,6 +39,19 @@ _BIRTHS_EVERY_S = 5.0
 """A home that is born again and again is told everything no more often than this."""
 
 
+class Media(Protocol):
+    """Hears what media players say of themselves. Never waits."""
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """Theirs."""
+        ...
+
+    def take(self, topic: str, payload: bytes) -> None:
+        """One of them has said something."""
+        ...
+
+
 class Listener:
     """Takes in messages of one connection.
 
@@ -48,6 +61,7 @@ class Listener:
         on_command: Called on the event loop; must not wait. Never with ``p_fa``.
         on_p_fa: Called with the rate that somebody wants.
         on_request: Likewise, with a lock's request; None: there are no locks.
+        media: Told of what plays in the home.
         subscribe_later: Called with a topic that is wanted again; must not wait.
         leave: Called with a topic that floods; ends it at once.
     """
@@ -60,6 +74,7 @@ class Listener:
         on_command: Callable[[Command], None],
         on_p_fa: Callable[[float], None],
         on_request: Callable[[str, bytes], None] | None = None,
+        media: Media | None = None,
         subscribe_later: Callable[[str], None],
         leave: Callable[[str], None],
     ) -> None:
@@ -68,6 +83,7 @@ class Listener:
         self._on_command = on_command
         self._on_p_fa = on_p_fa
         self._on_request = on_request
+        self._media = media
         self._requests = self._names.unlock_request("")
         self._subscribe_later = subscribe_later
         self._leave_at_once = leave
@@ -81,6 +97,7 @@ class Listener:
         wanted += [self._names.discovery, self._names.birth] if config.discovery else []
         if on_request is not None:
             wanted.append(self._names.unlock_request("+"))
+        wanted += media.topics if media is not None else ()
         self._guards = {topic: FloodGuard(last_s=backlog.now_s()) for topic in wanted}
 
     @property
@@ -115,6 +132,8 @@ class Listener:
         elif topic.startswith(self._requests):
             action = topic.removeprefix(self._requests)
             self._take_request(action, payload, is_retained=message.retain)
+        elif self._media is not None and topic in self._media.topics:
+            self._media.take(topic, payload)  # a state, which may well be retained
         elif topic == self._names.birth:
             if payload == ONLINE.encode() and not message.retain:
                 self._born_at_s = self._backlog.now_s()

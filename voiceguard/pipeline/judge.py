@@ -31,6 +31,8 @@ class Judge:
     calibration: Calibration | None
     claim: str | None = None
     """The claimed speaker: verification. None: open-set identification."""
+    raised_by: str | None = None
+    """What has lowered the policy's rate for now; None: it is as configured."""
 
     @property
     def change_cosine(self) -> float | None:
@@ -63,7 +65,11 @@ class Judge:
             evidence = replace(evidence, impediment=Reason.TOO_SHORT)
         verdict = decide(scores, evidence, self.policy, self.calibration, claimed=self.claim)
         return Judgement(
-            verdict=verdict, scores=scores, evidence=evidence, encoder_id=self.encoder_id
+            verdict=verdict,
+            scores=scores,
+            evidence=evidence,
+            encoder_id=self.encoder_id,
+            raised_by=self.raised_by,
         )
 
     def decide_at(self, judgement: Judgement, p_fa: float) -> Verdict:

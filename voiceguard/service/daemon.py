@@ -40,6 +40,7 @@ from voiceguard.mqtt.home.household import area_of
 from voiceguard.mqtt.topics import Command
 from voiceguard.paths import history_file, settle_node_suffix, state_dir
 from voiceguard.pipeline.stream import Stream
+from voiceguard.pipeline.television import Television
 from voiceguard.service import systemd
 from voiceguard.service.arming import ArmedSwitch, PolicyChoice
 from voiceguard.service.ending import (
@@ -119,6 +120,7 @@ class Daemon:
         self._rooms = make_rooms(
             settings.wyoming, clock=self._clock, published=self._published, names=self._names
         )
+        self._television = Television(settings.television, self._clock)
         self._armed = ArmedSwitch(self._state, settings.service.start)
         self._choice = PolicyChoice(self._state, settings.policy)
         self._has_chosen = False
@@ -223,6 +225,7 @@ class Daemon:
                     on_command=self.obey,
                     on_request=self._desk.take if self._desk else None,
                     on_p_fa=self.choose_p_fa,
+                    media=self._television,
                     clock=self._clock,
                 )
                 self._link.set_speakers(self._roster.speakers)
@@ -352,7 +355,7 @@ class Daemon:
                 source,
                 ear=self._kit.make_ear(audio.channel),
                 encoder=self._kit.encoder.open_stream(),
-                judge=lambda: self._roster.judge,
+                judge=lambda: self._television.judge(source.name, self._roster.judge),
                 sink=sink,
                 executor=self._inference,
                 clock=self._clock,
