@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _MAX_CONFIG_BYTES = 1 << 20
-_TABLE = re.compile(r"\[(\w+)\]")
+_TABLE = re.compile(r"(?:# )?\[+([\w.]+)\]+")
 _SETTING = re.compile(r"(?:# )?(\w+) = ")
 
 
