@@ -122,7 +122,7 @@ def _start_again() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()
-    os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - itself, as it was started
+    os.execv(sys.executable, sys.orig_argv)  # noqa: S606  # nosec B606  # itself, anew
 
 
 def _say_lost(error: OSError) -> None:
