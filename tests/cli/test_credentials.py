@@ -102,6 +102,7 @@ def test_no_command_repeats_a_password(home: Home, place: str) -> None:
 @given(st.sampled_from(COMMANDS), st.sampled_from(PLACES), broken_urls())
 @example("embed", "argument", "mqtt://user:hunter2@host")
 @example("run", "argument", "user:'hunter2@host")
+@example("run", "argument", "mqtt://user:\thunter2@host")
 def test_no_part_of_a_credential_is_repeated(
     home: Home, command: str, place: str, url: str
 ) -> None:

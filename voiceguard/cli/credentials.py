@@ -40,3 +40,5 @@ def _spellings(argument: str) -> Iterator[str]:
             for each in (value, str(Path(value))):
                 yield each
                 yield repr(each)[1:-1]
+                # as typer shows what is not printable
+                yield "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in each)
