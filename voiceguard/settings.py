@@ -227,7 +227,7 @@ def _sentences(faults: Iterable[Mapping[str, Any]]) -> list[str]:
     by_setting: dict[str, list[Mapping[str, Any]]] = {}
     for fault in faults:  # a setting of several kinds has one fault for each of them
         # Of a table among several: which one, and its setting.
-        is_inner = fault["loc"][0] == "wyoming" or fault["loc"][1:2] == ("actions",)
+        is_inner = fault["loc"][:1] == ("wyoming",) or fault["loc"][1:2] == ("actions",)
         depth = 4 if len(fault["loc"]) > 2 and is_inner else 2
         by_setting.setdefault(".".join(map(str, fault["loc"][:depth])), []).append(fault)
     return [

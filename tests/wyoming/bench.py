@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tests.fakes import CollectingSink
+from tests.fakes import CollectingSink, hears_tones
 from tests.pipeline.test_stream import Bench
 from tests.services import free_port
 from voiceguard.clock import SystemClock
@@ -17,7 +17,6 @@ from voiceguard.decisions.sinks import FanOut
 from voiceguard.pipeline.stream import Stream
 from voiceguard.speech.ear import Ear
 from voiceguard.speech.gate import GateConfig, SpeechGate
-from voiceguard.speech.vad import VadConfig, make_vad
 from voiceguard.speech.windows import WindowConfig, WindowCutter
 from voiceguard.wyoming.config import ProxyConfig, WyomingConfig
 from voiceguard.wyoming.rooms import Rooms
@@ -81,7 +80,8 @@ async def house(
             at_hand.streams[name] = Stream(
                 opener(),
                 ear=Ear(
-                    SpeechGate(make_vad(VadConfig()), GateConfig()), WindowCutter(WindowConfig())
+                    SpeechGate(hears_tones(), GateConfig()),
+                    WindowCutter(WindowConfig()),
                 ),
                 encoder=bench.encoder.open_stream(),
                 judge=bench.judge,

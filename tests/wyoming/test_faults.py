@@ -31,6 +31,12 @@ ANNA = np.concatenate([quiet(0.5), tone(ANNA_HZ, 2.0), quiet(0.2)])
 START = AudioStart(rate=16_000, width=2, channels=1).event()
 
 
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a machine that is busy with other tests."""
+    monkeypatch.setattr(answering, "VERDICT_TIMEOUT_S", 5.0)
+
+
 def line(**values: Any) -> bytes:  # noqa: ANN401
     return json.dumps(values).encode() + b"\n"
 
