@@ -365,7 +365,7 @@ class Desk:
             if self._config.actions[request.action].level == "voice":
                 log.warning("unlocked_by_voice_alone", **about)
             else:
-                log.info("unlocked", **about)
+                log.info("unlock_granted", **about)
             topic = self._topics.unlock_envelope(request.action)
             self._home.send(topic, signed[-1], self._config.expiry_s)
 
