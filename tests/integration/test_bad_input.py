@@ -124,7 +124,8 @@ def test_odd_files_are_embedded_alike_and_bad_ones_named(
 def test_one_bad_source_ends_the_run_but_what_was_decided_is_kept(
     tmp_path: Path, state: Path, speech: Samples
 ) -> None:
-    broken = np.concatenate([speech, np.full(16_000, np.nan, dtype=np.float32)])
+    pause = np.zeros(32_000, dtype=np.float32)  # in which the speech before it is decided
+    broken = np.concatenate([speech, pause, np.full(16_000, np.nan, dtype=np.float32)])
     finished = voiceguard(
         "run",
         *("--source", f"file:{wav(tmp_path / 'broken.wav', broken, is_float=True)}"),

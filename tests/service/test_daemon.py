@@ -48,6 +48,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
         state_dir=str(tmp_path / "state"),
         mqtt={"broker": "none"},
         service={"voiceprint_poll_s": 0.1},
+        vad={"backend": "energy"},  # tones are no speech to a speech model
     )
 
 

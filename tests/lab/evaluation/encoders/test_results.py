@@ -224,7 +224,7 @@ def test_a_cohort_adds_rows_and_leaves_the_cosines_alone(few: Corpus) -> None:
 
 
 def test_two_encoders_need_two_names() -> None:
-    with pytest.raises(UsageError, match="a name of its own, not pitch, pitch"):
+    with pytest.raises(UsageError, match="a name of its own, not fake, fake"):
         labelled([make_kit(), make_kit()])
 
 
