@@ -21,7 +21,6 @@ from voiceguard.cli.shell.values import people
 from voiceguard.decisions.wire import iso_utc, rounded
 from voiceguard.encoder.library import stated_encoder_id
 from voiceguard.errors import UsageError, VoiceguardError
-from voiceguard.mqtt.home.forgetting import forget_speaker
 from voiceguard.service.forgetting import forget
 from voiceguard.service.kit import installed_in, open_store
 from voiceguard.settings import Settings
@@ -162,6 +161,8 @@ def _tell_broker(settings: Settings, name: str) -> None:
     """A daemon that runs does so itself, and one that starts will."""
     if settings.mqtt.address is None:
         return
+    from voiceguard.mqtt.home.forgetting import forget_speaker  # noqa: PLC0415 - brings paho along
+
     config = replace(settings.mqtt, timeout_s=min(settings.mqtt.timeout_s, _BROKER_TIMEOUT_S))
     try:
         asyncio.run(forget_speaker(config, name))
