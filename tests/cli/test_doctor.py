@@ -16,6 +16,7 @@ CHECKS = [
     "runtimes",
     "configuration",
     "model",
+    "speech",
     "microphone",
     "state directory",
     "key",
