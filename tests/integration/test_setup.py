@@ -43,9 +43,9 @@ def test_a_person_answers_reads_and_is_enrolled(tmp_path: Path) -> None:
         terminal.answer("")
         terminal.wait_for("Enter for nobody now")
         terminal.answer("Änna")
-        terminal.wait_for("Does anna agree? [y/n]")
+        terminal.wait_for("Does Änna agree? [y/n]")
         terminal.answer("")  # an accident
-        terminal.wait_for("Does anna agree? [y/n]")
+        terminal.wait_for("Does Änna agree? [y/n]")
         terminal.answer("y")
         terminal.wait_for("agree to that as well?")
         terminal.answer("")
@@ -62,11 +62,11 @@ def test_a_person_answers_reads_and_is_enrolled(tmp_path: Path) -> None:
             if "to go" not in _until_next(terminal):
                 break
         assert terminal.finish() == 0, terminal.said
-        assert "enrolled anna" in terminal.said
+        assert "enrolled Änna" in terminal.said
     assert VoiceprintStore(state, environ={}).load("anna").display_name == "Änna"
     assert "sources" in config.read_text()
 
 
 def _until_next(terminal: Terminal) -> str:
-    terminal.read_until(lambda: "to go" in terminal.said or "enrolled anna" in terminal.said)
+    terminal.read_until(lambda: "to go" in terminal.said or "enrolled Änna" in terminal.said)
     return terminal.said

@@ -40,10 +40,14 @@ MAX_TAKES = 10
 
 
 def _wait_for_enter() -> None:
+    if sys.stdin.isatty():
+        input()
+
+
+def _forget_typed() -> None:
     """What was typed while nobody asked, an Enter too many say, begins no take."""
     if sys.stdin.isatty():
         termios.tcflush(sys.stdin, termios.TCIFLUSH)
-        input()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +86,7 @@ class Studio:
         num_good = sum(report.is_usable for report in takes.reports)
         for _ in range(MAX_TAKES):
             stderr.print(f"\n[bold cyan]{self.sentences[num_good % len(self.sentences)]}[/]")
+            _forget_typed()  # before it is asked for: an answer may come at once
             stderr.print("[dim]Press Enter and read.[/]")
             self.wait_for_reader()
             report = takes.add(self.record(), recorded_at=datetime.now(UTC), label=label)
