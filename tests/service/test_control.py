@@ -47,7 +47,7 @@ async def test_level_progress_and_decision_are_told_as_they_happen(
 ) -> None:
     enrol(settings, "anna")
     speak = asyncio.Event()
-    audio = np.concatenate([quiet(0.5), load_audio(SPOKEN[0]), quiet(1.0)])
+    audio = np.concatenate([quiet(0.5), load_audio(SPOKEN[0]), quiet(3.0)])
 
     class Waiting(FakeSource):
         async def events(self) -> Any:  # noqa: ANN401
