@@ -51,7 +51,7 @@ def test_every_encoder_is_measured_in_a_process_of_its_own(
         assert min(run["window_ms"].values()) > 0
         assert run["rolling_rtf"] > 0
         assert run["memory_mb"] > 100
-        assert run["start_up_s"] > 0.5
+        assert run["start_up_s"] > 0.1  # without torch, 0.4 s on an idle machine
 
 
 def test_one_and_two_threads_are_measured_and_cuda_where_there_is_a_device(
