@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-
 import signal
 from typing import TYPE_CHECKING
+
+import pytest
 
 from tests.cli.command import voiceguard
 from tests.cli.terminal import Terminal
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 OWN = "# mine\n[policy]\np_fa = 0.001  # no strangers\n"
 
 
-async @pytest.mark.skip(reason="answers typed at once may be lost on a fast machine: to be mended")
-def test_a_conversation_ends_in_a_configuration_that_works(tmp_path: Path) -> None:
+@pytest.mark.skip(reason="answers typed at once may be lost on a fast machine: to be mended")
+async def test_a_conversation_ends_in_a_configuration_that_works(tmp_path: Path) -> None:
     """In a window of 60 columns; the broker wants a login, and the first password is wrong."""
     config = tmp_path / "voiceguard.toml"
     config.write_text(OWN)
