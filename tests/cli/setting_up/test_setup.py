@@ -5,8 +5,6 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
-import pytest
-
 from tests.cli.command import voiceguard
 from tests.cli.terminal import Terminal
 from tests.integration.mosquitto import mosquitto
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
 OWN = "# mine\n[policy]\np_fa = 0.001  # no strangers\n"
 
 
-@pytest.mark.skip(reason="answers typed at once may be lost on a fast machine: to be mended")
 async def test_a_conversation_ends_in_a_configuration_that_works(tmp_path: Path) -> None:
     """In a window of 60 columns; the broker wants a login, and the first password is wrong."""
     config = tmp_path / "voiceguard.toml"
@@ -37,9 +34,9 @@ async def test_a_conversation_ends_in_a_configuration_that_works(tmp_path: Path)
             terminal.answer("secret")
             terminal.wait_for("works")
             assert "secret" not in terminal.said
-            terminal.wait_for("Who speaks here?") if "Encoder" not in terminal.said else None
-            if "Encoder" in terminal.said:
-                terminal.wait_for("Take campplus?")
+            asks_next = ("Take campplus?", "Enter for nobody now")  # as the machine can carry it
+            terminal.read_until(lambda: any(each in terminal.said for each in asks_next))
+            if asks_next[0] in terminal.said:
                 terminal.answer("n")
             terminal.wait_for("Enter for nobody now")
             terminal.answer("")
