@@ -47,3 +47,8 @@ def test_they_are_probabilities_and_the_best_has_the_highest(
     assert all(0 < each < 1 for each in found)
     assert sum(found) < 1
     assert found[llrs.index(max(llrs))] == max(found)
+
+
+def test_an_llr_beyond_every_exponential_is_still_a_probability() -> None:
+    assert posterior(scored(1e4, -1e4), "a", 0.5) == pytest.approx(1.0)
+    assert posterior(scored(1e4, -1e4), "b", 0.5) == 0.0

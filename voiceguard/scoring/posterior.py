@@ -35,5 +35,7 @@ def posterior(scores: Sequence[SpeakerScore], speaker: str, p_target: float) -> 
     if speaker not in llrs or len(found) < len(llrs) or not 0 < p_target < 1:
         return None
     prior = math.log(p_target / len(found)) - math.log1p(-p_target)
-    odds = {name: math.exp(prior + (llr or 0.0)) for name, llr in llrs.items()}
-    return odds[speaker] / (1.0 + sum(odds.values()))
+    log_odds = {name: prior + (llr or 0.0) for name, llr in llrs.items()}
+    greatest = max(0.0, *log_odds.values())  # taken out, so that no exponential overflows
+    odds = {name: math.exp(each - greatest) for name, each in log_odds.items()}
+    return odds[speaker] / (math.exp(-greatest) + sum(odds.values()))

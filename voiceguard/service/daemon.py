@@ -118,7 +118,10 @@ class Daemon:
         self._can_restart = can_restart
         self._state = state_dir(settings.state_dir)
         self._rooms = make_rooms(
-            settings.wyoming, clock=self._clock, published=self._published, names=self._names
+            settings.wyoming,
+            clock=self._clock,
+            published=self._published,
+            names=lambda: self.speakers,
         )
         self._television = Television(settings.television, self._clock)
         self._armed = ArmedSwitch(self._state, settings.service.start)
@@ -385,9 +388,6 @@ class Daemon:
         if self._link is not None:
             await self._link.published(decision_id)
 
-    def _names(self) -> dict[str, str]:
-        return dict(self._roster.speakers)
-
     def _announce(self) -> None:
         """What Home Assistant is told of besides speakers: a room per stream that has a name."""
         if self._link is None:
@@ -544,7 +544,7 @@ class Daemon:
                 "is_calibrated": self._kit.calibration is not None,
             },
             "speakers": [name for name, _ in self._roster.speakers],
-            "display_names": dict(self._roster.speakers),
+            "display_names": self.speakers,
             "voiceprints": self._roster.qualities,
             "policy": self._choice.describe(),
             "refused": {each.speaker: each.reason for each in self._roster.refusals},

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from rich.text import Text
 
 from voiceguard.cli.monitor import words
-from voiceguard.cli.monitor.model import GUESS_LIVES_S, MAX_DECISIONS, Monitor, posterior
+from voiceguard.cli.monitor.model import GUESS_LIVES_S, MAX_DECISIONS, Monitor
 from voiceguard.decisions.wire import decision_payload
 from voiceguard.testing import make_decision, make_judgement
 from voiceguard.types import Outcome, Reason
@@ -138,9 +136,3 @@ def test_an_event_of_a_kind_that_is_not_known_changes_nothing() -> None:
     monitor = shown()
     monitor.take({"event": "weather", "stream": "attic"}, now_s=0.0)
     assert list(monitor.streams) == ["hall"]
-
-
-@given(st.floats(-1e6, 1e6))
-def test_a_posterior_is_a_probability_and_odd_around_one_half(llr: float) -> None:
-    assert 0.0 <= posterior(llr) <= 1.0
-    assert posterior(llr) + posterior(-llr) == pytest.approx(1.0)

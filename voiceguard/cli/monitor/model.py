@@ -6,10 +6,12 @@ streams with level, gate and the best guess so far, the last decisions, what was
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from voiceguard.scoring.posterior import posterior
+from voiceguard.types import SpeakerScore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +22,7 @@ SILENT_DB = -90.0
 """What exact zeros are drawn as."""
 GUESS_LIVES_S = 3.0
 """A guess is taken off the screen so long after the last news of it, where no decision came."""
+EVEN_ODDS = 0.5
 LOST_S = {"overflow_s", "outage_s"}
 LOST_SAMPLES = {"samples_lost", "samples_missed"}
 
@@ -30,7 +33,7 @@ class Guess:
 
     speaker: str
     p_speaker: float | None
-    """Posterior at even odds between this speaker and a stranger; None without a calibration."""
+    """Posterior at even odds between the enrolled and strangers; None without a calibration."""
     speech_s: float
     at_s: float
 
@@ -117,10 +120,12 @@ class Monitor:
     def _take_progress(self, stream: StreamView, event: Mapping[str, Any], now_s: float) -> None:
         if not event["scores"]:
             return
-        best = event["scores"][0]
+        figures = ("speaker", "cosine", "normalised", "llr")
+        scores = [SpeakerScore(**{key: each[key] for key in figures}) for each in event["scores"]]
+        best = scores[0].speaker
         stream.guess = Guess(
-            speaker=best["speaker"],
-            p_speaker=None if best["llr"] is None else posterior(best["llr"]),
+            speaker=best,
+            p_speaker=posterior(scores, best, EVEN_ODDS),
             speech_s=event["speech_s"],
             at_s=now_s,
         )
@@ -133,16 +138,3 @@ class Monitor:
     def _take_losses(self, stream: StreamView, event: Mapping[str, Any], _now_s: float) -> None:
         counters = LOST_S | LOST_SAMPLES | {"segments_dropped"}
         stream.lost = {name: event[name] for name in counters if event.get(name)}
-
-
-def posterior(llr: float, prior: float = 0.5) -> float:
-    """The probability that it is the speaker, from a natural-log likelihood ratio.
-
-    Args:
-        llr: Calibrated.
-        prior: Before anything was heard.
-    """
-    log_odds = llr + math.log(prior / (1 - prior))
-    if log_odds >= 0:
-        return 1 / (1 + math.exp(-log_odds))
-    return math.exp(log_odds) / (1 + math.exp(log_odds))

@@ -23,10 +23,13 @@ if TYPE_CHECKING:
 EVENTS = ["level", "progress", "decision", "losses", "status"]
 START_TIMEOUT_S = 60.0
 """For loading the encoder on a slow machine."""
+UNWELL_S = 2.0
+"""A daemon that ends for the same reason has ended by then."""
 POLL_S = 0.2
 RETRY_S = 1.0
 STOP_TIMEOUT_S = 4.0
 LOG_NAME = "monitor.log"
+_LISTENS = {"listening", "disarmed"}
 
 
 class OwnDaemon:
@@ -54,17 +57,23 @@ class OwnDaemon:
         self._state = state
 
     def wait(self) -> None:
-        """Until it answers."""
+        """Until it listens, or says for a while why it can't."""
         until_s = time.monotonic() + START_TIMEOUT_S
-        while time.monotonic() < until_s:
-            if is_running(self._state):
-                return
+        unwell_until_s: float | None = None
+        while (now_s := time.monotonic()) < until_s:
             if self._process.poll() is not None:
                 last = self.log.read_text(errors="replace").strip().splitlines()[-3:]
                 raise StateError(
                     "the daemon could not start: " + " ".join(last),
                     hint=f"its log is {self.log}; `voiceguard doctor`",
                 )
+            state = _state_of(self._state)
+            if state in _LISTENS:
+                return
+            if state == "unavailable":  # the screen says why, unless that ends it at once
+                unwell_until_s = unwell_until_s or now_s + UNWELL_S
+                if now_s >= unwell_until_s:
+                    return
             time.sleep(POLL_S)
         raise StateError(
             f"the daemon has not started for {START_TIMEOUT_S:g} s", hint=f"its log is {self.log}"
@@ -82,11 +91,16 @@ class OwnDaemon:
 
 def is_running(state: Path) -> bool:
     """Whether a daemon answers there."""
+    return _state_of(state) is not None
+
+
+def _state_of(state: Path) -> str | None:
+    """What the daemon there says; None: there is none."""
     try:
-        with ControlClient(state):
-            return True
+        with ControlClient(state) as daemon:
+            return str(daemon.call("status")["state"])
     except StateError:
-        return False
+        return None
 
 
 def events(state: Path, is_over: Callable[[], bool]) -> Iterator[dict[str, Any]]:
