@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ from tests.audio.sound_files import tone, write_audio
 from tests.campaign.protocol import ViolationError
 from voiceguard.audio.files import SoundFile
 from voiceguard.errors import AudioError
+from voiceguard.lab.bench.memory import peak_memory_mb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -155,7 +155,7 @@ def read_many(folder: Path, seeds: Iterator[int], until_s: float) -> dict[str, A
     outcomes: Counter[str] = Counter()
     faults: list[str] = []
     slowest_s = 0.0
-    before_mb = _memory_mb()
+    before_mb = peak_memory_mb()
     for seed in seeds:
         if time.monotonic() >= until_s:
             break
@@ -173,7 +173,7 @@ def read_many(folder: Path, seeds: Iterator[int], until_s: float) -> dict[str, A
         took_s = time.process_time() - began_s
         slowest_s = max(slowest_s, took_s)
         outcomes[outcome] += 1
-        grown_mb = _memory_mb() - before_mb
+        grown_mb = peak_memory_mb() - before_mb
         if outcome not in {"decoded", "damaged", "refused"} or took_s > MAX_FILE_S:
             faults.append(f"seed {seed}, {name}: {outcome} after {took_s:.1f} s")
         if grown_mb > MAX_GROWTH_MB:
@@ -183,17 +183,13 @@ def read_many(folder: Path, seeds: Iterator[int], until_s: float) -> dict[str, A
         "files": sum(outcomes.values()),
         "outcomes": dict(outcomes),
         "slowest_s": round(slowest_s, 2),
-        "grown_mb": round(_memory_mb() - before_mb, 1),
+        "grown_mb": round(peak_memory_mb() - before_mb, 1),
         "faults": faults,
     }
 
 
 def _no_log(*_: object) -> Any:  # noqa: ANN401
     raise structlog.DropEvent
-
-
-def _memory_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def campaign(seconds: float, first_seed: int, num_files: int) -> dict[str, Any]:

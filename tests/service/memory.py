@@ -6,7 +6,6 @@ and made an evaluation's utterance, by an encoder that costs nothing.
 
 from __future__ import annotations
 
-import resource
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ import numpy as np
 from tests.fakes import ENCODER_ID, PitchEncoder, hears_tones, plain_calibration
 from voiceguard.audio.files import SoundFile
 from voiceguard.enrollment import TakeJudge, Takes
+from voiceguard.lab.bench.memory import peak_memory_mb
 from voiceguard.lab.corpora.beginnings import load_beginning
 from voiceguard.lab.corpora.clips import speech_of
 from voiceguard.scoring.limits import EnrollmentLimits
@@ -48,7 +48,7 @@ def main(path: Path) -> None:
     assert embed_whole(encoder, SoundFile(path)).num_pieces > 1
     spoken = speech_of(load_beginning(path), kit.make_gate(), np.random.default_rng(1))
     assert spoken.net_s > 15
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+    print(round(peak_memory_mb()))
 
 
 if __name__ == "__main__":

@@ -157,7 +157,7 @@ async def test_a_gated_room_with_its_broker_away_and_back(
             await broker.stop()
             assert (await speak(port, ANNA)).transcript["text"] == ""
             await broker.start()
-            await until(lambda: is_connected(daemon))
+            await until(lambda: is_connected(daemon), 15.0)  # nothing waits, so it may be 10 s
             assert (await speak(port, ANNA)).transcript["text"] == WORDS
             told = daemon.status()["wyoming"]["kitchen"]
     del told["num_clients"]

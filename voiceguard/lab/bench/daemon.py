@@ -28,6 +28,7 @@ import numpy as np
 
 from voiceguard.audio.config import AudioConfig
 from voiceguard.errors import BrokerError, StateError
+from voiceguard.lab.bench.memory import peak_memory_mb
 from voiceguard.types import SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ async def time_daemon(
             try:
                 async with _daemon(Path(directory), port, encoder) as (process, start_to_ready_s):
                     phases = await _feed(process, speech, seconds / 3, on_progress)
-                    memory_mb = _peak_memory_mb(process.pid)
+                    memory_mb = peak_memory_mb(process.pid)
             finally:
                 subscriber.cancel()
                 with suppress(asyncio.CancelledError):
@@ -293,13 +294,6 @@ def _cpu_s(pid: int) -> float:
     """User and system time of a process so far; Linux."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _peak_memory_mb(pid: int) -> float:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 1024
-    return float("nan")
 
 
 def _free_port() -> int:

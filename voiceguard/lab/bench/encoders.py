@@ -9,12 +9,13 @@ between processes. ``python -m voiceguard.lab.bench.encoders`` is that process's
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
+
+from voiceguard.lab.bench.memory import peak_memory_mb
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -179,7 +180,7 @@ def _measured(
         "start_up_s": round(start_up_s, 2),
         "window_ms": {f"{timing.window_s:g}": timing.median_ms for timing in timings},
         "rolling_rtf": round(rolling_rtf, 5),
-        "memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        "memory_mb": round(peak_memory_mb(), 1),
         "precision": _precision(encoder, device),
         "num_cuda": _num_cuda(),
     }
