@@ -58,6 +58,7 @@ class SpeechToText:
         fault: ``stalls`` never answers, ``dies`` leaves at the audio's end, ``dies-early`` in it.
         garbage: Said instead of a transcript.
         answers_after_bytes: Of audio, though more may come.
+        thinks_s: How long it takes for a transcript.
     """
 
     port: int = field(default_factory=free_port)
@@ -65,6 +66,7 @@ class SpeechToText:
     fault: str = ""
     garbage: bytes = b""
     answers_after_bytes: int = 0
+    thinks_s: float = 0.0
     text: str = WORDS
     heard: list[Event] = field(default_factory=list)
     heard_at_s: list[float] = field(default_factory=list)
@@ -108,6 +110,7 @@ class _Handler(AsyncEventHandler):
             self.writer.write(of.garbage)
             await self.writer.drain()
             return True
+        await asyncio.sleep(of.thinks_s)
         if of.streams:
             await self.write_event(TranscriptStart(language="en").event())
             for word in of.text.split():

@@ -66,9 +66,13 @@ class Core:
         return await method(**question)
 
     async def ask_states(self) -> dict[str, Any]:
-        """Entity id to state and attributes."""
+        """Entity id to state, attributes and when it was last written (seconds since 1970)."""
         return {
-            state.entity_id: {"state": state.state, "attributes": dict(state.attributes)}
+            state.entity_id: {
+                "state": state.state,
+                "attributes": dict(state.attributes),
+                "at_s": state.last_updated_timestamp,
+            }
             for state in self._hass.states.async_all()
         }
 

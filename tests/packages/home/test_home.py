@@ -3,112 +3,44 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
-import sys
-from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from tests.integration.mosquitto import consumer, mosquitto
 from tests.packages.home.asking import home_assistant, running_core
-from voiceguard.audio.files import load_audio
-from voiceguard.demo.scene import FOLDER
+from tests.packages.home.household import (
+    ARMED,
+    DECISION,
+    DEN,
+    EVENT,
+    HEARD,
+    LAST,
+    PRESENT,
+    PROBLEM,
+    RATE,
+    REPOSITORY,
+    ROBIN,
+    ROOM,
+    STATUS,
+    STRANGER,
+    SURE,
+    enroll,
+    environment,
+    forgotten,
+    listening,
+    ours,
+    voiceguard,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import Mapping
+    from pathlib import Path
 
     from tests.integration.mosquitto import Mosquitto
     from tests.packages.home.asking import HomeAssistant
+    from tests.packages.home.household import Listening
 
-REPOSITORY = Path(__file__).resolve().parents[3]
 BLUEPRINTS = REPOSITORY / "config" / "home-assistant"
-ROBIN, STRANGER = "scene-4-slt.opus", "scene-3-rms.opus"
-DEN = "voiceguard_den"
-STATUS, PROBLEM, ARMED = (
-    f"{kind}.{DEN}_{name}"
-    for kind, name in (("sensor", "status"), ("binary_sensor", "problem"), ("switch", "armed"))
-)
-PRESENT, EVENT = f"binary_sensor.{DEN}_occupancy_zoe_robin", f"event.{DEN}_event_zoe_robin"
-HEARD, ROOM = f"sensor.{DEN}_last_heard_zoe_robin", f"sensor.{DEN}_last_room_zoe_robin"
-LAST, SURE, RATE = f"sensor.{DEN}_last_speaker", f"sensor.{DEN}_confidence", f"select.{DEN}_p_fa"
-DECISION = f"event.{DEN}_decision"
-
-
-def environment(folder: Path, broker: Mosquitto) -> dict[str, str]:
-    """Of every command: one state directory, one broker, two rates to choose from."""
-    return {
-        "PATH": os.environ["PATH"],
-        "HOME": str(folder),
-        "PYTHONPATH": str(REPOSITORY),
-        "COLUMNS": "80",
-        "VOICEGUARD_STATE_DIR": str(folder / "state"),
-        "VOICEGUARD_MQTT__BROKER": f"mqtt://127.0.0.1:{broker.port}",
-        "VOICEGUARD_MQTT__NODE_ID": "den",
-        "VOICEGUARD_MQTT__CONFIGURATION_URL": "http://den.local/voiceguard",
-        "VOICEGUARD_POLICY": '{"p_fa_choices": [0.001]}',
-        "VOICEGUARD_SERVICE__VOICEPRINT_POLL_S": "0.2",
-        "VOICEGUARD_AUDIO__WAIT_FOR_DEVICE": "true",
-    }
-
-
-async def voiceguard(*words: str, env: Mapping[str, str]) -> str:
-    """A command that must succeed; what it printed."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "voiceguard", *words),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        env=env,
-    )
-    printed, _ = await process.communicate()
-    assert process.returncode == 0, printed.decode()
-    return printed.decode()
-
-
-class Listening:
-    """A daemon that hears what it is told."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self.process = process
-
-    async def hear(self, name: str) -> None:
-        """A recording of the demo's, and the silence behind it."""
-        samples = np.clip(load_audio(FOLDER / name), -1, 1)
-        assert self.process.stdin is not None
-        self.process.stdin.write((samples * 32767).astype("<i2").tobytes() + bytes(3 * 32_000))
-        await self.process.stdin.drain()
-
-    async def stop(self) -> None:
-        self.process.terminate()
-        await self.process.wait()
-
-
-@asynccontextmanager
-async def listening(
-    folder: Path, env: Mapping[str, str], source: str = "living-room=stdin"
-) -> AsyncIterator[Listening]:
-    """``voiceguard run``; killed at the end where it still runs."""
-    with (folder / "daemon.log").open("ab") as log:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "voiceguard", "run", "--source", source),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=log,
-            env=env,
-        )
-    try:
-        yield Listening(process)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-
-
-async def enroll(env: Mapping[str, str]) -> None:
-    takes = map(str, sorted(FOLDER.glob("enroll-*.opus")))
-    await voiceguard("enroll", "Zoë Robin", "--yes", "--from", *takes, env=env)
 
 
 async def test_from_the_first_start_to_the_last_trace(tmp_path: Path) -> None:
@@ -134,7 +66,7 @@ async def test_from_the_first_start_to_the_last_trace(tmp_path: Path) -> None:
                 async with listening(tmp_path, env) as daemon:  # noqa: PLW2901
                     await restart_and_removal(core, env)
                     await daemon.stop()
-                await forgotten(core, broker, env)
+                await forgotten(core, broker, env, room="living-room")
                 assert core.complaints == []
 
 
@@ -250,22 +182,6 @@ async def restart_and_removal(core: HomeAssistant, env: Mapping[str, str]) -> No
     # What was never turned on stays in its registry, turned off, as of everything that speaks MQTT.
     left = [name for name in ours(entities) if entities[name]["disabled_by"] is None]
     assert not any("zoe_robin" in name for name in left)
-
-
-async def forgotten(core: HomeAssistant, broker: Mosquitto, env: Mapping[str, str]) -> None:
-    printed = await voiceguard("mqtt", "forget", "--yes", env=env)
-    assert "homeassistant/device/voiceguard_den__living-room/config" in printed
-    await core.until(lambda states: not ours(states))
-    assert await core.ask("devices") == []
-    assert ours(await core.ask("entities")) == []
-    async with consumer(broker.port) as left:
-        await asyncio.sleep(1.0)
-        assert [str(each.topic) for each in left.messages if each.retain] == []
-
-
-def ours(entities: Mapping[str, object]) -> list[str]:
-    """The entities of the daemon, automations and the like left out."""
-    return [name for name in entities if DEN in name]
 
 
 async def test_a_person_removed_while_nothing_runs_is_gone_from_the_broker(tmp_path: Path) -> None:
