@@ -10,7 +10,7 @@ import pytest
 from voiceguard.errors import StateError
 from voiceguard.scoring.policy import PolicyConfig
 from voiceguard.service.arming import ArmedSwitch, PolicyChoice
-from voiceguard.service.systemd import notify_systemd, wants_watchdog
+from voiceguard.service.reporting.systemd import notify_systemd, wants_watchdog
 from voiceguard.settings import ServiceConfig
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from tests.service.test_daemon import enrol, running, until
 from voiceguard.audio.files import load_audio
 from voiceguard.control.client import ControlClient
 from voiceguard.service.daemon import Daemon
-from voiceguard.service.health import DaemonState
+from voiceguard.service.reporting.health import DaemonState
 from voiceguard.settings import Settings, load_settings
 
 if TYPE_CHECKING:

@@ -31,8 +31,8 @@ from voiceguard.errors import StateError, VoiceprintError
 from voiceguard.mqtt.topics import Command
 from voiceguard.paths import history_file, state_dir
 from voiceguard.service.daemon import Daemon
-from voiceguard.service.health import DaemonState
 from voiceguard.service.kit import assemble, open_store
+from voiceguard.service.reporting.health import DaemonState
 from voiceguard.settings import Settings, load_settings
 from voiceguard.types import AudioChunk, Reason, SourceState, SourceStatus, Template, Voiceprint
 
@@ -309,7 +309,7 @@ async def test_it_stops_at_once_while_it_is_still_loading(settings: Settings) ->
     """The thread that loads can't be stopped; a service manager's patience is not spent on it."""
     daemon = Daemon(settings, sources=[holding()])
     loading = threading.Event()
-    daemon._inference.submit(loading.wait, 20)
+    daemon._parts.inference.submit(loading.wait, 20)
     task = asyncio.create_task(daemon.run())
     await asyncio.sleep(0.05)
     daemon.stop()

@@ -20,7 +20,7 @@ from tests.services import free_port
 from tests.wyoming.peers import WORDS, SpeechToText, serving, speak
 from voiceguard.audio.files import load_audio
 from voiceguard.service.daemon import Daemon
-from voiceguard.service.health import DaemonState
+from voiceguard.service.reporting.health import DaemonState
 from voiceguard.settings import load_settings
 from voiceguard.wyoming import answers
 
@@ -72,7 +72,7 @@ async def listening(daemon: Daemon, task: asyncio.Task[None]) -> None:
 
 
 def is_connected(daemon: Daemon) -> bool:
-    return daemon._link is not None and daemon._link.statistics().is_connected
+    return daemon._parts.link is not None and daemon._parts.link.statistics().is_connected
 
 
 @pytest.fixture(autouse=True)
@@ -109,7 +109,7 @@ async def test_one_room_observed(tmp_path: Path, broker: Mosquitto) -> None:
 
             async with aiomqtt.Client("127.0.0.1", broker.port) as player:
                 await player.publish("home/tv/state", "playing", qos=1, retain=True)
-            await until(lambda: daemon._television.plays("kitchen"))
+            await until(lambda: daemon._parts.television.plays("kitchen"))
             await speak(port, ANNA)
             assert {each["raised_by"] for each in decided} == {None}
             assert (ears.decisions[-1]["raised_by"], ears.decisions[-1]["p_fa"]) == (

@@ -9,14 +9,62 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from voiceguard.errors import BrokerError, VoiceprintError
+from voiceguard.errors import BrokerError, VoiceguardError, VoiceprintError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from voiceguard.mqtt.client import MqttLink
+
+
+PULSE_S = 0.5
+
+
+class Attention:
+    """What wakes the daemon's main loop, to look after everything; and whether it is to end.
+
+    Event loop only.
+    """
+
+    def __init__(self) -> None:
+        self.is_stopping = False
+        self._event = asyncio.Event()
+
+    def set(self) -> None:
+        """Something has changed."""
+        self._event.set()
+
+    def stop(self) -> None:
+        """The daemon is to end."""
+        self.is_stopping = True
+        self.set()
+
+    async def wait(self) -> None:
+        """Returns when something has changed since the last time."""
+        await self._event.wait()
+        self._event.clear()
+
+    async def pulse(self) -> None:
+        """Wakes it every so often, though nothing has happened: health and watchdog."""
+        while True:
+            await asyncio.sleep(PULSE_S)
+            self.set()
+
+    async def unless_stopped(self, work: asyncio.Future[Any]) -> bool:
+        """Waits for work of the start; whether it is done, else it was told to stop meanwhile.
+
+        A thread can't be cancelled; what it loads is dropped when the process ends.
+        """
+        while not (work.done() or self.is_stopping):
+            stopping = asyncio.ensure_future(self.wait())
+            await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+        if not work.done():
+            work.cancel()
+            return False
+        return True
 
 
 @contextlib.contextmanager
@@ -38,7 +86,21 @@ def stopping_on_signals(stop: Callable[[], None]) -> Iterator[None]:
             loop.remove_signal_handler(number)
 
 
-def check_recognised(store_fault: str) -> None:
+def check_result(
+    failures: Sequence[VoiceguardError], *, store_fault: str, link: MqttLink | None, broker: str
+) -> None:
+    """The files are over: what kept them from being decided or delivered is an error.
+
+    Raises:
+        VoiceguardError: The first of them.
+    """
+    for failure in failures:
+        raise failure
+    _check_recognised(store_fault)
+    _check_delivered(link, broker)
+
+
+def _check_recognised(store_fault: str) -> None:
     """Nobody could be recognised while the voiceprints were out of reach.
 
     Raises:
@@ -51,7 +113,7 @@ def check_recognised(store_fault: str) -> None:
         )
 
 
-def check_delivered(link: MqttLink | None, broker: str) -> None:
+def _check_delivered(link: MqttLink | None, broker: str) -> None:
     """Every decision has reached the broker, where there is one.
 
     Raises:

@@ -8,6 +8,7 @@ says why in ``fault``: what was read before may no longer be true.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -19,7 +20,7 @@ from voiceguard.errors import VoiceguardError
 from voiceguard.validation.boundary import in_words
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
     from concurrent.futures import Executor
 
     from voiceguard.pipeline.judge import Judge
@@ -81,6 +82,24 @@ class Roster:
         """From now on decisions are made by this one."""
         self._policy = policy
         self.judge = replace(self.judge, policy=policy)
+
+    async def watch(
+        self, reload: asyncio.Event, poll_s: float
+    ) -> AsyncIterator[tuple[tuple[str, str], ...]]:
+        """Gives the speakers whenever they, or the fault, may have changed.
+
+        Args:
+            reload: Set to look now, at all of it.
+            poll_s: How often to look otherwise, in seconds.
+        """
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(poll_s):
+                    await reload.wait()
+            force = reload.is_set()
+            reload.clear()
+            if await self.refresh(force=force):
+                yield self.speakers
 
     async def refresh(self, *, force: bool = False) -> bool:
         """Looks at the store, and reads it where it has changed since the last look.

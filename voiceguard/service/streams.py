@@ -16,7 +16,7 @@ import structlog
 from voiceguard.decisions.wire import iso_utc
 from voiceguard.errors import AudioError, VoiceguardError
 from voiceguard.service.ending import first_error
-from voiceguard.service.health import condition_of, is_problem
+from voiceguard.service.reporting.health import condition_of, is_problem
 from voiceguard.types import SourceState, SourceStatus
 from voiceguard.validation.boundary import in_words
 

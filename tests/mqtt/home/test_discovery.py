@@ -18,7 +18,7 @@ from voiceguard.mqtt.home.daemon_device import CONDITIONS
 from voiceguard.mqtt.home.discovery import announced_speakers, device_config, stream_configs
 from voiceguard.mqtt.home.household import Household, area_of, percent, shown_names
 from voiceguard.mqtt.topics import Command, Topics
-from voiceguard.service.health import Condition
+from voiceguard.service.reporting.health import Condition
 from voiceguard.types import Outcome
 
 TOPICS = Topics("voiceguard", "den", "homeassistant")

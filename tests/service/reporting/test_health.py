@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from voiceguard.service.health import Condition, DaemonState, Health, assess_health
+from voiceguard.service.reporting.health import Condition, DaemonState, Health, assess_health
 from voiceguard.types import SourceState, SourceStatus
 
 

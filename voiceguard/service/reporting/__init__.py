@@ -1,0 +1,1 @@
+"""What is said of the daemon: health, status, words to systemd."""
