@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from voiceguard.enrollment import Enrolled
     from voiceguard.scoring.prediction import PredictedRate
     from voiceguard.types import Voiceprint
-    from voiceguard.voiceprints.store import LoadedVoiceprints
+    from voiceguard.voiceprints.reading import LoadedVoiceprints
 
 LATER = NOW + timedelta(days=1)
 

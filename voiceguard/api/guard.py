@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from voiceguard.pipeline.judge import Judge
     from voiceguard.scoring.prediction import PredictedRate
     from voiceguard.types import Embedding, Recorded, Voiceprint
-    from voiceguard.voiceprints.store import Generation
+    from voiceguard.voiceprints.reading import Generation
 
 Recording: TypeAlias = "str | Path | Recorded"
 """A file in any container; or ``(num_samples,)`` mono 16 kHz float32, whole or block by block."""

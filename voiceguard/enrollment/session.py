@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from voiceguard.types import Voiceprint
     from voiceguard.voiceprints import VoiceprintStore
     from voiceguard.voiceprints.kept_audio import KeptAudio
-    from voiceguard.voiceprints.store import LoadedVoiceprints
+    from voiceguard.voiceprints.reading import LoadedVoiceprints
 
 
 class Mode(Enum):

@@ -39,7 +39,8 @@ from voiceguard.speech.gate import SpeechGate
 from voiceguard.speech.vad import make_take_vad, make_vad
 from voiceguard.speech.windows import WindowCutter
 from voiceguard.validation.boundary import refusing
-from voiceguard.voiceprints.store import LoadedVoiceprints, Refusal, VoiceprintStore
+from voiceguard.voiceprints.reading import LoadedVoiceprints, Refusal
+from voiceguard.voiceprints.store import VoiceprintStore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -27,12 +27,8 @@ if TYPE_CHECKING:
     from voiceguard.scoring.policy import PolicyConfig
     from voiceguard.service.kit import Kit
     from voiceguard.types import Voiceprint
-    from voiceguard.voiceprints.store import (
-        Generation,
-        LoadedVoiceprints,
-        Refusal,
-        VoiceprintStore,
-    )
+    from voiceguard.voiceprints.reading import Generation, LoadedVoiceprints, Refusal
+    from voiceguard.voiceprints.store import VoiceprintStore
 
 log = structlog.get_logger(__name__)
 

@@ -12,7 +12,8 @@ from voiceguard.voiceprints.names import (
     speaker_id,
     written_name,
 )
-from voiceguard.voiceprints.store import Generation, LoadedVoiceprints, Refusal, VoiceprintStore
+from voiceguard.voiceprints.reading import Generation, LoadedVoiceprints, Refusal
+from voiceguard.voiceprints.store import VoiceprintStore
 
 __all__ = [
     "Generation",
