@@ -10,6 +10,7 @@ for audio characterization and its application to speaker recognition", Odyssey 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from dataclasses import dataclass
@@ -92,6 +93,10 @@ class Calibration:
     """What enrollments foretell; None: nothing."""
     change_cosine: float | None = None
     """Successive stretches of speech less alike than this are two voices; None: unknown."""
+    counted_tails: tuple[Tail, ...] = ()
+    """As ``nontarget_tails``, but as strangers were counted in the strictest corpus, without the
+    confidence that other strangers do no worse: marks of a speaker move their threshold no lower.
+    Empty: they never lower it."""
     decisions_per_hour: float | None = None
     """Final decisions that an hour of uninterrupted speech makes, for policies that are stated per
     hour; None: not measured, the policy has a default."""
@@ -146,6 +151,15 @@ class Calibration:
         In each of the surroundings that were fitted, and in each corpus of them.
         """
         return _strictest(self.nontarget_tails, p_fa)
+
+    def floor_for(self, p_fa: float) -> float | None:
+        """Below this LLR no accept threshold for ``p_fa`` may be moved; None: it must stay."""
+        return _strictest(self.counted_tails, p_fa).llr if self.counted_tails else None
+
+    @property
+    def calibration_id(self) -> str:
+        """Hash of all of it, 16 hexadecimal digits: an LLR is that of one calibration."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
 
     def threshold_for_miss(self, p_miss: float) -> Threshold:
         """The LLR that a target's falls short of with probability ``p_miss`` at most."""

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.scoring.people import make_trials
-from voiceguard.lab.fitting.tails import bounded_tail
+from voiceguard.lab.fitting.tails import bounded_tail, counted_tail
 from voiceguard.lab.fitting.trials import Trials
 from voiceguard.scoring.tail import fit_tail
 
@@ -88,3 +88,14 @@ def test_too_few_or_infinite_values_are_refused() -> None:
     for bad in (trials.select(np.array([0])), trials.with_score(np.full(len(trials), np.nan))):
         with pytest.raises(ValueError, match="finite"):
             bounded_tail(bad, condition="clean")
+
+
+def test_what_was_counted_lies_below_the_bound_and_is_never_exceeded_more_often() -> None:
+    trials = together(strangers(8), strangers(9, corpus="there"))
+    counted, bounded = (fit(trials, condition="clean") for fit in (counted_tail, bounded_tail))
+    for rate in (0.2, 0.05, 0.02, 0.01, 0.001):
+        floor = counted.threshold(rate).llr
+        assert floor <= bounded.threshold(rate).llr
+        for corpus in ("here", "there"):
+            assert np.mean(trials.of_corpus(corpus).score > floor) <= 1.1 * rate  # interpolated
+    assert counted.threshold(0.02).llr < bounded.threshold(0.02).llr - 0.2

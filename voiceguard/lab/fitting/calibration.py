@@ -14,7 +14,7 @@ import numpy as np
 
 from voiceguard.lab.fitting.metrics import cllr, eer, min_cllr
 from voiceguard.lab.fitting.regression import DOUBT, P_TARGET, Earlier, Fit, fit_llr
-from voiceguard.lab.fitting.tails import bounded_tail
+from voiceguard.lab.fitting.tails import bounded_tail, counted_tail
 from voiceguard.scoring.calibration import Calibration, Provenance
 from voiceguard.scoring.tail import fit_tail, mixed_tail
 
@@ -55,6 +55,7 @@ class Prior(NamedTuple):
 
 class _Tails(TypedDict):
     nontarget_tails: tuple[Tail, ...]
+    counted_tails: tuple[Tail, ...]
     target_tails: tuple[Tail, ...]
 
 
@@ -173,11 +174,14 @@ def _fit(trials: Trials, p_target: float, prior: Prior | None) -> Fit:
 
 
 def _tails(llrs: Trials, prior: Prior | None) -> _Tails:
-    """Of both kinds, one per surroundings."""
+    """Of every kind, one per surroundings."""
     strangers = llrs.select(~llrs.is_target)
     targets = llrs.select(llrs.is_target)
     nontarget = tuple(
         bounded_tail(part, condition=name) for name, part in _by_surroundings(strangers)
+    )
+    counted = tuple(
+        counted_tail(part, condition=name) for name, part in _by_surroundings(strangers)
     )
     target = tuple(
         fit_tail(-part.score, condition=name, num_independent=part.num_pairs)
@@ -186,8 +190,10 @@ def _tails(llrs: Trials, prior: Prior | None) -> _Tails:
     if prior is not None:
         known, share = prior.calibration, prior.share(llrs)
         nontarget = _shrunk(nontarget, known.nontarget_tails, share)
+        # Where the prior has none, a home's few speakers show none either.
+        counted = _shrunk(counted, known.counted_tails, share) if known.counted_tails else ()
         target = _shrunk(target, known.target_tails, share)
-    return {"nontarget_tails": nontarget, "target_tails": target}
+    return {"nontarget_tails": nontarget, "counted_tails": counted, "target_tails": target}
 
 
 def _by_surroundings(llrs: Trials) -> list[tuple[str, Trials]]:

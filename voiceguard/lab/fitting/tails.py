@@ -4,7 +4,8 @@ Pure numpy. In: non-target trials. Out: a ``Tail`` whose rates are one-sided 95 
 speakers anew: strangers are confused by the pair, not by the trial, and fifty speakers show a rate
 of one in a hundred to within a factor of two. A threshold taken from what happened to be counted is
 broken by every second group of other speakers; one taken from the bound by one in twenty. Each
-corpus, and all of them together, must keep within it.
+corpus, and all of them together, must keep within it. ``counted_tail`` has the same without the
+confidence: no threshold is taken from it, marks of a speaker move theirs no lower.
 """
 
 from __future__ import annotations
@@ -64,11 +65,20 @@ def bounded_tail(strangers: Trials, *, condition: str) -> Tail:
     Raises:
         ValueError: Fewer than two trials, or one is not finite.
     """
+    return _strictest(strangers, condition, CONFIDENCE)
+
+
+def counted_tail(strangers: Trials, *, condition: str) -> Tail:
+    """As ``bounded_tail``, of what was counted: at least the rule of three's over all pairs."""
+    return _strictest(strangers, condition, None)
+
+
+def _strictest(strangers: Trials, condition: str, confidence: float | None) -> Tail:
     if len(strangers) < 2 or not np.isfinite(strangers.score).all():
         raise ValueError(
             f"condition {condition!r} needs at least 2 finite LLRs, has {len(strangers)}"
         )
-    curves = [_curve(part) for part in _parts(strangers)]
+    curves = [_curve(part, confidence) for part in _parts(strangers)]
     lowest = min(float(curve.rates[-1]) for curve in curves)
     rates = np.geomspace(_HIGHEST_RATE, min(lowest, _HIGHEST_RATE), _NUM_RATES)
     quantiles = np.max([curve.threshold(rates) for curve in curves], axis=0)
@@ -91,14 +101,14 @@ def _parts(strangers: Trials) -> list[Trials]:
     return [strangers, *(part for part in each if part.num_pairs >= MIN_CORPUS_PAIRS)]
 
 
-def _curve(strangers: Trials) -> _Curve:
+def _curve(strangers: Trials, confidence: float | None) -> _Curve:
     score = strangers.score
     falling = np.sort(score)[::-1]
     ranks = np.geomspace(len(score) * _HIGHEST_RATE, 1, _NUM_VALUES).astype(np.int64)
     values = np.unique(falling[np.minimum(ranks, len(score) - 1)])
     num_over = min(len(score) // 2, max(_MIN_EXCEEDANCES, int(_TAIL_SHARE * len(score))))
     scale = float(np.mean(falling[:num_over] - falling[num_over])) if num_over else 0.0
-    bounds, num_pairs = _bounds(strangers, values)
+    bounds, num_pairs = _bounds(strangers, values, confidence)
     is_shown = num_pairs >= MIN_PAIRS
     is_shown[0] = True  # the median, whatever is behind it
     rates = np.minimum.accumulate(np.minimum(bounds[is_shown], 1.0))
@@ -108,11 +118,12 @@ def _curve(strangers: Trials) -> _Curve:
 
 
 def _bounds(
-    strangers: Trials, values: NDArray[np.float64]
+    strangers: Trials, values: NDArray[np.float64], confidence: float | None
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """How often each value is exceeded at most, and by how many pairs of speakers.
 
-    ``(num_values,)`` each. At least what was counted, and the rule of three's over all pairs.
+    ``(num_values,)`` each. At least what was counted, and the rule of three's over all pairs;
+    without a confidence nothing more.
     """
     speakers, places = np.unique(
         np.concatenate([strangers.enrolled, strangers.tested]), return_inverse=True
@@ -120,17 +131,19 @@ def _bounds(
     ends = np.sort(places.reshape(2, -1), axis=0)
     keys, pair_of = np.unique(ends[0] * len(speakers) + ends[1], return_inverse=True)
     first, second = np.divmod(keys, len(speakers))
-    counts = np.random.default_rng(0).multinomial(
-        len(speakers), np.full(len(speakers), 1 / len(speakers)), size=NUM_DRAWS
-    )
-    times = SpeakerDraws(speakers, counts).weights(first, second)  # (num_draws, num_pairs)
     trials = np.bincount(pair_of, minlength=len(keys)).astype(np.float64)
     over = np.stack(
         [np.bincount(pair_of, strangers.score > value, len(keys)) for value in values], axis=1
     )  # (num_pairs, num_values)
-    drawn = times @ trials
-    rates = (times @ over)[drawn > 0] / drawn[drawn > 0, None]
     counted = over.sum(axis=0) / len(strangers)
-    bound = np.quantile(rates, CONFIDENCE, axis=0) if len(rates) else counted
+    bound = counted
+    if confidence is not None:
+        counts = np.random.default_rng(0).multinomial(
+            len(speakers), np.full(len(speakers), 1 / len(speakers)), size=NUM_DRAWS
+        )
+        times = SpeakerDraws(speakers, counts).weights(first, second)  # (num_draws, num_pairs)
+        drawn = times @ trials
+        rates = (times @ over)[drawn > 0] / drawn[drawn > 0, None]
+        bound = np.quantile(rates, confidence, axis=0) if len(rates) else counted
     floor = 3.0 / len(keys)
     return np.maximum(np.maximum(bound, counted), floor), np.count_nonzero(over, axis=0)
