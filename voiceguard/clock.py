@@ -12,6 +12,8 @@ import time
 from datetime import UTC, datetime
 from typing import Protocol
 
+from voiceguard.types import RELEASED_AT
+
 
 class Clock(Protocol):
     """Monotonic time inside, UTC outside, and how long the machine has slept."""
@@ -32,6 +34,14 @@ class Clock(Protocol):
 def elapsed_s(clock: Clock) -> float:
     """Seconds that nobody sets and that a suspended machine counts too, as CLOCK_BOOTTIME does."""
     return clock.monotonic_s() + clock.suspended_s()
+
+
+_RELEASED_AT = datetime.fromisoformat(RELEASED_AT)
+
+
+def is_plausible(moment: datetime) -> bool:
+    """Whether a wall clock can be right: not one that began anew where a battery was empty."""
+    return moment >= _RELEASED_AT
 
 
 class SystemClock:

@@ -37,6 +37,7 @@ from voiceguard.errors import ConfigError
 from voiceguard.logs import LogConfig
 from voiceguard.mqtt.config import MqttConfig
 from voiceguard.paths import find_config_file, read_node_suffix, state_dir
+from voiceguard.people.config import PeopleConfig
 from voiceguard.pipeline.television import TelevisionConfig
 from voiceguard.scoring.policy import PolicyConfig
 from voiceguard.speech.gate import GateConfig
@@ -94,6 +95,7 @@ class Settings(BaseSettings):
     windows: WindowConfig = Field(default_factory=WindowConfig)
     encoder: EncoderConfig = Field(default_factory=EncoderConfig)
     policy: PolicyConfig = Field(default_factory=PolicyConfig)
+    people: PeopleConfig = Field(default_factory=PeopleConfig)
     mqtt: MqttConfig = Field(default_factory=MqttConfig)
     unlock: UnlockConfig = Field(default_factory=UnlockConfig)
     history: HistoryConfig = Field(default_factory=HistoryConfig)
@@ -227,7 +229,7 @@ def _sentences(faults: Iterable[Mapping[str, Any]]) -> list[str]:
     by_setting: dict[str, list[Mapping[str, Any]]] = {}
     for fault in faults:  # a setting of several kinds has one fault for each of them
         # Of a table among several: which one, and its setting.
-        is_inner = fault["loc"][:1] == ("wyoming",) or fault["loc"][1:2] == ("actions",)
+        is_inner = fault["loc"][:1] == ("wyoming",) or fault["loc"][1:2] in _NAMED_TABLES
         depth = 4 if len(fault["loc"]) > 2 and is_inner else 2
         by_setting.setdefault(".".join(map(str, fault["loc"][:depth])), []).append(fault)
     return [
@@ -235,6 +237,7 @@ def _sentences(faults: Iterable[Mapping[str, Any]]) -> list[str]:
     ]
 
 
+_NAMED_TABLES = {("actions",), ("rules",)}
 _LONGEST_COMPLAINT = 400
 _UNSHOWN = {("mqtt",), *(("mqtt", key) for key in ("broker", "username", "password_file"))}
 """Settings whose values may hold a password, wherever people put it."""

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 VERSION = "0.1.0"
 """This release's; pyproject.toml reads it here."""
 
+RELEASED_AT = "2026-11-26T00:00:00+00:00"
+"""When this release was made, or a little before: a clock that shows less was never set."""
+
 SAMPLE_RATE_HZ = 16_000
 """The rate of everything behind the resampler."""
 
@@ -234,7 +237,7 @@ class Outcome(StrEnum):
 
     ACCEPTED = "accepted"
     REJECTED = "rejected"
-    """Verification: not the claimed speaker."""
+    """Verification: not the claimed speaker. Or recognised, and not allowed by people's rules."""
     UNKNOWN = "unknown"
     """Identification: clearly none of the enrolled speakers."""
     INCONCLUSIVE = "inconclusive"
@@ -256,6 +259,8 @@ class Reason(StrEnum):
     AUDIO_LOST = "audio_lost"
     OVERLOADED = "overloaded"
     INFERENCE_FAILED = "inference_failed"
+    NOT_ALLOWED = "not_allowed"
+    """Recognised; but a rule says: not them, not here, not now, or not for this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

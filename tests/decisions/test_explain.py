@@ -82,3 +82,17 @@ def test_every_reason_is_put_into_words(reason: Reason, changes: dict[str, Any])
 
 def test_a_reason_of_a_later_version_is_shown_as_it_is() -> None:
     assert explain(payload("moon_phase")) == "Reason: moon_phase."
+
+
+def test_whom_a_rule_refuses_is_told_which_one_and_that_the_voice_was_right() -> None:
+    text = explain(payload("not_allowed", "rejected", rule="children", accept_llr=1.0))
+    assert text == (
+        "Sounds like anna, who is not accepted here at this time: the rule children says so. "
+        "LLR +2.1 for anna; more than +1.0 needed at p_fa 1 %, about 6.5 false accepts per "
+        "voiceprint and hour of other people's speech."
+    )
+
+
+def test_the_rule_that_an_accept_went_by_is_named() -> None:
+    text = explain(payload("above_threshold", "accepted", speaker="anna", rule="door"))
+    assert text.endswith("It goes by the rule door.")

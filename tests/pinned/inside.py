@@ -41,6 +41,7 @@ def all_kinds() -> list[tuple[Outcome, Reason]]:
     decided = {
         Reason.ABOVE_THRESHOLD: [Outcome.ACCEPTED],
         Reason.BELOW_THRESHOLD: [Outcome.REJECTED, Outcome.UNKNOWN],
+        Reason.NOT_ALLOWED: [Outcome.REJECTED],
     }
     return [
         (outcome, reason)
@@ -67,6 +68,7 @@ def decision(number: int, outcome: Outcome, reason: Reason) -> Decision:
             ("zoë", -0.1, float("-inf") if is_calibrated else None),
         )
     )
+    is_refused = reason is Reason.NOT_ALLOWED
     is_accepted, is_claim = outcome is Outcome.ACCEPTED, outcome is Outcome.REJECTED
     ended_at = NOON + timedelta(minutes=number)
     return Decision(
@@ -77,9 +79,10 @@ def decision(number: int, outcome: Outcome, reason: Reason) -> Decision:
             verdict=Verdict(
                 outcome=outcome,
                 reason=reason,
-                speaker="ada" if is_accepted or is_claim else None,
+                speaker="ada" if is_accepted or (is_claim and not is_refused) else None,
                 p_fa=0.001,
                 accept_llr=6.907755 if is_calibrated else None,
+                rule="adults" if is_refused else None,
             ),
             scores=() if reason is Reason.NO_VOICEPRINTS else scores,
             evidence=Evidence(

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.scoring.people import make_calibration
+from voiceguard.scoring.allowance import Allowance
 from voiceguard.scoring.policy import (
     DECISIONS_PER_HOUR,
     FAR_CEILING,
@@ -342,3 +343,60 @@ def test_no_rate_per_hour_exceeds_the_ceiling(
 def test_exactly_one_rate_is_stated(rates: dict[str, float | None], told: str) -> None:
     with pytest.raises(ValueError, match=told):
         PolicyConfig(**rates)  # type: ignore[arg-type]
+
+
+any_allowance = st.builds(
+    Allowance,
+    rule=st.just("rule"),
+    is_allowed=st.booleans(),
+    p_fa=st.none() | st.floats(1e-6, P_FA_CEILING),
+    far_per_hour=st.none() | st.floats(0.01, FAR_CEILING),
+)
+
+
+@settings(max_examples=400)
+@given(
+    llrs=st.lists(st.floats(-25, 25), min_size=1, max_size=5),
+    evidence=any_evidence,
+    config=any_config,
+    allowances=st.dictionaries(st.sampled_from("abcde"), any_allowance),
+)
+def test_rules_only_take_away(
+    llrs: list[float],
+    evidence: Evidence,
+    config: PolicyConfig,
+    allowances: dict[str, Allowance],
+) -> None:
+    """Whom they refuse is not accepted, and nobody is who would not have been without them."""
+    ruled = decide(scored(*llrs), evidence, config, CALIBRATION, allowances=allowances)
+    plain = decide(scored(*llrs), evidence, config, CALIBRATION)
+    assert ruled.p_fa <= plain.p_fa
+    if ruled.outcome is Outcome.ACCEPTED:
+        assert ruled.speaker is not None
+        assert (plain.outcome, plain.speaker) == (ruled.outcome, ruled.speaker)
+        assert ruled.speaker not in allowances or allowances[ruled.speaker].is_allowed
+    else:
+        assert ruled.speaker is None
+    if not evidence.is_final:
+        assert ruled.outcome in (Outcome.ACCEPTED, Outcome.INCONCLUSIVE)
+    if ruled.reason is Reason.NOT_ALLOWED and evidence.impediment is None:
+        assert ruled.rule == "rule"
+
+
+def test_where_a_rule_refuses_the_best_one_the_second_is_not_accepted_in_their_place() -> None:
+    refused = {"a": Allowance(rule="night", is_allowed=False)}
+    for evidence, outcome in (
+        (FINAL, Outcome.REJECTED),
+        (replace(LOOK, net_speech_s=2.5), Outcome.INCONCLUSIVE),
+    ):
+        verdict = decide(scored(25.0, 20.0), evidence, CONFIG, CALIBRATION, allowances=refused)
+        assert (verdict.outcome, verdict.reason) == (outcome, Reason.NOT_ALLOWED)
+        assert (verdict.speaker, verdict.rule) == (None, "night")
+
+
+def test_a_rule_s_rate_per_hour_is_one_of_each_voiceprint() -> None:
+    allowance = Allowance(rule="door", is_allowed=True, far_per_hour=0.1)
+    verdict = decide(scored(25.0, -9.0), FINAL, CONFIG, CALIBRATION, allowances={"a": allowance})
+    measured = CALIBRATION.decisions_per_hour or DECISIONS_PER_HOUR
+    assert verdict.p_fa == pytest.approx(2 * 0.1 / measured)
+    assert verdict.rule == "door"

@@ -10,9 +10,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from structlog.testing import capture_logs
 
 from tests.fakes import PitchEncoder, make_voiceprint, tone
 from tests.voiceprints.people import make_audio, make_person
+from voiceguard.people.config import PeopleConfig, Rule
 from voiceguard.service.kit import Kit
 from voiceguard.service.roster import Roster
 from voiceguard.settings import Settings
@@ -171,3 +173,43 @@ async def test_voiceprints_that_nothing_can_be_compared_with_do_not_end_the_othe
     reasons = {refusal.speaker: refusal.reason for refusal in roster.refusals}
     assert set(reasons) == {"bob", "carl"}
     assert "embeddings of 64 numbers, the encoder's have 32" in reasons["bob"]
+
+
+async def test_nobody_is_accepted_while_a_rule_names_somebody_who_was_never_enrolled(
+    tmp_path: Path,
+) -> None:
+    """Whom a misspelt name means would go by no rule; once it is enrolled, all is well."""
+    store = VoiceprintStore(tmp_path, environ={})
+    store.save(person("anna"))
+    people = PeopleConfig(child=("mai",), rules={"children": Rule(who=("child",), days="mon")})
+    kit = Kit(
+        settings=Settings(people=people), encoder=PitchEncoder(), cohort=None, calibration=None
+    )
+    with ThreadPoolExecutor(1) as executor:
+        roster = Roster(kit, store, executor)
+        await roster.refresh()
+        assert roster.judge.scorer.speakers == ()
+        assert "people.child: 'mai' is not enrolled" in roster.fault
+        store.save(person("mai", 700.0))
+        await roster.refresh()
+        assert (known(roster), roster.fault) == (["anna", "mai"], "")
+
+
+async def test_somebody_removed_whom_a_rule_names_is_told_of_and_stops_nobody_else(
+    tmp_path: Path,
+) -> None:
+    store = VoiceprintStore(tmp_path, environ={})
+    store.save(person("anna"))
+    store.save(person("mia", 700.0))
+    people = PeopleConfig(rules={"mia": Rule(who=("mia",))})
+    kit = Kit(
+        settings=Settings(people=people), encoder=PitchEncoder(), cohort=None, calibration=None
+    )
+    with ThreadPoolExecutor(1) as executor, capture_logs() as logs:
+        roster = Roster(kit, store, executor)
+        await roster.refresh()
+        store.remove("mia")
+        await roster.refresh()
+    assert (known(roster), roster.fault) == (["anna"], "")
+    said = [each for each in logs if each["event"] == "rule_names_nobody"]
+    assert [(each["speaker"], each["setting"]) for each in said] == [("mia", "people.rules.mia")]

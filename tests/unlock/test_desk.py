@@ -69,7 +69,7 @@ class House:
             home=Home(
                 is_listening=lambda: self.is_listening,
                 enrolled=lambda: self.enrolled,
-                judge_at=self._judge_at,
+                judge_for=self._judge_for,
                 send=lambda topic, payload, _: self.sent.append((topic, payload)),
             ),
             hearing=hearing,
@@ -86,7 +86,8 @@ class House:
             await task
         self.executor.shutdown()
 
-    def _judge_at(self, decision: Decision, p_fa: float) -> Verdict:
+    def _judge_for(self, decision: Decision, action: str, p_fa: float) -> Verdict:
+        assert action in self.desk._config.actions
         self.judged_at.append(p_fa)
         return decision.judgement.verdict
 

@@ -14,6 +14,8 @@ from tests.pipeline.test_stream import Bench
 from tests.services import free_port
 from voiceguard.clock import SystemClock
 from voiceguard.decisions.sinks import FanOut
+from voiceguard.people.config import PeopleConfig
+from voiceguard.pipeline.permission import Permission
 from voiceguard.pipeline.stream import Stream
 from voiceguard.speech.ear import Ear
 from voiceguard.speech.gate import GateConfig, SpeechGate
@@ -54,10 +56,12 @@ async def house(
     *,
     is_armed: bool = True,
     port: int = 0,
+    people: PeopleConfig | None = None,
     **room: Any,  # noqa: ANN401 - of its table
 ) -> AsyncIterator[House]:
     """A kitchen, for as long as the block; Anna (440 Hz) is enrolled."""
     bench, broker_is_up = Bench(), asyncio.Event()
+    permission = Permission(people or PeopleConfig(), SystemClock())
     port = port or free_port()
     broker_is_up.set()
 
@@ -72,6 +76,7 @@ async def house(
         clock=SystemClock(),
         published=published,
         names=lambda: {"anna": "Anna B."},
+        judged_for=lambda action, each: permission.judged_for(action, each, bench.judge()),
     )
     at_hand = House(rooms, port, broker_is_up, {})
     sink = FanOut([at_hand.sink, rooms])
@@ -84,7 +89,7 @@ async def house(
                     WindowCutter(WindowConfig()),
                 ),
                 encoder=bench.encoder.open_stream(),
-                judge=bench.judge,
+                judge=lambda: permission.judge("kitchen", bench.judge()),
                 sink=sink,
                 executor=executor,
                 clock=SystemClock(),

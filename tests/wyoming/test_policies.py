@@ -12,6 +12,7 @@ from tests.fakes import quiet, tone
 from tests.pipeline.test_stream import ANNA_HZ, STRANGER_HZ
 from tests.wyoming.bench import house
 from tests.wyoming.peers import WORDS, SpeechToText, serving, speak
+from voiceguard.people.config import PeopleConfig, Rule
 from voiceguard.types import Outcome
 from voiceguard.wyoming import answers
 
@@ -182,3 +183,22 @@ async def test_an_upstream_that_answers_while_the_audio_comes_ends_the_turn() ->
         heard = await speak(home.port, np.concatenate([ANNA, ANNA]), pace=0.2)
     assert heard.transcript["text"] == WORDS
     assert len(home.finals) == 1
+
+
+async def test_a_gate_obeys_the_rules_for_people_and_says_which() -> None:
+    """One for the gate alone; without one for it, those for everything."""
+    nobody = {"gate": Rule(who=("bob",), actions=("assist",))}
+    for rules, words in (
+        (nobody, ""),
+        ({"hall": Rule(streams=("hall",))}, ""),
+        ({**nobody, "anna": Rule(who=("anna",), actions=("assist",))}, WORDS),
+        ({"door": Rule(who=("bob",), actions=("front-door",))}, WORDS),
+    ):
+        people = PeopleConfig(rules=rules)
+        async with (
+            serving(SpeechToText()) as upstream,
+            house(upstream.uri, policy="gate", people=people) as home,
+        ):
+            heard = await speak(home.port, ANNA)
+        assert heard.transcript["text"] == words, rules
+    assert home.finals[0].outcome is Outcome.ACCEPTED

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from voiceguard.api.pushed import AsyncPushedStream, PushedStream
 from voiceguard.audio.files import SoundFile
+from voiceguard.clock import SystemClock
 from voiceguard.decisions.sinks import CallbackSink
 from voiceguard.enrollment import EnrollmentSession, Mode
+from voiceguard.pipeline.permission import Permission
 from voiceguard.service.daemon import Daemon
 from voiceguard.service.forgetting import forget
 from voiceguard.service.kit import Kit, assemble, open_store
@@ -62,6 +64,7 @@ class Guard:
     def __init__(self, kit: Kit) -> None:
         self._kit = kit
         self._store = open_store(kit.settings)
+        self._permission = Permission(kit.settings.people, SystemClock())
         self._judge: tuple[Generation, Judge] | None = None
         """As of the last look at the store."""
 
@@ -251,7 +254,7 @@ class Guard:
             name,
             ear=self._kit.make_ear(self._kit.settings.audio.channel),
             encoder=self._kit.encoder.open_stream(),
-            judge=self._judge_of_all,
+            judge=lambda: self._permission.judge(name, self._judge_of_all()),
         )
 
     def stream_async(self, name: str = "pushed") -> AsyncPushedStream:

@@ -14,6 +14,7 @@ from voiceguard.cli.output import print_json, stderr, stdout
 from voiceguard.cli.shell.values import settings_in
 from voiceguard.errors import UsageError
 from voiceguard.paths import find_config_file, state_dir, voiceprints_dir
+from voiceguard.people.checking import check_people
 from voiceguard.settings import load_settings
 from voiceguard.unlock.config import check_unlock
 from voiceguard.wyoming.making import check_names
@@ -115,11 +116,14 @@ def check(
     sources = [each.name for each in parse_sources(settings.audio.sources)]
     check_names(sources, settings.wyoming)
     voiceprints = voiceprints_dir(state_dir(settings.state_dir)).glob("*.voiceprint")
-    check_unlock(
-        settings.unlock,
-        settings.mqtt,
-        streams={*sources, *settings.wyoming.names},
-        enrolled={path.stem for path in voiceprints},
+    streams, enrolled = {*sources, *settings.wyoming.names}, {path.stem for path in voiceprints}
+    check_unlock(settings.unlock, settings.mqtt, streams=streams, enrolled=enrolled)
+    check_people(
+        settings.people,
+        settings.policy,
+        streams=streams,
+        actions={*settings.unlock.actions, *settings.wyoming.actions},
+        enrolled=enrolled,
     )
     stderr.print(
         f"{find_config_file(chosen) or 'built-in defaults'}: all settings are right",

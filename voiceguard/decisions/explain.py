@@ -32,6 +32,8 @@ def explain(payload: Mapping[str, Any]) -> str:
         sentences.append(advice)
     if payload.get("raised_by") == "television":
         sentences.append("Something played (television), which asks for more certainty.")
+    if payload.get("rule") and payload["reason"] != Reason.NOT_ALLOWED:
+        sentences.append(f"It goes by the rule {payload['rule']}.")
     if payload.get("revokes"):
         sentences.append(f"It takes back the earlier accept {payload['revokes']}.")
     return " ".join(sentences)
@@ -63,6 +65,7 @@ _BY_SCORE = {
     Reason.BELOW_THRESHOLD,
     Reason.BETWEEN_THRESHOLDS,
     Reason.RUNNER_UP_TOO_CLOSE,
+    Reason.NOT_ALLOWED,
 }
 
 
@@ -79,6 +82,11 @@ def _about_scores(payload: Mapping[str, Any], scores: list[Mapping[str, Any]]) -
     reason = payload["reason"]
     if reason == Reason.ABOVE_THRESHOLD:
         return f"Sounds like {name}: {figures}."
+    if reason == Reason.NOT_ALLOWED:
+        rule = f"the rule {payload.get('rule')}" if payload.get("rule") else "a rule"
+        return (
+            f"Sounds like {name}, who is not accepted here at this time: {rule} says so. {figures}."
+        )
     if reason == Reason.RUNNER_UP_TOO_CLOSE and len(scores) > 1:
         second = scores[1]
         return (

@@ -70,6 +70,11 @@ class _Figures:
         return self._judged().verdict.p_fa
 
     @property
+    def rule(self) -> str | None:
+        """People's rule that the nearest speaker went by; None: none is about them."""
+        return self._judged().verdict.rule
+
+    @property
     def is_final(self) -> bool:
         return self._judged().evidence.is_final
 
@@ -93,6 +98,8 @@ class Judgement(_Figures):
     encoder_id: str
     raised_by: str | None = None
     """Why the bar was higher than configured: ``television``; None: it was not."""
+    allows: tuple[str, ...] = ()
+    """Which of ``people.actions`` it is an accept for; of final ones."""
 
     def _judged(self) -> Judgement:
         return self
@@ -135,6 +142,11 @@ class Decision(_Figures):
     def raised_by(self) -> str | None:
         """Why the bar was higher than configured; None: it was not."""
         return self.judgement.raised_by
+
+    @property
+    def allows(self) -> tuple[str, ...]:
+        """Which of ``people.actions`` it is an accept for; of final ones."""
+        return self.judgement.allows
 
     def _judged(self) -> Judgement:
         return self.judgement

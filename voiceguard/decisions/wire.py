@@ -21,6 +21,7 @@ meaning under the same schema number; consumers ignore fields that they do not k
 nearest one), from the LLRs of all and the prior `p_target`; nothing is accepted by it |
 | `p_target` | number | that prior: one of those enrolled is talking, whoever of them |
 | `p_fa` | number | false accepts per final decision at that threshold, all speakers together |
+| `rule` | string? | the rule for people (`[people.rules]`) that the nearest speaker went by |
 | `net_speech_s` | number | speech that the decision rests on, pauses not counted |
 | `snr_db` | number? | estimated speech level over noise |
 | `start_s` | number | where the speech began, in seconds since the stream was opened |
@@ -34,6 +35,7 @@ nearest one), from the LLRs of all and the prior `p_target`; nothing is accepted
 | `revokes` | string? | `decision_id` of an earlier accept that this final decision takes back |
 | `turn_id` | string? | the turn with an assistant (Wyoming) that it is a part of |
 | `raised_by` | string? | why `p_fa` was lower than configured: `television` played |
+| `allows` | array | final ones: which of `people.actions` it is an accept for |
 
 `string?` and `number?` may be null. Numbers are rounded; what is not finite becomes null.
 """
@@ -75,6 +77,7 @@ def decision_payload(decision: Decision) -> dict[str, Any]:
         "revokes": decision.revokes,
         "turn_id": decision.turn_id,
         "raised_by": decision.raised_by,
+        "allows": list(decision.allows),
     }
 
 
@@ -90,6 +93,7 @@ def judgement_payload(judgement: Judgement) -> dict[str, Any]:
         "posterior": rounded(judgement.posterior, 6),
         "p_target": judgement.p_target,
         "p_fa": float(f"{judgement.p_fa:.4g}"),
+        "rule": judgement.rule,
         "net_speech_s": rounded(judgement.net_speech_s, 3),
         "snr_db": rounded(judgement.snr_db, 1),
     }

@@ -7,14 +7,17 @@ and every decision is made by exactly one of them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from voiceguard.decisions.result import Judgement
 from voiceguard.scoring.policy import decide
-from voiceguard.types import Reason
+from voiceguard.types import Outcome, Reason
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from voiceguard.scoring.allowance import Allowance
     from voiceguard.scoring.calibration import Calibration
     from voiceguard.scoring.policy import Evidence, PolicyConfig, Verdict
     from voiceguard.scoring.scorer import Scorer
@@ -33,6 +36,10 @@ class Judge:
     """The claimed speaker: verification. None: open-set identification."""
     raised_by: str | None = None
     """What has lowered the policy's rate for now; None: it is as configured."""
+    allowances: Mapping[str, Allowance] = field(default_factory=dict)
+    """What people's rules say of speakers there and then; who is not in it goes by the policy."""
+    for_actions: Mapping[str, Mapping[str, Allowance]] = field(default_factory=dict)
+    """Likewise for actions that final judgements say the permission of."""
 
     @property
     def change_cosine(self) -> float | None:
@@ -63,13 +70,33 @@ class Judge:
         """
         if not scores and evidence.impediment is None and self.scorer.speakers:
             evidence = replace(evidence, impediment=Reason.TOO_SHORT)
-        verdict = decide(scores, evidence, self.policy, self.calibration, claimed=self.claim)
         return Judgement(
-            verdict=verdict,
+            verdict=self._verdict(scores, evidence, self.allowances),
             scores=scores,
             evidence=evidence,
             encoder_id=self.encoder_id,
             raised_by=self.raised_by,
+            allows=tuple(self._allowed(scores, evidence)) if evidence.is_final else (),
+        )
+
+    def _allowed(self, scores: tuple[SpeakerScore, ...], evidence: Evidence) -> Iterator[str]:
+        for action, allowances in self.for_actions.items():
+            if self._verdict(scores, evidence, allowances).outcome is Outcome.ACCEPTED:
+                yield action
+
+    def _verdict(
+        self,
+        scores: tuple[SpeakerScore, ...],
+        evidence: Evidence,
+        allowances: Mapping[str, Allowance],
+    ) -> Verdict:
+        return decide(
+            scores,
+            evidence,
+            self.policy,
+            self.calibration,
+            claimed=self.claim,
+            allowances=allowances,
         )
 
     def decide_at(self, judgement: Judgement, p_fa: float) -> Verdict:

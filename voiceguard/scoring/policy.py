@@ -21,8 +21,9 @@ from voiceguard.types import Outcome, Reason, SpeakerScore
 from voiceguard.validation.ranges import Between, SettingsTable, check_range
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from voiceguard.scoring.allowance import Allowance
     from voiceguard.scoring.calibration import Calibration
 
 P_FA_CEILING = 0.05
@@ -108,6 +109,21 @@ class PolicyConfig(SettingsTable):
         num_decisions = measured or DECISIONS_PER_HOUR
         return min(P_FA_CEILING, self.far_per_hour * max(1, num_voiceprints) / num_decisions)
 
+    def stricter(
+        self, allowance: Allowance, num_voiceprints: int, calibration: Calibration | None
+    ) -> PolicyConfig:
+        """The same policy at the lowest of the rates that it and a speaker's allowance state.
+
+        Each voiceprint's part is what it would be if everybody's rate were this one, so that all
+        together stay below the highest of them.
+        """
+        policy = self.per_decision(num_voiceprints, calibration)
+        rates = [policy.p_fa, allowance.p_fa]
+        if allowance.far_per_hour is not None:
+            hourly = replace(self, p_fa=None, p_fa_choices=(), far_per_hour=allowance.far_per_hour)
+            rates.append(hourly.p_fa_of(num_voiceprints, calibration))
+        return replace(policy, p_fa=min(rate for rate in rates if rate is not None))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
@@ -144,6 +160,8 @@ class Verdict:
     """accept_llr belongs to a rate lower than the test data can show."""
     p_target: float = 0.5
     """The prior of ``posterior``."""
+    rule: str | None = None
+    """People's rule by which the speaker went that was compared with thresholds; None: none."""
 
 
 def decide(
@@ -153,6 +171,7 @@ def decide(
     calibration: Calibration | None,
     *,
     claimed: str | None = None,
+    allowances: Mapping[str, Allowance] | None = None,
 ) -> Verdict:
     """Open set: which of the enrolled speakers is it, or none? With a claim: is it that one?
 
@@ -162,10 +181,13 @@ def decide(
         config: The policy.
         calibration: The one that made the LLRs.
         claimed: The speaker that the voice is claimed to be; None: open-set identification.
+        allowances: What rules say of speakers, by name. Who sounds most like it goes by their own:
+            where that refuses, nobody else is accepted in their place.
 
     Returns:
-        Open set: accepted with a speaker, unknown (final only), or inconclusive. Claim: accepted,
-        rejected (final only), or inconclusive, always with the claimed speaker.
+        Open set: accepted with a speaker, unknown or not allowed (rejected; both final only), or
+        inconclusive. Claim: accepted, rejected (final only), or inconclusive, always with the
+        claimed speaker.
     """
     # By name last, so that equal scores don't depend on the order they came in.
     ranked = sorted(
@@ -184,11 +206,17 @@ def decide(
             p_target=config.p_target,
         )
     best, *others = (llr for llr in llrs if llr is not None)
+    allowance = (allowances or {}).get(ranked[0].speaker)
+    if allowance is not None:
+        config = config.stricter(allowance, len(llrs), calibration)
+        p_fa = config.p_fa_of(len(llrs), calibration)
     budget = accept_budget(config, evidence, len(llrs), calibration)
     accept_llr, extrapolated = _accept_threshold(budget, calibration)
     reject_llr = _reject_threshold(evidence, config, calibration, accept_llr)
     lead = best - others[0] if others else math.inf
     outcome, reason = _compare(best, lead, accept_llr, reject_llr, config)
+    if outcome is Outcome.ACCEPTED and allowance is not None and not allowance.is_allowed:
+        outcome, reason = _refusal(evidence), Reason.NOT_ALLOWED
     if outcome is Outcome.UNKNOWN and claimed is not None:
         outcome = Outcome.REJECTED
     return Verdict(
@@ -200,6 +228,7 @@ def decide(
         reject_llr=reject_llr,
         extrapolated=extrapolated,
         p_target=config.p_target,
+        rule=None if allowance is None else allowance.rule,
     )
 
 
@@ -230,6 +259,11 @@ def _compare(
     if reject_llr is not None and (best < reject_llr or reject_llr == accept_llr):
         return Outcome.UNKNOWN, Reason.BELOW_THRESHOLD
     return Outcome.INCONCLUSIVE, Reason.BETWEEN_THRESHOLDS
+
+
+def _refusal(evidence: Evidence) -> Outcome:
+    """As with strangers, only the last word says that somebody is not accepted."""
+    return Outcome.REJECTED if evidence.is_final else Outcome.INCONCLUSIVE
 
 
 def _obstacle(

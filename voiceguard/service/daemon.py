@@ -31,6 +31,7 @@ from voiceguard.decisions.history import History
 from voiceguard.decisions.sinks import HistorySink
 from voiceguard.errors import VoiceguardError
 from voiceguard.paths import history_file, settle_node_suffix, state_dir
+from voiceguard.pipeline.permission import Permission
 from voiceguard.pipeline.television import Television
 from voiceguard.service.commands import Commands
 from voiceguard.service.ending import (
@@ -41,19 +42,27 @@ from voiceguard.service.ending import (
 )
 from voiceguard.service.kit import assemble
 from voiceguard.service.lock import DaemonLock
-from voiceguard.service.parts import Parts, announce, make_desk, make_link, make_streams
+from voiceguard.service.noting import note_policy
+from voiceguard.service.parts import (
+    Parts,
+    announce,
+    check_streams,
+    make_desk,
+    make_link,
+    make_streams,
+)
 from voiceguard.service.reporting import systemd
 from voiceguard.service.reporting.health import DaemonState, Health
 from voiceguard.service.reporting.report import Reporter
 from voiceguard.settings import with_node_suffix
 from voiceguard.types import SourceState
-from voiceguard.wyoming.making import check_names, make_rooms
+from voiceguard.wyoming.making import make_rooms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Sequence
 
     from voiceguard.clock import Clock
-    from voiceguard.decisions.result import DecisionSink
+    from voiceguard.decisions.result import Decision, DecisionSink
     from voiceguard.mqtt.topics import Command
     from voiceguard.protocols import AudioSource
     from voiceguard.scoring.policy import PolicyConfig
@@ -97,7 +106,7 @@ class Daemon:
         self._on_ready = on_ready
         self._attention = Attention()
         specs = parse_sources(settings.audio.sources) if sources is None else ()
-        check_names([each.name for each in (sources or specs)], settings.wyoming)
+        check_streams(settings, [each.name for each in (sources or specs)])
         io = ThreadPoolExecutor(2 + len(sources or specs), thread_name_prefix="io")
         state, clock = state_dir(settings.state_dir), clock or SystemClock()
         control = ControlServer(state, EVENTS)
@@ -115,11 +124,13 @@ class Daemon:
                 can_restart=can_restart,
             ),
             television=Television(settings.television, clock),
+            permission=Permission(settings.people, clock),
             rooms=make_rooms(
                 settings.wyoming,
                 clock=clock,
                 published=self._published,
                 names=lambda: self.speakers,
+                judged_for=self._judged_for,
             ),
             history=HistorySink(History(history_file(state), settings.history), io),
             control=control,
@@ -221,6 +232,8 @@ class Daemon:
         }
         if parts.desk is not None:
             running["unlock"] = parts.desk.run()
+        else:
+            running["policy"] = note_policy(parts.settings, parts.state, parts.io, parts.clock)
         if parts.link is not None:
             running["mqtt"] = parts.link.run()
         tasks = [self._tasks.create_task(each, name=name) for name, each in running.items()]
@@ -301,6 +314,9 @@ class Daemon:
         """Returns when the broker has it, where there is one."""
         if self._parts.link is not None:
             await self._parts.link.published(decision_id)
+
+    def _judged_for(self, action: str, decision: Decision) -> Decision:
+        return self._parts.judged_for(action, decision)
 
     async def _watch_voiceprints(self) -> None:
         """Sees speakers added, changed and removed by other processes, without a restart."""

@@ -15,12 +15,15 @@ from voiceguard.audio.sources import open_source
 from voiceguard.decisions.sinks import FanOut
 from voiceguard.mqtt.client import MqttLink
 from voiceguard.mqtt.home.household import area_of
+from voiceguard.people.checking import check_people
 from voiceguard.pipeline.stream import Stream
 from voiceguard.service.kit import open_store
+from voiceguard.service.noting import policy_in_force
 from voiceguard.service.roster import Roster
 from voiceguard.service.streams import StreamSet
 from voiceguard.unlock.desk import Home
 from voiceguard.unlock.opening import open_desk
+from voiceguard.wyoming.making import check_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -31,10 +34,13 @@ if TYPE_CHECKING:
     from voiceguard.clock import Clock
     from voiceguard.control.server import ControlServer
     from voiceguard.control.watching import Watching
-    from voiceguard.decisions.result import DecisionSink
+    from voiceguard.decisions.result import Decision, DecisionSink
     from voiceguard.decisions.sinks import HistorySink
+    from voiceguard.pipeline.judge import Judge
+    from voiceguard.pipeline.permission import Permission
     from voiceguard.pipeline.television import Television
     from voiceguard.protocols import AudioSource
+    from voiceguard.scoring.policy import Verdict
     from voiceguard.service.commands import Commands
     from voiceguard.service.kit import Kit
     from voiceguard.settings import Settings
@@ -58,6 +64,7 @@ class Parts:
     sources: Sequence[AudioSource] | None
     commands: Commands
     television: Television
+    permission: Permission
     history: HistorySink
     control: ControlServer
     watching: Watching
@@ -79,6 +86,35 @@ class Parts:
         if kit.calibration is None:  # every decision will be inconclusive: said once, before
             hint = "`voiceguard calibrate DIR` makes a calibration, after which start this again"
             log.warning("encoder_uncalibrated", encoder=kit.encoder.info.name, hint=hint)
+
+    def judge_at(self, stream: str) -> Judge:
+        """The judge for a stream at this moment, people's rules aside."""
+        return self.television.judge(stream, self.roster.judge)
+
+    def judged_for(self, action: str, decision: Decision) -> Decision:
+        """A decision as it is for an action, by people's rules."""
+        return self.permission.judged_for(action, decision, self.judge_at(decision.stream))
+
+    def verdict_for(self, decision: Decision, action: str, p_fa: float) -> Verdict:
+        """What a final decision would have been for a lock: at its own rate, or the rules'."""
+        judge = self.permission.judge_for(action, decision, self.roster.judge)
+        return judge.decide_at(decision.judgement, p_fa)
+
+
+def check_streams(settings: Settings, sources: Sequence[str]) -> None:
+    """What the settings say of streams fits those that there are.
+
+    Raises:
+        UsageError: A name is used twice.
+        ConfigError: A rule names a stream or an action that there is not.
+    """
+    check_names(sources, settings.wyoming)
+    check_people(
+        settings.people,
+        settings.policy,
+        streams={*sources, *settings.wyoming.names},
+        actions={*settings.unlock.actions, *settings.wyoming.actions},
+    )
 
 
 def make_desk(parts: Parts, is_listening: Callable[[], bool]) -> Desk | None:
@@ -112,9 +148,10 @@ def make_desk(parts: Parts, is_listening: Callable[[], bool]) -> Desk | None:
         home=Home(
             is_listening=is_listening,
             enrolled=lambda: roster.judge.scorer.speakers,
-            judge_at=lambda decision, p_fa: roster.judge.decide_at(decision.judgement, p_fa),
+            judge_for=parts.verdict_for,
             send=send,
         ),
+        policy=policy_in_force(settings),
     )
 
 
@@ -192,7 +229,7 @@ def _make_stream(
         source,
         ear=parts.kit.make_ear(parts.settings.audio.channel),
         encoder=parts.kit.encoder.open_stream(),
-        judge=lambda: parts.television.judge(source.name, parts.roster.judge),
+        judge=lambda: parts.permission.judge(source.name, parts.judge_at(source.name)),
         sink=sink,
         executor=parts.inference,
         clock=parts.clock,

@@ -36,6 +36,8 @@ LOOK_TIMEOUT_S = 5.0
 """What one look at store and key may take. A healthy one takes milliseconds, a disk that sleeps
 some seconds."""
 
+_TAKE_OUT = "correct the name in the settings or take it out, and start the daemon again"
+
 _Look: TypeAlias = "tuple[Generation, LoadedVoiceprints | None, dict[str, dict[str, Any]]]"
 """What the store was like; what it holds, None: that has not changed; how good that is."""
 
@@ -73,6 +75,7 @@ class Roster:
         self._timeout_s = timeout_s
         self._generation: Generation | None = None
         self._look: asyncio.Future[_Look] | None = None
+        self._ever_enrolled: set[str] = set()
 
     def use_policy(self, policy: PolicyConfig) -> None:
         """From now on decisions are made by this one."""
@@ -175,6 +178,25 @@ class Roster:
             speakers=[name for name, _ in self.speakers],
             refused=[refusal.speaker for refusal in loaded.refusals],
         )
+        self._look_for_named()
+
+    def _look_for_named(self) -> None:
+        """Nobody is accepted while people's rules name somebody who was never enrolled.
+
+        It may be a name misspelt, and whom it means would go by no rule. Whoever was enrolled since
+        the start was no such name: that they are gone now is said, and concerns nobody else.
+        """
+        enrolled = {name for name, _ in self.speakers} | {each.speaker for each in self.refusals}
+        gone = self._ever_enrolled - enrolled
+        self._ever_enrolled |= enrolled
+        for who, where in self._kit.settings.people.named.items():
+            if who in gone:
+                log.warning("rule_names_nobody", setting=where, speaker=who, hint=_TAKE_OUT)
+            elif who not in self._ever_enrolled:
+                self.fault = f"{where}: {who!r} is not enrolled ({_TAKE_OUT})"
+                self.judge = replace(self._kit.make_judge(()), policy=self._policy)
+                log.error("rule_names_nobody", setting=where, speaker=who, hint=_TAKE_OUT)
+                return
 
     def _lose(self, fault: str) -> bool:
         """Recognises nobody any more; returns whether that is news."""

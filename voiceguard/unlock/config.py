@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from voiceguard.errors import ConfigError
+from voiceguard.people.config import NAME
 from voiceguard.unlock.challenge import Language  # noqa: TC001  # pydantic resolves it
 from voiceguard.validation.ranges import Between, SettingsTable
 from voiceguard.wyoming.config import parse_address
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from voiceguard.mqtt.config import MqttConfig
 
-NAME = re.compile(r"[a-z0-9_][a-z0-9_-]{0,31}")
-"""Of actions and speakers: they go into topics."""
 MAX_ACTIONS = 16
 _RISK = (
     "voice alone can be recorded and copied, and NIST SP 800-63B-4 does not allow it as an "

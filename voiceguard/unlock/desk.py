@@ -68,8 +68,8 @@ class Home:
     """Whether anybody could be accepted now."""
     enrolled: Callable[[], Iterable[str]]
     """The speakers in force."""
-    judge_at: Callable[[Decision, float], Verdict]
-    """What a final decision would have been at another ``p_fa``."""
+    judge_for: Callable[[Decision, str, float], Verdict]
+    """What a final decision would have been for an action, at this ``p_fa`` or people's rules'."""
     send: Callable[[str, bytes, float], None]
     """Topic, payload and lifetime in seconds: to the broker, not retained, once."""
 
@@ -208,7 +208,7 @@ class Desk:
                 self._try(request, action, decision)
 
     def _try(self, request: _Request, action: UnlockAction, decision: Decision) -> None:
-        verdict = self._home.judge_at(decision, action.p_fa)
+        verdict = self._home.judge_for(decision, request.action, action.p_fa)
         attempt = _Attempt(request, decision, verdict)
         if verdict.outcome is Outcome.ACCEPTED and verdict.speaker in action.speakers:
             request.phase = _Phase.SETTLING
@@ -335,6 +335,7 @@ class Desk:
             "stream": decision.stream,
             "decision_id": decision.decision_id,
             "why": why or attempt.verdict.reason.value,
+            **_rule_of(attempt),
         }
         async with self._ending(request):
             standing = await self._on_disk(partial(self._records.fail, request.action, about))
@@ -356,7 +357,7 @@ class Desk:
         def sign(sequence: int, boot_id: str) -> dict[str, Any]:
             envelope = self._envelope(attempt, sequence, boot_id)
             signed.append(seal(envelope, self._key))
-            return asdict(envelope)
+            return {**asdict(envelope), **_rule_of(attempt)}
 
         async with self._ending(request):
             await self._on_disk(partial(self._records.succeed, request.action, sign))
@@ -405,3 +406,8 @@ class Desk:
 
     def _send_notice(self, action: str, payload: bytes) -> None:
         self._home.send(self._topics.unlock_notice(action), payload, self._config.expiry_s)
+
+
+def _rule_of(attempt: _Attempt) -> dict[str, str]:
+    """People's rule that decided, for the audit log; nothing where none is about them."""
+    return {} if attempt.verdict.rule is None else {"rule": attempt.verdict.rule}

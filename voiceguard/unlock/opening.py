@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from voiceguard.clock import elapsed_s
 from voiceguard.errors import ConfigError, install_command
@@ -11,7 +11,6 @@ from voiceguard.unlock.counters import moment_at
 from voiceguard.unlock.desk import Desk, Home
 from voiceguard.unlock.keys import load_signing_key, signing_key_file
 from voiceguard.unlock.records import Records
-from voiceguard.validation.reading import plain
 from voiceguard.wyoming.config import parse_address
 
 if TYPE_CHECKING:
@@ -37,6 +36,7 @@ def open_desk(
     executor: Executor,
     clock: Clock,
     home: Home,
+    policy: dict[str, Any],
 ) -> Desk:
     """The desk of a daemon whose settings name at least one action.
 
@@ -50,6 +50,7 @@ def open_desk(
         executor: For the disk.
         clock: Time.
         home: The daemon.
+        policy: What may be opened, as the audit log notes it.
 
     Raises:
         ConfigError: There is no broker, or an action names a stream that there is not.
@@ -61,7 +62,7 @@ def open_desk(
         topics=mqtt.topics,
         key=load_signing_key(signing_key_file(state)),
         records=Records(state, lambda: moment_at(elapsed_s(clock))),
-        policy=plain(config),
+        policy=policy,
         pre_roll_s=pre_roll_s,
         executor=executor,
         clock=clock,

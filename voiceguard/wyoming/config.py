@@ -14,6 +14,8 @@ _NAME = re.compile(r"[a-z0-9_-]{1,32}")
 _HOST = re.compile(r"[\w.-]{1,253}|[0-9a-fA-F:.]{2,45}(%[\w.-]{1,32})?")
 _PREFIX_FIELDS = ("{speaker}", "{name}")
 MAX_PREFIX = 80
+GATE_ACTION = "assist"
+"""What passing a gate is called in people's rules."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,8 @@ class ProxyConfig(SettingsTable):
     """With ``tag``: put before the text of whoever was accepted; ``{speaker}`` and ``{name}`` (as
     people read it) are replaced: ``"[{name}] "``."""
     allow: tuple[str, ...] = ()
-    """With ``gate``: whose words pass. Empty: everybody's who is enrolled."""
+    """With ``gate``: whose words pass, where no rule of [people] refuses them. Empty: everybody's
+    who is enrolled."""
 
     def __post_init__(self) -> None:
         _check_name(self.name)
@@ -141,6 +144,11 @@ class WyomingConfig(SettingsTable):
     def is_used(self) -> bool:
         """Whether anything of it is configured."""
         return bool(self.proxy)
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """That people's rules may name: passing a gate, where there is one."""
+        return (GATE_ACTION,) if any(each.policy == "gate" for each in self.proxy) else ()
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from voiceguard.clock import Clock
+    from voiceguard.decisions.result import Decision
     from voiceguard.wyoming.config import WyomingConfig
     from voiceguard.wyoming.rooms import Rooms
 
@@ -20,6 +21,7 @@ def make_rooms(
     clock: Clock,
     published: Callable[[str], Awaitable[None]],
     names: Callable[[], Mapping[str, str]],
+    judged_for: Callable[[str, Decision], Decision],
 ) -> Rooms | None:
     """The rooms; None where none is configured.
 
@@ -28,6 +30,7 @@ def make_rooms(
         clock: Time.
         published: Returns when the broker has taken the decision of that id.
         names: What people call the speakers.
+        judged_for: A decision as it is for an action, by people's rules.
 
     Raises:
         ConfigError: A package is missing.
@@ -41,7 +44,7 @@ def make_rooms(
             f"[wyoming] needs the package {error.name}, which is not installed",
             hint=install_command("wyoming", "zeroconf"),
         ) from error
-    return Rooms(config, clock=clock, published=published, names=names)
+    return Rooms(config, clock=clock, published=published, names=names, judged_for=judged_for)
 
 
 def check_names(sources: Iterable[str], config: WyomingConfig) -> None:

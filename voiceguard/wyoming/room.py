@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import structlog
 
 from voiceguard.types import SourceState, SourceStatus
+from voiceguard.wyoming.config import GATE_ACTION
 from voiceguard.wyoming.source import TurnSource
 from voiceguard.wyoming.turns import Turn
 
@@ -60,6 +61,8 @@ class Surroundings:
     """Returns when the broker has taken that decision; at once where there is no broker."""
     names: Callable[[], Mapping[str, str]]
     """What people call the speakers."""
+    judged_for: Callable[[str, Decision], Decision]
+    """A decision as it is for an action, by people's rules."""
     own_ports: set[tuple[str, int]]
     """From which this process has connected to upstreams: nobody's client is itself."""
 
@@ -158,6 +161,8 @@ class Room:
         """Keeps the final decisions of turns of ours."""
         turn = self._turns.get(decision.turn_id or "")
         if turn is not None and decision.is_final:
+            if self.config.policy == "gate":
+                decision = self.around.judged_for(GATE_ACTION, decision)
             turn.decisions.append(decision)
 
     def turn_decided(self, turn_id: str) -> None:

@@ -28,6 +28,7 @@ class Rooms:
         clock: Time.
         published: Returns when the broker has taken the decision of that id.
         names: What people call the speakers.
+        judged_for: A decision as it is for an action.
     """
 
     def __init__(
@@ -37,9 +38,12 @@ class Rooms:
         clock: Clock,
         published: Callable[[str], Awaitable[None]],
         names: Callable[[], Mapping[str, str]],
+        judged_for: Callable[[str, Decision], Decision],
     ) -> None:
         self._config = config
-        around = Surroundings(clock=clock, published=published, names=names, own_ports=set())
+        around = Surroundings(
+            clock=clock, published=published, names=names, judged_for=judged_for, own_ports=set()
+        )
         self._rooms = {each.name: Room(each, around) for each in config.proxy}
 
     def openers(self) -> dict[str, Callable[[], AudioSource]]:

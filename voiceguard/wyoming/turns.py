@@ -1,7 +1,8 @@
 """One turn with the assistant: what was decided of it, and what that makes of its transcript. Pure.
 
-A turn has one speaker: whoever was accepted in it, where nobody else was and no stretch of it
-sounded like nobody enrolled. Stretches that say nothing (too short, say) change nothing.
+A turn has one speaker: whoever was accepted in it, where nobody else was heard who was accepted or
+may not be, and no stretch of it sounded like nobody enrolled. Stretches that say nothing (too
+short, say) change nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from wyoming.asr import Transcript
 
 from voiceguard.decisions.wire import rounded
-from voiceguard.types import Outcome
+from voiceguard.types import Outcome, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +42,8 @@ class Turn:
         accepts = [each for each in self.decisions if each.outcome is Outcome.ACCEPTED]
         speakers = {each.speaker for each in accepts}
         is_disputed = len(speakers) > 1 or any(
-            each.outcome is Outcome.UNKNOWN for each in self.decisions
+            each.outcome is Outcome.UNKNOWN or each.reason is Reason.NOT_ALLOWED
+            for each in self.decisions
         )
         if accepts and not is_disputed:
             return Verdict(turn_id=self.turn_id, outcome="accepted", decision=accepts[-1])
@@ -59,7 +61,8 @@ class Verdict:
 
     turn_id: str
     outcome: str
-    """``accepted``, ``unknown``, ``inconclusive``, ``more_than_one_voice`` or ``no_speech``."""
+    """``accepted``, ``rejected`` (recognised, and not allowed), ``unknown``, ``inconclusive``,
+    ``more_than_one_voice`` or ``no_speech``."""
     decision: Decision | None
     """What it rests on."""
 

@@ -45,13 +45,20 @@ def _who(decision: Decision, names: Mapping[str, str]) -> str:
         return f"[bold green]{escape(names.get(speaker, speaker))}[/], sure"
     if decision.outcome is Outcome.UNKNOWN:
         return "somebody I don't know"
-    if decision.outcome is Outcome.REJECTED:
-        return f"not {nearest[0]}"
+    if decision.outcome is Outcome.REJECTED or decision.reason is Reason.NOT_ALLOWED:
+        return _rejected(decision, nearest[0])
     if decision.reason is Reason.RUNNER_UP_TOO_CLOSE and len(nearest) > 1:
         return f"[yellow]{nearest[0]} or {nearest[1]}[/], can't tell which"
     if decision.reason in _REASONS or not nearest:
         return f"[dim]{_REASONS.get(decision.reason, str(decision.reason))}[/]"
     return f"[yellow]perhaps {nearest[0]}[/], not sure"
+
+
+def _rejected(decision: Decision, nearest: str) -> str:
+    if decision.reason is not Reason.NOT_ALLOWED:
+        return f"not {nearest}"
+    rule = f" [dim]by the rule {escape(decision.rule)}[/]" if decision.rule else ""
+    return f"[yellow]{nearest}[/], not allowed{rule}"
 
 
 def beginning(settings: Settings, names: Mapping[str, str]) -> list[str]:

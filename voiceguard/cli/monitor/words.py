@@ -82,6 +82,7 @@ def decision_line(payload: Mapping[str, Any], monitor: Monitor) -> str:
         reason=Reason(payload["reason"]),
         speaker=payload["speaker"],
         revokes=payload.get("revokes"),
+        rule=payload.get("rule"),
         net_speech_s=payload["net_speech_s"],
         scores=[SimpleNamespace(speaker=each["speaker"]) for each in payload["scores"]],
     )

@@ -18,7 +18,7 @@ from voiceguard.cli.output import print_json, stderr, stdout
 from voiceguard.cli.settings import configured
 from voiceguard.errors import BrokerError, ExitCode, UsageError
 from voiceguard.paths import state_dir as find_state_dir
-from voiceguard.unlock.config import NAME
+from voiceguard.people.config import NAME
 from voiceguard.unlock.consumer import Answer, LockConnection, lock_connection
 from voiceguard.unlock.keys import load_signing_key, public_text, signing_key_file
 from voiceguard.unlock.verifier import Verifier

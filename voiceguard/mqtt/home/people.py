@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from voiceguard.mqtt.home.entities import EVENT_DATA, diagnostic, entity, heard
 from voiceguard.mqtt.topics import EMPTY, OCCUPIED
-from voiceguard.types import Outcome
+from voiceguard.types import Outcome, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,11 +84,12 @@ def _occupancy(topics: Topics, name: str, shown: str, hold_s: float) -> dict[str
 
 
 def _event(topics: Topics, name: str, shown: str) -> dict[str, Any]:
-    """Accepted or rejected as this person, or almost."""
+    """Accepted or rejected as this person, almost, or recognised and not allowed."""
     template = (
         "{% set nearest = value_json.scores[0].speaker if value_json.scores else '' %}"
         f"{{% if value_json.speaker == '{name}' or"
-        f" (value_json.outcome == '{Outcome.INCONCLUSIVE}' and nearest == '{name}') %}}"
+        f" (nearest == '{name}' and (value_json.outcome == '{Outcome.INCONCLUSIVE}'"
+        f" or value_json.reason == '{Reason.NOT_ALLOWED}')) %}}"
         f"{EVENT_DATA}{{% endif %}}"
     )
     return {
