@@ -38,8 +38,8 @@ class Plan:
     cells: frozenset[tuple[str, str]] | None = None
     """Conditions and lengths that encoders are tested in; None: every length in every condition."""
     every_session: bool = False
-    """Whether whoever has too few utterances in each session is enrolled from all of one, and tests
-    take sessions that are shorter than the longest crop."""
+    """Whether tests take sessions that are shorter than the longest crop, at the lengths that they
+    have."""
     brief: tuple[str, ...] = ()
     """Those in which the daemon hears crops of one length only, and every second utterance whole,
     each utterance in half of them."""

@@ -92,21 +92,22 @@ def utterances(
             skips.append(Skip(recording.path, "no speech in it"))
 
 
-def takes_of(
-    sessions: Mapping[str, list[Utterance]], num_enroll: int, *, whole: bool = False
-) -> list[Utterance]:
+def takes_of(sessions: Mapping[str, list[Utterance]], num_enroll: int) -> list[Utterance]:
     """What a speaker is enrolled from: the longest utterances of the session with most speech.
 
     The longest, as prompts are long sentences. The session keeps one utterance at least for
-    testing; empty where there is no such session.
+    testing. Where none has more than ``num_enroll``, all of one are taken and the other sessions
+    are left for testing: corpora in which every recording counts as a session of its own.
 
     Args:
         sessions: A speaker's utterances.
         num_enroll: At most so many.
-        whole: Where no session has more of them, take all of one and leave the others for testing.
+
+    Returns:
+        Empty where nothing would be left to test with.
     """
     large = [session for session in sessions.values() if len(session) > num_enroll]
-    if not large and whole and len(sessions) > 1:
+    if not large and len(sessions) > 1:
         large = list(sessions.values())
     if not large:
         return []

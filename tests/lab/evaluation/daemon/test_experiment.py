@@ -127,6 +127,21 @@ def test_speakers_who_cannot_be_enrolled_are_strangers_still(tmp_path: Path) -> 
     assert "tones/short" in {test.about.speaker for test in experiment.tests}
 
 
+def test_whoever_has_no_long_session_is_enrolled_from_all_of_one(tmp_path: Path) -> None:
+    """Recordings of one sitting that are listed as sessions of their own."""
+    rows = [
+        Written(f"s{n:02}", f"sitting {part}", 300.0 + 240.0 * n, seconds=3.0 + part)
+        for n in range(2)
+        for part in range(3)
+    ]
+    experiment = run_experiment(
+        make_kit(), read_corpus(write_corpus(tmp_path, rows)), PLAN, change_cosine=None
+    )
+    assert [each.about.session for each in experiment.enrolled] == ["sitting 2", "sitting 2"]
+    assert {len(each.voiceprint.templates) for each in experiment.enrolled} == {1}
+    assert {test.about.session for test in experiment.tests} == {"sitting 0", "sitting 1"}
+
+
 def test_nobody_to_enroll_is_an_error(tmp_path: Path) -> None:
     rows = people(3, utterances=3, second_session=0)
     with pytest.raises(UsageError, match="0 speakers could be enrolled"):

@@ -235,7 +235,7 @@ def test_crops_too_short_for_an_encoder_are_refused(few: Corpus) -> None:
 
 
 def test_nobody_to_enroll_is_an_error(tmp_path: Path) -> None:
-    corpus = read_corpus(write_corpus(tmp_path, people(3, utterances=2, second_session=1)))
+    corpus = read_corpus(write_corpus(tmp_path, people(3, utterances=2, second_session=0)))
     with pytest.raises(UsageError, match="0 speakers could be enrolled"):
         evaluated({"pitch": make_kit()}, corpus, Plan())
 

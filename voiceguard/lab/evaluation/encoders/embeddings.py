@@ -93,7 +93,7 @@ class Embedder:
         """Enrolls a speaker who has utterances enough, and embeds everything else."""
         self.skips += spoken.skips
         sessions = self._long_enough(spoken)
-        takes = takes_of(sessions, self.plan.num_enroll, whole=self.plan.every_session)
+        takes = takes_of(sessions, self.plan.num_enroll)
         if takes:
             self.enroll(takes[0].recording, [take.speech.samples for take in takes])
         for session in left_to_test(sessions, takes):
