@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING
 import platformdirs
 
 from voiceguard.errors import ConfigError, StateError
+from voiceguard.validation.files import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -154,10 +155,10 @@ def node_suffix_file(state: Path) -> Path:
 def read_node_suffix(state: Path) -> str:
     """Those characters; empty where there are none."""
     try:
-        with node_suffix_file(state).open("rb") as file:
-            text = file.read(_MAX_SUFFIX + 2).decode("ascii", errors="replace").strip()
+        content = read_regular(node_suffix_file(state), _MAX_SUFFIX + 2)
     except OSError:
         return ""
+    text = content.decode("ascii", errors="replace").strip()
     return text if _SUFFIX.fullmatch(text) else ""
 
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from tests.checks.circles import find_circles
+from tests.checks.doors import ALLOWED, other_doors
 from tests.checks.folders import crowded_folders
 from tests.checks.lengths import long_functions
 from tests.checks.shapes import unsaid_shapes
@@ -19,6 +20,7 @@ def findings(package: Path) -> list[str]:
     modules = read_package(package)
     found = [f"import circle: {' -> '.join(circle)}" for circle in find_circles(modules)]
     found += crowded_folders(modules)
+    found += other_doors(modules, ALLOWED)
     for module in modules.values():
         where = module.path.relative_to(package.parent)
         found += [f"{where}: {each}" for each in long_functions(module)]
@@ -28,5 +30,6 @@ def findings(package: Path) -> list[str]:
 
 if __name__ == "__main__":
     lines = findings(PACKAGE)
-    print("\n".join(lines) or "structure: no circle, no crowded folder, every function in bounds")
+    well = "structure: no circle, no crowded folder, every function in bounds, one door for files"
+    print("\n".join(lines) or well)
     sys.exit(bool(lines))

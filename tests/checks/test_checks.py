@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.checks.circles import find_circles
+from tests.checks.doors import other_doors
 from tests.checks.folders import MAX_AT_TOP, MAX_FILES, crowded_folders
 from tests.checks.lengths import MAX_CODE_LINES, long_functions
 from tests.checks.shapes import unsaid_shapes
@@ -130,6 +131,22 @@ def test_a_crowded_top_is_found(tmp_path: Path) -> None:
     (root / "one_more.py").touch()
     assert crowded_folders(read_package(root)) == [
         f"made: {MAX_AT_TOP + 1} modules, at most {MAX_AT_TOP}"
+    ]
+
+
+def test_reading_beside_the_one_door_is_found(tmp_path: Path) -> None:
+    root = package(
+        tmp_path,
+        sub__a="path.read_text('utf-8')\nos.open(path, 0)\npath.open('rb')\n",
+        b="path.open()\npath.open(encoding='utf-8')\npath.open('wb')\nport.open(rate)\n",
+    )
+    modules = read_package(root)
+    allowed = {"sub/a.py: os.open": "a directory", "c.py: open": "gone"}
+    assert other_doors(modules, allowed) == [
+        "b.py: open: files are read through validation/files.py",
+        "sub/a.py: open: files are read through validation/files.py",
+        "sub/a.py: read_text: files are read through validation/files.py",
+        "c.py: open: allowed, and not there",
     ]
 
 

@@ -142,6 +142,6 @@ def test_secrets_are_not_part_of_what_a_value_shows(tmp_path: Path) -> None:
     assert load_secrets(config, config.address).password == "hunter2"
     path.unlink()
     os.mkfifo(path, 0o600)
-    with pytest.raises(ConfigError, match="not a regular file"):
+    with pytest.raises(ConfigError, match="a FIFO, not a file"):
         load_secrets(config, config.address)
     assert "hunter" not in MqttConfig(broker="mqtt://hunter@host").place

@@ -16,6 +16,7 @@ from voiceguard.encoder.installed import CARD_NAME, aside
 from voiceguard.encoder.library import check_name
 from voiceguard.errors import AudioError, EncoderError, UsageError
 from voiceguard.paths import is_there
+from voiceguard.validation.files import open_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -143,13 +144,13 @@ def _copy(program: Path, path: Path) -> str:
     import hashlib  # noqa: PLC0415 - together with its only use
 
     try:
-        size = program.stat().st_size
-        if size > MAX_PROGRAM_BYTES:
-            raise EncoderError(f"{program} has {size} bytes; at most {MAX_PROGRAM_BYTES} are read")
-        source = program.open("rb")
+        source = open_regular(program)
+        size = os.fstat(source.fileno()).st_size
     except OSError as error:
         raise EncoderError(f"{program} cannot be read: {error.strerror}") from error
     with source, path.open("wb") as target:
+        if size > MAX_PROGRAM_BYTES:
+            raise EncoderError(f"{program} has {size} bytes; at most {MAX_PROGRAM_BYTES} are read")
         shutil.copyfileobj(source, target)
     with path.open("rb") as copy:
         return hashlib.file_digest(copy, "sha256").hexdigest()

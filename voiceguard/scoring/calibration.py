@@ -22,7 +22,8 @@ from voiceguard.errors import EncoderError
 from voiceguard.scoring.limits import NO_LIMITS, EnrollmentLimits
 from voiceguard.scoring.outlook import PredictionModel  # noqa: TC001 - pydantic reads the fields' annotations
 from voiceguard.scoring.tail import Tail, Threshold
-from voiceguard.validation.parsing import parse_json_object
+from voiceguard.validation.files import read_whole
+from voiceguard.validation.parsing import MAX_BYTES, parse_json_object
 from voiceguard.validation.reading import plain, read
 
 if TYPE_CHECKING:
@@ -256,7 +257,7 @@ def load_calibration(path: Path, *, encoder_id: str, cohort_id: str | None) -> C
         EncoderError: The file is missing, damaged, or fitted to another encoder or cohort.
     """
     try:
-        calibration = calibration_from_json(path.read_bytes())
+        calibration = calibration_from_json(read_whole(path, MAX_BYTES))
     except FileNotFoundError:
         raise EncoderError(f"calibration {path} does not exist", hint=_REMAKE) from None
     except (OSError, ValueError) as error:

@@ -22,6 +22,7 @@ from safetensors.numpy import save_file
 from voiceguard.errors import EncoderError
 from voiceguard.scoring.cosine import cosines
 from voiceguard.validation.boundary import in_words
+from voiceguard.validation.files import check_regular
 from voiceguard.validation.parsing import parse_json_object
 from voiceguard.validation.reading import plain, read
 
@@ -177,6 +178,7 @@ def load_cohort(path: Path, *, encoder_id: str) -> Cohort:
         EncoderError: The file is missing, damaged, or of another encoder.
     """
     try:
+        check_regular(path)
         with safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}
             about = read(_About, parse_json_object(metadata.get("voiceguard", "")))

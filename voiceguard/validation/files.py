@@ -1,7 +1,8 @@
-"""The one way to open what lies in a directory that others can reach: regular files only.
+"""The one door for files that a person names, or that others can reach: regular ones, of a size.
 
-Opening a FIFO waits for a writer, a device may do anything; whoever waits for a file of the store
-must not wait for somebody's FIFO. Errors are OSErrors, as those of ``open``.
+Opening a FIFO waits for a writer, a device may do anything and have no end; whoever waits for a
+file of the store must not wait for somebody's FIFO. Errors are OSErrors, as those of ``open``.
+``python -m tests.checks`` finds what is opened elsewhere.
 """
 
 from __future__ import annotations
@@ -9,14 +10,22 @@ from __future__ import annotations
 import errno
 import math
 import os
+import select
 import stat
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from io import BufferedReader
     from pathlib import Path
 
+PIPE_PATIENCE_S = 60.0
+"""A password manager asks its person first."""
+_OPENING_S = 5.0
+"""For somebody to open the other end."""
+_PIECE_BYTES = 65_536
 
-def open_regular(path: Path) -> BinaryIO:
+
+def open_regular(path: Path) -> BufferedReader:
     """Opens a regular file for reading, never waiting for anybody; links are followed.
 
     Raises:
@@ -69,6 +78,64 @@ def read_regular(path: Path, max_bytes: int) -> bytes:
     """At most so many bytes of a regular file; raises as ``open_regular``."""
     with open_regular(path) as file:
         return file.read(max_bytes)
+
+
+def read_whole(path: Path, max_bytes: int) -> bytes:
+    """All of a regular file; raises as ``open_regular``, also where it is larger than that."""
+    return _bounded(read_regular(path, max_bytes + 1), path, max_bytes)
+
+
+def read_text(path: Path, max_bytes: int) -> str:
+    """As ``read_whole``, of UTF-8 text; without the byte order mark that some editors leave.
+
+    Raises:
+        UnicodeDecodeError: It is no such text.
+    """
+    return read_whole(path, max_bytes).decode("utf-8-sig")
+
+
+def read_given(path: Path, max_bytes: int, *, patience_s: float = PIPE_PATIENCE_S) -> bytes:
+    """As ``read_whole``, but also of a pipe: what a shell makes of ``<(command)``.
+
+    Args:
+        path: What a person named in a command.
+        max_bytes: The most that it may hold.
+        patience_s: How long a pipe may keep silent.
+
+    Raises:
+        OSError: As ``read_whole``; or nothing comes out of the pipe.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
+        if not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+            _check_regular(descriptor, path)
+            return _bounded(file.read(max_bytes + 1), path, max_bytes)
+        coming = select.poll()
+        coming.register(descriptor, select.POLLIN)
+        content = bytearray()
+        while len(content) <= max_bytes:
+            if piece := file.read(_PIECE_BYTES):
+                content += piece
+                continue
+            is_open = piece is None  # else nobody writes: not yet, or not any more
+            wait_s = patience_s if is_open else min(patience_s, _OPENING_S)
+            if not (events := coming.poll(wait_s * 1000)):
+                why = f"nothing has come out of it for {wait_s:g} s"
+                raise OSError(errno.ETIMEDOUT, why, str(path))
+            if not is_open and events[0][1] & select.POLLHUP:
+                break
+    return _bounded(bytes(content), path, max_bytes)
+
+
+def check_regular(path: Path) -> None:
+    """For what opens files by their name itself; raises as ``open_regular``."""
+    open_regular(path).close()
+
+
+def _bounded(content: bytes, path: Path, max_bytes: int) -> bytes:
+    if len(content) > max_bytes:
+        raise OSError(errno.EFBIG, f"it is larger than {max_bytes} bytes", str(path))
+    return content
 
 
 def _check_regular(descriptor: int, path: Path, most_names: float = math.inf) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from voiceguard.paths import PRIVATE_FILE_MODE
+from voiceguard.validation.files import open_regular
 from voiceguard.validation.parsing import read_json_object
 from voiceguard.validation.reading import read
 
@@ -74,7 +75,7 @@ def finish_planned(directory: Path) -> None:
         first = path.with_name(path.name.removeprefix(".").removesuffix(PLAN_SUFFIX))
         with contextlib.suppress(ValueError, FileNotFoundError):  # no plan, or of nothing
             plan = read(_Plan, read_json_object(path))
-            if hashlib.sha256(first.read_bytes()).hexdigest() == plan.sha256:
+            if _digest(first) == plan.sha256:
                 for step in plan.steps:
                     step.finish(directory)
                 sync_directory(directory)
@@ -180,6 +181,11 @@ class _Replacement:
                 path.unlink(missing_ok=True)
 
 
+def _digest(path: Path) -> str:
+    with open_regular(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _keep(path: Path, other: Path) -> None:
     """Another name for a file; a copy where the file system knows no such thing."""
     try:
@@ -187,4 +193,5 @@ def _keep(path: Path, other: Path) -> None:
     except FileNotFoundError:
         raise
     except OSError:
-        write_durably(other, path.read_bytes())
+        with open_regular(path) as file:
+            write_durably(other, file.read())

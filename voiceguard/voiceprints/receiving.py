@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from voiceguard.errors import UsageError, VoiceprintError
+from voiceguard.validation.files import read_given
 from voiceguard.voiceprints.names import new_speaker_id, speaker_id
 from voiceguard.voiceprints.transfer import MAX_FILE_BYTES
 
@@ -39,15 +40,11 @@ def read_export(file: Path) -> bytes:
         VoiceprintError: It can't be read, or is larger than any export.
     """
     try:
-        with file.open("rb") as opened:
-            content = opened.read(MAX_FILE_BYTES + 1)
+        return read_given(file, MAX_FILE_BYTES)
     except OSError as error:
         raise VoiceprintError(
             f"cannot read {file}: {error.strerror}", hint="check its name and permissions"
         ) from error
-    if len(content) > MAX_FILE_BYTES:
-        raise VoiceprintError(f"{file} is larger than any export of voiceprints")
-    return content
 
 
 def receive(

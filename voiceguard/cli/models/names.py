@@ -13,6 +13,7 @@ from voiceguard.encoder.installed import installed_models
 from voiceguard.encoder.library import check_name, resolve_name, shipped_models
 from voiceguard.errors import UsageError
 from voiceguard.paths import is_there
+from voiceguard.validation.files import open_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,7 +85,7 @@ def known_name(path: Path) -> str | None:
         wheel = known.wheel
         if wheel is None or not path.is_file() or path.stat().st_size != wheel.num_bytes:
             continue
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             if hashlib.file_digest(file, "sha256").hexdigest() == wheel.sha256:
                 return known.name
     return None

@@ -18,9 +18,12 @@ from voiceguard.cli.shell.values import people
 from voiceguard.encoder.library import stated_encoder_id
 from voiceguard.errors import ExitCode, StateError, UsageError
 from voiceguard.service.kit import installed_in, open_store
+from voiceguard.validation.files import read_given
 from voiceguard.voiceprints.receiving import Received, read_export, receive, wanted
 from voiceguard.voiceprints.sending import pack, write_export
 from voiceguard.voiceprints.transfer import Parcel, check_passphrase, unseal
+
+MAX_PASSPHRASE_BYTES = 65_536
 
 PassphraseFileOption = Annotated[
     Path | None,
@@ -169,7 +172,7 @@ def _passphrase(file: Path | None, *, confirm: bool) -> str:
     """
     if file is not None:
         try:
-            lines = file.read_text(encoding="utf-8-sig").splitlines()
+            lines = read_given(file, MAX_PASSPHRASE_BYTES).decode("utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             why = getattr(error, "strerror", None) or "it is no UTF-8 text"
             raise StateError(

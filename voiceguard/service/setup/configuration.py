@@ -17,6 +17,8 @@ from tomlkit.exceptions import TOMLKitError
 from voiceguard.errors import ConfigError, StateError
 from voiceguard.paths import COMMENTED_CONFIG, own_config_file
 from voiceguard.settings import load_settings
+from voiceguard.validation.files import read_text
+from voiceguard.validation.parsing import MAX_BYTES
 from voiceguard.voiceprints.durable import replace_durably
 
 if TYPE_CHECKING:
@@ -99,7 +101,7 @@ def write_config(path: Path, changes: Changes, *, password: str | None = None) -
         StateError: It can't be written.
     """
     try:
-        old = path.read_text("utf-8-sig") if path.exists() else _HEAD
+        old = read_text(path, MAX_BYTES) if path.exists() else _HEAD
         mode = path.stat().st_mode & 0o777 if path.exists() else _READABLE
         if password is not None:
             secret = path.with_name(PASSWORD_NAME)

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from voiceguard.errors import StateError
+from voiceguard.mqtt.guards.credentials import MAX_PASSWORD_BYTES
 from voiceguard.paths import COMMENTED_CONFIG, SYSTEM_CONFIG
 from voiceguard.service.setup.configuration import edited
 from voiceguard.settings import load_settings
+from voiceguard.validation.files import read_text
 
 UNIT = "voiceguard.service"
 _SHIPPED = COMMENTED_CONFIG.parents[1] / "units"
@@ -179,9 +181,10 @@ class Service:
         mqtt = {"broker": settings.mqtt.broker, "username": settings.mqtt.username}
         if (secret := settings.mqtt.password_file) is not None:
             try:
-                password = secret.read_text("utf-8-sig")
-            except OSError as error:
-                raise StateError(f"cannot read {secret}: {error.strerror}") from error
+                password = read_text(secret, MAX_PASSWORD_BYTES)
+            except (OSError, UnicodeDecodeError) as error:
+                why = getattr(error, "strerror", None) or "it is not UTF-8 text"
+                raise StateError(f"cannot read {secret}: {why}") from None
             self._write(self.root / "etc/credstore/voiceguard-mqtt", password, mode=0o600)
             mqtt["password_file"] = str(CREDENTIAL)
         audio = {"sources": list(settings.audio.sources)}

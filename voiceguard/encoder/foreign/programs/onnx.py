@@ -22,6 +22,7 @@ from voiceguard.encoder.foreign.programs.sidecar import Sidecar, read_sidecar, s
 from voiceguard.encoder.frontends.kaldi_config import KaldiFbankConfig
 from voiceguard.errors import EncoderError
 from voiceguard.types import FRAME_S, SAMPLE_RATE_HZ
+from voiceguard.validation.files import open_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,7 +74,7 @@ def recognises(path: Path) -> bool:
         return False
     if path.suffix.lower() == ".onnx":
         return True
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         head = file.read(3)
     return head[:1] == _MAGIC[0] and head[1:2] < b"\x20" and head[2:] == _MAGIC[1]
 

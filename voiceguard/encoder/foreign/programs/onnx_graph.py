@@ -16,6 +16,7 @@ from voiceguard.encoder.card.program_config import MAX_EMBEDDING_DIM, Layout
 from voiceguard.encoder.running.onnx_session import open_session, require
 from voiceguard.errors import EncoderError
 from voiceguard.types import FRAME_SAMPLES
+from voiceguard.validation.files import read_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -207,9 +208,7 @@ def _num_parameters(content: bytes, path: Path) -> int:
 
 def _read(path: Path) -> bytes:
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise EncoderError(f"{path} is larger than an ONNX file can be ({MAX_BYTES} bytes)")
-        return path.read_bytes()
+        return read_whole(path, MAX_BYTES)
     except OSError as error:
         raise EncoderError(f"{path} cannot be read: {error.strerror}", hint=_RESTORE) from error
 

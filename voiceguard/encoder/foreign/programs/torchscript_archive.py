@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from voiceguard.errors import EncoderError
+from voiceguard.validation.files import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,10 +36,8 @@ class Archive:
 
 def is_torchscript(path: Path) -> bool:
     """Whether it is a zip archive with TorchScript's members; nothing is unpacked."""
-    if not path.is_file() or not zipfile.is_zipfile(path):
-        return False
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
             names = archive.namelist()
     except (zipfile.BadZipFile, OSError, ValueError):
         return False
@@ -52,7 +51,7 @@ def read_archive(path: Path) -> Archive:
         EncoderError: Truncated, damaged, too large, or no TorchScript.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
             members = archive.infolist()
             size = sum(member.file_size for member in members)
             if len(members) > MAX_MEMBERS or size > MAX_UNPACKED_BYTES:

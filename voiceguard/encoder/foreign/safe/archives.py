@@ -15,6 +15,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from voiceguard.errors import EncoderError
+from voiceguard.validation.files import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +35,7 @@ _HOSTILE_HINT = "Don't use this file: an archive of weights has no reason to hol
 def is_tar(path: Path) -> bool:
     """Whether a file begins like a tar archive, gzipped or not."""
     try:
-        with path.open("rb") as file, _unpacked(file) as stream:
+        with open_regular(path) as file, _unpacked(file) as stream:
             header = stream.read(tarfile.BLOCKSIZE)
             tarfile.TarInfo.frombuf(header, tarfile.ENCODING, "surrogateescape")
     except (tarfile.HeaderError, OSError, EOFError, zlib.error):
@@ -58,7 +59,7 @@ def read_members(path: Path, wanted: Mapping[str, int]) -> dict[str, bytes]:
             member.
     """
     try:
-        with path.open("rb") as file, _unpacked(file) as stream:
+        with open_regular(path) as file, _unpacked(file) as stream:
             bounded = _Bounded(stream)
             with tarfile.open(fileobj=cast("BinaryIO", bounded), mode="r:") as archive:
                 found = _read(path, archive, bounded, wanted)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from voiceguard.errors import EncoderError
+from voiceguard.validation.files import read_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,8 +18,7 @@ def read_limited(path: Path, max_bytes: int) -> bytes:
         EncoderError: It is missing, unreadable or larger.
     """
     try:
-        with path.open("rb") as file:
-            content = file.read(max_bytes + 1)
+        content = read_regular(path, max_bytes + 1)
     except OSError as error:
         raise EncoderError(f"{path} cannot be read: {error.strerror}") from error
     if len(content) > max_bytes:

@@ -19,6 +19,7 @@ from numpy.lib.stride_tricks import as_strided
 from voiceguard.encoder.foreign.safe.names import unwrapped
 from voiceguard.encoder.foreign.safe.tensor_table import Stack, TensorRecord
 from voiceguard.errors import EncoderError
+from voiceguard.validation.files import open_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,7 +77,7 @@ def index_of(path: Path) -> bytes:
 
 
 def _index(path: Path) -> bytes:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         if not zipfile.is_zipfile(file):
             file.seek(0)
             return file.read(MAX_TABLE_BYTES)

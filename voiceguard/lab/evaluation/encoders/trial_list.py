@@ -22,12 +22,15 @@ from voiceguard.lab.evaluation.pieces import make_piece
 from voiceguard.lab.evaluation.plan import FULL
 from voiceguard.lab.progress import untracked
 from voiceguard.types import FRAME_SAMPLES, SAMPLE_RATE_HZ
+from voiceguard.validation.files import read_given
 
 if TYPE_CHECKING:
     from voiceguard.lab.evaluation.encoders.embeddings import Embedded, Embedder
     from voiceguard.lab.progress import Track
     from voiceguard.service.kit import Kit
 
+MAX_BYTES = 2**28
+"""VoxCeleb1-E, extended, has 580,000 trials and 40 MB."""
 _NAMED_FILES = 3
 _NUM_FIELDS = 3
 
@@ -71,7 +74,7 @@ def read_trial_list(path: Path, root: Path) -> TrialList:
             trials of one kind.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_given(path, MAX_BYTES).decode("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"trial list {path} cannot be read: {error}") from error
     trials = tuple(

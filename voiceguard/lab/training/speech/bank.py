@@ -16,8 +16,9 @@ import torch
 
 from voiceguard.lab.corpora.clips import seeded
 from voiceguard.lab.progress import untracked
-from voiceguard.lab.training.speech.material import FULL_SCALE, to_pcm
+from voiceguard.lab.training.speech.material import FULL_SCALE, MAX_ABOUT_BYTES, to_pcm
 from voiceguard.lab.training.speech.voices import changed_voice
+from voiceguard.validation.parsing import read_json_object
 from voiceguard.voiceprints.durable import replace_durably
 
 if TYPE_CHECKING:
@@ -99,14 +100,14 @@ def make_round(
     return Round(
         # Of a mapping that cannot be written to torch makes no tensor.
         np.memmap(speech_path, dtype=np.int16, mode="c"),
-        np.array(json.loads(about_path.read_text("utf-8"))["ends"], dtype=np.int64),
+        np.array(read_json_object(about_path, max_bytes=MAX_ABOUT_BYTES)["ends"], dtype=np.int64),
         None if teacher is None else np.load(targets_path, allow_pickle=False),
     )
 
 
 def _key_of(about_path: Path) -> str | None:
     try:
-        return str(json.loads(about_path.read_text("utf-8"))["key"])
+        return str(read_json_object(about_path, max_bytes=MAX_ABOUT_BYTES)["key"])
     except (OSError, ValueError, KeyError):
         return None
 

@@ -23,6 +23,7 @@ from voiceguard.lab.progress import untracked
 from voiceguard.speech.gate import GateConfig, SpeechGate
 from voiceguard.speech.vad import VadConfig, make_vad
 from voiceguard.types import SAMPLE_RATE_HZ
+from voiceguard.validation.parsing import read_json_object
 from voiceguard.voiceprints.durable import replace_durably
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from voiceguard.lab.progress import Track
     from voiceguard.types import Samples
 
+MAX_ABOUT_BYTES = 2**30
+"""Of what is kept beside speech: a million passages, and more."""
 MIN_SPEAKERS = 10
 """Fewer teach an encoder to know these, not to tell people apart."""
 MIN_TUNING_SPEAKERS = 2
@@ -278,7 +281,7 @@ def store_material(material: Material, folder: Path, key: str) -> None:
 def stored_material(folder: Path, key: str) -> Material | None:
     """What ``store_material`` kept, or None where there is nothing of this key."""
     try:
-        about = json.loads((folder / _ABOUT).read_text("utf-8"))
+        about = read_json_object(folder / _ABOUT, max_bytes=MAX_ABOUT_BYTES)
     except (OSError, ValueError):
         return None
     if about["key"] != key:
