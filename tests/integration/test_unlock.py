@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import sys
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,7 +29,21 @@ speakers = ["anna"]
 p_fa = 0.01
 level = "voice"
 i_accept_the_risk = true
+
+[people.rules.door]
+who = ["anna"]
+actions = ["{ACTION}"]
+
+[people.rules.later]
+who = ["anna"]
+hours = "HOURS"
 """
+
+
+def in_some_hours() -> str:
+    """Hours that do not hold now, nor in a minute."""
+    hour = datetime.now().astimezone().hour
+    return f"{(hour + 6) % 24:02}:00-{(hour + 7) % 24:02}:00"
 
 
 @pytest.fixture
@@ -80,11 +95,14 @@ async def ask(broker: Mosquitto, state: Path) -> Asking:
 async def test_a_lock_opens_for_its_speaker_and_for_nobody_else(
     tmp_path: Path, pulse: PulseServer, broker: Mosquitto
 ) -> None:
-    """A stranger fails, anna opens; nothing is retained, and a request in vain is told."""
+    """A stranger fails, anna opens; nothing is retained, and a request in vain is told.
+
+    By the door's own rule: as decisions are published she is not accepted at this hour.
+    """
     state = tmp_path / "state"
     enroll(tmp_path)
     assert voiceguard("unlock", "keys", state=state).returncode == 0
-    (tmp_path / "voiceguard.toml").write_text(SETTINGS)
+    (tmp_path / "voiceguard.toml").write_text(SETTINGS.replace("HOURS", in_some_hours()))
     arguments = (
         *("--config", str(tmp_path / "voiceguard.toml")),
         *("--source", "device:pulse", "--broker", f"mqtt://127.0.0.1:{broker.port}"),
@@ -113,6 +131,9 @@ async def test_a_lock_opens_for_its_speaker_and_for_nobody_else(
             topic = f"voiceguard/test/unlock/envelope/{ACTION}"
             decisions = "voiceguard/test/decision"
             await listener.until(lambda: len(listener.payloads(decisions)) == 3)
+            heard = json.loads(listener.payloads(decisions)[-1])
+            assert (heard["outcome"], heard["reason"]) == ("rejected", "not_allowed")
+            assert (heard["speaker"], heard["rule"]) == (None, "later")
             seen = [message for message in listener.messages if str(message.topic) == topic]
             assert len(seen) == 1
             assert not seen[0].retain

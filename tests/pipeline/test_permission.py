@@ -114,3 +114,22 @@ def test_somebody_who_was_removed_meanwhile_goes_by_rules_all_the_same() -> None
     decision = replace(decision, judgement=replace(decision.judgement, scores=(score,)))
     permission = Permission(people, FakeClock())
     assert permission.judged_for("front-door", decision, Bench().judge()).speaker is None
+
+
+def test_a_wall_clock_that_is_set_takes_hours_with_it_and_never_opens_them_by_being_wrong() -> None:
+    """Forward, back, to the year 1970, and into the night again: what it shows counts."""
+    clock = FakeClock(set_by_s=(FRIDAY + timedelta(hours=12) - NOON).total_seconds())
+    permission, judge = Permission(DAY, clock), Bench().judge()
+
+    def allowed() -> bool:
+        return permission.judge("kitchen", judge).allowances["anna"].is_allowed
+
+    assert allowed()
+    clock.set_by_s += 9 * 3600
+    assert not allowed()
+    clock.set_by_s -= 9 * 3600
+    assert allowed()
+    clock.set_by_s = -NOON.timestamp() + 12 * 3600
+    assert not allowed()
+    clock.set_by_s, clock.slept_s = (FRIDAY + timedelta(hours=19) - NOON).total_seconds(), 7200.0
+    assert not allowed()

@@ -398,3 +398,24 @@ async def test_a_changed_policy_is_noted_once(house: House) -> None:
     assert house.records.note_policy({"actions": {}})
     assert not house.records.note_policy({"actions": {}})
     assert house.events() == ["key_made", "policy_changed", "policy_changed"]
+
+
+async def test_whom_people_s_rules_refuse_it_does_not_open_to_and_the_log_names_the_rule(
+    house: House,
+) -> None:
+    """At the wrong hour it is a failed attempt; at the right one the envelope's entry says why."""
+    await house.ask()
+    house.clock.now_s += 4
+    await house.say(
+        outcome=Outcome.REJECTED, reason=Reason.NOT_ALLOWED, speaker=None, rule="by-day"
+    )
+    assert house.notices()[-1]["failures"] == 1
+    assert not house.envelopes()
+    await house.ask()
+    house.clock.now_s += 4
+    await house.say(rule="by-day")
+    assert house.opened().speaker == "anna"
+    entries = [entry for entry, _ in house.records.audit.entries()]
+    about = {entry["event"]: entry.get("rule") for entry in entries}
+    assert (about["attempt_failed"], about["envelope"]) == ("by-day", "by-day")
+    assert next(e for e in entries if e["event"] == "attempt_failed")["why"] == "not_allowed"

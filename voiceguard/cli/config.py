@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from voiceguard.audio.sources import parse_sources
 from voiceguard.cli.options import ConfigOption, JsonOption
 from voiceguard.cli.output import print_json, stderr, stdout
 from voiceguard.cli.shell.values import settings_in
 from voiceguard.errors import UsageError
-from voiceguard.paths import find_config_file, state_dir, voiceprints_dir
-from voiceguard.people.checking import check_people
+from voiceguard.paths import find_config_file
+from voiceguard.service.checks.names import check_named
 from voiceguard.settings import load_settings
-from voiceguard.unlock.config import check_unlock
-from voiceguard.wyoming.making import check_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def show(
@@ -75,12 +75,7 @@ def _show_some(values: dict[str, Any], wanted: list[str], *, json_lines: bool) -
     Raises:
         UsageError: One is no setting.
     """
-    flat = {
-        f"{table}.{key}": value
-        for table, settings in values.items()
-        if isinstance(settings, dict)
-        for key, value in settings.items()
-    } | {key: value for key, value in values.items() if not isinstance(value, dict)}
+    flat = dict(_flat(values))
     found: dict[str, Any] = {}
     for each in wanted:
         inside = {key: value for key, value in flat.items() if key.startswith(f"{each}.")}
@@ -99,6 +94,15 @@ def _show_some(values: dict[str, Any], wanted: list[str], *, json_lines: bool) -
         stdout.print(line, markup=False, soft_wrap=True)
 
 
+def _flat(table: dict[str, Any], within: str = "") -> Iterator[tuple[str, Any]]:
+    """Settings by their whole names, those of tables in tables as well."""
+    for key, value in table.items():
+        if isinstance(value, dict) and value:
+            yield from _flat(value, f"{within}{key}.")
+        else:
+            yield f"{within}{key}", value
+
+
 def check(
     file: Annotated[
         Path | None, typer.Argument(help="The file; as --config.", show_default=False)
@@ -113,18 +117,7 @@ def check(
         raise UsageError("the file is given twice", hint="leave --config or the argument out")
     chosen = file or config
     settings = load_settings(chosen)
-    sources = [each.name for each in parse_sources(settings.audio.sources)]
-    check_names(sources, settings.wyoming)
-    voiceprints = voiceprints_dir(state_dir(settings.state_dir)).glob("*.voiceprint")
-    streams, enrolled = {*sources, *settings.wyoming.names}, {path.stem for path in voiceprints}
-    check_unlock(settings.unlock, settings.mqtt, streams=streams, enrolled=enrolled)
-    check_people(
-        settings.people,
-        settings.policy,
-        streams=streams,
-        actions={*settings.unlock.actions, *settings.wyoming.actions},
-        enrolled=enrolled,
-    )
+    check_named(settings)
     stderr.print(
         f"{find_config_file(chosen) or 'built-in defaults'}: all settings are right",
         markup=False,

@@ -33,6 +33,7 @@ from voiceguard.errors import VoiceguardError
 from voiceguard.paths import history_file, settle_node_suffix, state_dir
 from voiceguard.pipeline.permission import Permission
 from voiceguard.pipeline.television import Television
+from voiceguard.service.checks.names import check_streams
 from voiceguard.service.commands import Commands
 from voiceguard.service.ending import (
     Attention,
@@ -46,7 +47,6 @@ from voiceguard.service.noting import note_policy
 from voiceguard.service.parts import (
     Parts,
     announce,
-    check_streams,
     make_desk,
     make_link,
     make_streams,

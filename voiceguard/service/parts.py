@@ -15,7 +15,6 @@ from voiceguard.audio.sources import open_source
 from voiceguard.decisions.sinks import FanOut
 from voiceguard.mqtt.client import MqttLink
 from voiceguard.mqtt.home.household import area_of
-from voiceguard.people.checking import check_people
 from voiceguard.pipeline.stream import Stream
 from voiceguard.service.kit import open_store
 from voiceguard.service.noting import policy_in_force
@@ -23,7 +22,6 @@ from voiceguard.service.roster import Roster
 from voiceguard.service.streams import StreamSet
 from voiceguard.unlock.desk import Home
 from voiceguard.unlock.opening import open_desk
-from voiceguard.wyoming.making import check_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -99,22 +97,6 @@ class Parts:
         """What a final decision would have been for a lock: at its own rate, or the rules'."""
         judge = self.permission.judge_for(action, decision, self.roster.judge)
         return judge.decide_at(decision.judgement, p_fa)
-
-
-def check_streams(settings: Settings, sources: Sequence[str]) -> None:
-    """What the settings say of streams fits those that there are.
-
-    Raises:
-        UsageError: A name is used twice.
-        ConfigError: A rule names a stream or an action that there is not.
-    """
-    check_names(sources, settings.wyoming)
-    check_people(
-        settings.people,
-        settings.policy,
-        streams={*sources, *settings.wyoming.names},
-        actions={*settings.unlock.actions, *settings.wyoming.actions},
-    )
 
 
 def make_desk(parts: Parts, is_listening: Callable[[], bool]) -> Desk | None:

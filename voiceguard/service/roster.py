@@ -36,7 +36,7 @@ LOOK_TIMEOUT_S = 5.0
 """What one look at store and key may take. A healthy one takes milliseconds, a disk that sleeps
 some seconds."""
 
-_TAKE_OUT = "correct the name in the settings or take it out, and start the daemon again"
+_REMEDY = "enroll them; or correct or remove the name in the settings, and start anew"
 
 _Look: TypeAlias = "tuple[Generation, LoadedVoiceprints | None, dict[str, dict[str, Any]]]"
 """What the store was like; what it holds, None: that has not changed; how good that is."""
@@ -191,11 +191,11 @@ class Roster:
         self._ever_enrolled |= enrolled
         for who, where in self._kit.settings.people.named.items():
             if who in gone:
-                log.warning("rule_names_nobody", setting=where, speaker=who, hint=_TAKE_OUT)
+                log.warning("rule_names_nobody", setting=where, speaker=who, hint=_REMEDY)
             elif who not in self._ever_enrolled:
-                self.fault = f"{where}: {who!r} is not enrolled ({_TAKE_OUT})"
+                self.fault = f"{where}: {who!r} is not enrolled ({_REMEDY})"
                 self.judge = replace(self._kit.make_judge(()), policy=self._policy)
-                log.error("rule_names_nobody", setting=where, speaker=who, hint=_TAKE_OUT)
+                log.error("rule_names_nobody", setting=where, speaker=who, hint=_REMEDY)
                 return
 
     def _lose(self, fault: str) -> bool:

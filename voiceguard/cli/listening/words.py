@@ -127,6 +127,13 @@ def _health_changed(event: Mapping[str, Any]) -> str | None:
     return "Disarmed: it does not listen." if state == "disarmed" else None
 
 
+def _rule_names_nobody(event: Mapping[str, Any]) -> str | None:
+    """At the start it is why nobody is recognised, and said as that."""
+    if event.get("level") != "warning":
+        return None
+    return f"{event.get('setting')} names {event.get('speaker')}, who is not enrolled any more."
+
+
 _EVENTS: dict[str, Callable[[Mapping[str, Any]], str | None]] = {
     "source_changed": _source_changed,
     "health_changed": _health_changed,
@@ -136,6 +143,7 @@ _EVENTS: dict[str, Callable[[Mapping[str, Any]], str | None]] = {
         f"meanwhile decisions are only shown here.{_hint(event)}"
     ),
     "voiceprints_unreadable": lambda event: f"Nobody can be recognised: {event.get('error')}",
+    "rule_names_nobody": _rule_names_nobody,
     "embedded_broker_started": lambda event: (
         f"A broker of its own is at {event.get('address')}, without a password: for first runs."
     ),

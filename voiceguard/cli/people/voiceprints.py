@@ -154,6 +154,12 @@ def remove(
         print_json({"speaker": name, "removed": True, "num_decisions": num_decisions})
     else:
         stdout.print(f"removed {name}; {num_decisions} decision(s) in the history forgot them")
+    if where := settings.people.named.get(name):
+        stderr.print(
+            f"{where} still names {name}: take the name out of the settings, else nobody is "
+            "accepted after the daemon's next start",
+            markup=False,
+        )
     _tell_broker(settings, name)
 
 

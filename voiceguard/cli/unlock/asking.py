@@ -6,6 +6,7 @@ import asyncio
 import math
 import os
 import shlex
+import shutil
 import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -130,6 +131,11 @@ class _Lock:
         self._command = shlex.split(program)
         if not self._command:
             raise UsageError("--exec names no program")
+        if shutil.which(self._command[0]) is None:
+            raise UsageError(
+                f"--exec: there is no program {self._command[0]!r}, or it may not be run",
+                hint="nothing would open; name it by its whole path, and check its permissions",
+            )
         parts = [each.partition("=") for each in triggers]
         self._triggers = {
             topic: payload.encode() if mark else None for topic, mark, payload in parts

@@ -27,6 +27,7 @@ from voiceguard.mqtt.trial import check_broker, try_broker
 from voiceguard.paths import PRIVATE_DIR_MODE, find_config_file, history_file, state_dir
 from voiceguard.service.checks.check import Check, Status
 from voiceguard.service.checks.microphone import check_microphone
+from voiceguard.service.checks.names import check_named
 from voiceguard.service.checks.speech import check_speech_judge
 from voiceguard.settings import load_settings
 from voiceguard.types import VERSION
@@ -111,12 +112,16 @@ def _version(package: str) -> str | None:
 def check_config(
     config_file: Path | None, overrides: Mapping[str, Any]
 ) -> tuple[Check, Settings | None]:
-    """Reads the configuration; None where it is wrong: what it means nobody can tell."""
+    """Reads the configuration; None where it can't be: what it means nobody can tell."""
     try:
         path = find_config_file(config_file)
         settings = load_settings(config_file, **overrides)
     except VoiceguardError as error:
         return Check.failed("configuration", error), None
+    try:
+        check_named(settings)
+    except VoiceguardError as error:
+        return Check.failed("configuration", error), settings
     found = str(path) if path is not None else "built-in defaults, no file"
     return Check("configuration", Status.OK, found), settings
 

@@ -1,0 +1,54 @@
+"""Whether what the settings name exists: streams, actions, speakers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from voiceguard.audio.sources import parse_sources
+from voiceguard.paths import state_dir, voiceprints_dir
+from voiceguard.people.checking import check_people
+from voiceguard.unlock.config import check_unlock
+from voiceguard.wyoming.making import check_names
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from voiceguard.settings import Settings
+
+
+def check_streams(
+    settings: Settings, sources: Collection[str], enrolled: Collection[str] | None = None
+) -> None:
+    """What rules and proxies say fits the streams that there are.
+
+    Args:
+        settings: ``people`` and ``wyoming`` count, and the actions of ``unlock``.
+        sources: Of the daemon, by name.
+        enrolled: Speakers; None: the daemon looks at each change of them.
+
+    Raises:
+        UsageError: A name is used twice.
+        ConfigError: A rule names a stream, an action or a speaker that there is not.
+    """
+    check_names(sources, settings.wyoming)
+    check_people(
+        settings.people,
+        settings.policy,
+        streams={*sources, *settings.wyoming.names},
+        actions={*settings.unlock.actions, *settings.wyoming.actions},
+        enrolled=enrolled,
+    )
+
+
+def check_named(settings: Settings) -> None:
+    """Everything that a daemon with these settings would look for by its name, speakers as well.
+
+    Raises:
+        VoiceguardError: As ``check_streams`` and ``check_unlock``.
+    """
+    sources = [each.name for each in parse_sources(settings.audio.sources)]
+    found = voiceprints_dir(state_dir(settings.state_dir)).glob("*.voiceprint")
+    enrolled = {path.stem for path in found}
+    streams = {*sources, *settings.wyoming.names}
+    check_unlock(settings.unlock, settings.mqtt, streams=streams, enrolled=enrolled)
+    check_streams(settings, sources, enrolled)
