@@ -108,6 +108,8 @@ EVENTS: dict[str, str] = {
     "voiceprints_unreadable": "nobody can be recognised: a missing or wrong key, say",
     "wyoming_client_failed": "a Wyoming connection broke in a way that nobody expected",
     "wyoming_client_lost": "a Wyoming client left in the middle of a turn",
+    "wyoming_satellite_connected": "a satellite runs for this daemon",
+    "wyoming_satellite_failed": "a satellite's connection broke in a way that nobody expected",
     "wyoming_event_refused": "a Wyoming client sent what is no event, or too much",
 }
 """The event catalogue: every name that a log line can have, and what it means."""

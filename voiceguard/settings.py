@@ -119,7 +119,7 @@ class Settings(BaseSettings):
         if not (self.audio.sources or self.wyoming.is_used):
             raise ValueError(
                 'audio.sources must name at least one source, for example "device", where there is '
-                "no [[wyoming.proxy]]"
+                "no [[wyoming.proxy]] and no [[wyoming.satellite]]"
             )
         return self
 

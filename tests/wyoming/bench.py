@@ -20,13 +20,14 @@ from voiceguard.pipeline.stream import Stream
 from voiceguard.speech.ear import Ear
 from voiceguard.speech.gate import GateConfig, SpeechGate
 from voiceguard.speech.windows import WindowConfig, WindowCutter
-from voiceguard.wyoming.config import ProxyConfig, WyomingConfig
+from voiceguard.wyoming.config import ProxyConfig, SatelliteConfig, WyomingConfig
 from voiceguard.wyoming.rooms import Rooms
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from voiceguard.decisions.result import Decision
+    from voiceguard.wyoming.config import Address
 
 
 @dataclass
@@ -57,9 +58,10 @@ async def house(
     is_armed: bool = True,
     port: int = 0,
     people: PeopleConfig | None = None,
+    satellite: Address | None = None,
     **room: Any,  # noqa: ANN401 - of its table
 ) -> AsyncIterator[House]:
-    """A kitchen, for as long as the block; Anna (440 Hz) is enrolled."""
+    """A kitchen, and a hall where there is a satellite; Anna (440 Hz) is enrolled."""
     bench, broker_is_up = Bench(), asyncio.Event()
     permission = Permission(people or PeopleConfig(), SystemClock())
     port = port or free_port()
@@ -71,8 +73,9 @@ async def house(
     config = ProxyConfig(
         name="kitchen", listen=f"tcp://127.0.0.1:{port}", upstream=upstream, **room
     )
+    halls = (SatelliteConfig(name="hall", address=str(satellite)),) if satellite else ()
     rooms = Rooms(
-        WyomingConfig(proxy=(config,), announce=False),
+        WyomingConfig(proxy=(config,), satellite=halls, announce=False),
         clock=SystemClock(),
         published=published,
         names=lambda: {"anna": "Anna B."},

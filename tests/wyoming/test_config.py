@@ -20,6 +20,7 @@ name = "kitchen"
 listen = "tcp://0.0.0.0:10350"
 upstream = "tcp://core-whisper:10300"
 """
+HALL = '[[wyoming.satellite]]\nname = "a"\naddress = "tcp://hall:10700"\n'
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +55,22 @@ def test_what_is_in_force_is_shown_as_it_is_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        (
+            KITCHEN + '[[wyoming.satellite]]\nname = "kitchen"\naddress = "tcp://hall:10700"\n',
+            "two of them are called 'kitchen'",
+        ),
+        (
+            HALL + HALL.replace('"a"', '"b"'),
+            "'a' and 'b' are the same satellite tcp://hall:10700, and it serves one client",
+        ),
+        (
+            KITCHEN + '[[wyoming.satellite]]\nname = "a"\naddress = "tcp://127.0.0.1:10350"\n',
+            "the satellite 'a', tcp://127.0.0.1:10350, is the port of 'kitchen'",
+        ),
+        (
+            '[[wyoming.satellite]]\nname = "a"\naddress = "hall:10700"\n',
+            'address must be like "tcp://host:10300"',
+        ),
         (
             KITCHEN + KITCHEN.replace("kitchen", "hall"),
             "'kitchen' and 'hall' listen on the same port 10350",

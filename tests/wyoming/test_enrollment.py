@@ -38,7 +38,7 @@ async def test_a_recorder_gets_whole_turns_at_16_khz() -> None:
         await speak(home.port, np.repeat(said, 3), rate_hz=48_000)
         end()
         await speak(home.port, said)
-        with pytest.raises(UsageError, match="no proxy 'hall'"):
+        with pytest.raises(UsageError, match="no proxy or satellite 'hall'"):
             home.rooms.record("hall", told.append)
     assert [each["rate_hz"] for each in told] == [16_000, 16_000]
     assert len({each["turn_id"] for each in told}) == 2

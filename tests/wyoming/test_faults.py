@@ -247,7 +247,7 @@ async def test_a_circle_is_noticed_when_it_closes() -> None:
     """Behind a name, say, that the configuration could not see through."""
     number = free_port()
     async with house(f"tcp://127.0.0.1:{number}") as home:
-        room = home.rooms._rooms["kitchen"]
+        (room,) = home.rooms._proxies
         object.__setattr__(room.config, "upstream", f"tcp://127.0.0.1:{home.port}")
         error = (await speak(home.port, ANNA)).error
         await until(lambda: home.status["num_clients"] == 0)
@@ -272,7 +272,7 @@ async def test_whoever_streams_audio_to_a_port_without_an_upstream_is_a_stream()
             assert (await client.read_event()).type == "pong"
             await client.write_event(Event("describe"))
             assert (await client.read_event()).type == "info"
-            pcm = (np.concatenate([ANNA, quiet(1.0)]) * 32767).astype("<i2").tobytes()
+            pcm = (np.concatenate([ANNA, quiet(2.0)]) * 32767).astype("<i2").tobytes()
             form = {"rate": 16_000, "width": 2, "channels": 1}
             for i in range(0, len(pcm), 2048):
                 await client.write_event(AudioChunk(audio=pcm[i : i + 2048], **form).event())

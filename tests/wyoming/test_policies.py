@@ -118,7 +118,7 @@ async def test_a_gate_may_be_for_some_of_the_enrolled_only() -> None:
 
 async def test_the_speaker_holds_for_the_turn() -> None:
     """A second stretch that is too short to tell anything takes nothing back."""
-    turn = np.concatenate([said(ANNA_HZ), quiet(0.8), tone(ANNA_HZ, 0.4), quiet(0.6)])
+    turn = np.concatenate([said(ANNA_HZ), quiet(2.0), tone(ANNA_HZ, 0.4), quiet(0.6)])
     async with serving(SpeechToText()) as upstream, house(upstream.uri, policy="gate") as home:
         heard = await speak(home.port, turn)
     outcomes = [each.outcome for each in home.finals]

@@ -19,7 +19,7 @@ class AudioConfig(SettingsTable):
 
     sources: tuple[str, ...] = ("device",)
     """Each ``[name=]device[:name or index]``, ``[name=]file:path`` or ``[name=]stdin``. Empty: only
-    what comes over the network (``[[wyoming.proxy]]``)."""
+    what comes over the network (``[[wyoming.proxy]]``, ``[[wyoming.satellite]]``)."""
     channel: Channel = "downmix"
     """Which channel to listen to, from 0, or the average of all."""
     rate_hz: Annotated[int, Between(MIN_RATE_HZ, MAX_RATE_HZ, or_zero=True)] = 0

@@ -139,7 +139,10 @@ class Commands:
 
         async def turns(asked: StreamParameters, client: Connection) -> dict[str, Any]:
             if rooms is None:
-                raise UsageError("there is no [[wyoming.proxy]]", hint="see the settings")
+                raise UsageError(
+                    "there is no [[wyoming.proxy]] and no [[wyoming.satellite]]",
+                    hint="see the settings",
+                )
             client.on_end.append(rooms.record(asked.stream, partial(client.send_event, "turn")))
             return {}
 

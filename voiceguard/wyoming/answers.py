@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from wyoming.event import Event
 
     from voiceguard.wyoming.events import Received
-    from voiceguard.wyoming.room import Room
+    from voiceguard.wyoming.room import Proxy
     from voiceguard.wyoming.turns import Turn, Verdict
 
 log = structlog.get_logger(__name__)
@@ -42,7 +42,7 @@ class Answers:
         room: Whose turns these are.
     """
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: Proxy) -> None:
         self.turn: Turn | None = None
         """The latest; None: there is none, or it is not judged."""
         self._room = room

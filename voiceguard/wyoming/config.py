@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import re
 from dataclasses import dataclass
 from typing import Literal
@@ -111,39 +112,75 @@ class ProxyConfig(SettingsTable):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SatelliteConfig(SettingsTable):
+    """A satellite that no Home Assistant has, a [[wyoming.satellite]] table of voiceguard.toml."""
+
+    name: str
+    """The stream's name."""
+    address: str
+    """Where the satellite listens: ``tcp://hall.local:10700``. It serves one client: one that Home
+    Assistant has is heard through a ``[[wyoming.proxy]]``."""
+
+    def __post_init__(self) -> None:
+        _check_name(self.name)
+        parse_address("address", self.address)
+
+    @property
+    def place(self) -> Address:
+        """Where to connect to."""
+        return parse_address("address", self.address)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WyomingConfig(SettingsTable):
     """Rooms that are heard over the network, the [wyoming] table of voiceguard.toml."""
 
     proxy: tuple[ProxyConfig, ...] = ()
     """Ports that audio comes to, each a stream: before a speech-to-text, or alone."""
+    satellite: tuple[SatelliteConfig, ...] = ()
+    """Satellites to listen to that serve nobody else, each a stream."""
     announce: bool = True
     """Tell Home Assistant of the proxies (zeroconf)."""
 
     def __post_init__(self) -> None:
-        taken: list[ProxyConfig] = []
-        for each in self.proxy:
-            for other in taken:
-                if each.name == other.name:
-                    raise ValueError(f"two of them are called {each.name!r}: give each its own")
-                if each.address.shares(other.address):
+        names = list(self.names)
+        for each in names:
+            if names.count(each) > 1:
+                raise ValueError(f"two of them are called {each!r}: give each its own")
+        for first, second in itertools.combinations(self.proxy, 2):
+            if first.address.shares(second.address):
+                raise ValueError(
+                    f"{first.name!r} and {second.name!r} listen on the same port "
+                    f"{second.address.port}: give each room its own"
+                )
+        for one, other in itertools.combinations(self.satellite, 2):
+            if one.place == other.place:
+                raise ValueError(
+                    f"{one.name!r} and {other.name!r} are the same satellite {one.place}, and it "
+                    "serves one client"
+                )
+        self._check_circles()
+
+    def _check_circles(self) -> None:
+        for ours in self.proxy:
+            for proxy in self.proxy:
+                upstream = proxy.upstream_address
+                if upstream is not None and upstream.reaches(ours.address):
                     raise ValueError(
-                        f"{other.name!r} and {each.name!r} listen on the same port "
-                        f"{each.address.port}: give each room its own"
+                        f"the upstream of {proxy.name!r}, {upstream}, is the port of "
+                        f"{ours.name!r} itself: name the speech-to-text"
                     )
-            taken.append(each)
-        for each in self.proxy:
-            upstream = each.upstream_address
-            for other in self.proxy:
-                if upstream is not None and upstream.reaches(other.address):
+            for satellite in self.satellite:
+                if satellite.place.reaches(ours.address):
                     raise ValueError(
-                        f"the upstream of {each.name!r}, {upstream}, is the port of "
-                        f"{other.name!r} itself: name the speech-to-text"
+                        f"the satellite {satellite.name!r}, {satellite.place}, is the port of "
+                        f"{ours.name!r}: name the satellite"
                     )
 
     @property
     def is_used(self) -> bool:
         """Whether anything of it is configured."""
-        return bool(self.proxy)
+        return bool(self.proxy or self.satellite)
 
     @property
     def actions(self) -> tuple[str, ...]:
@@ -153,7 +190,7 @@ class WyomingConfig(SettingsTable):
     @property
     def names(self) -> tuple[str, ...]:
         """Of its streams."""
-        return tuple(each.name for each in self.proxy)
+        return (*(each.name for each in self.proxy), *(each.name for each in self.satellite))
 
 
 def _check_name(name: str) -> None:

@@ -23,7 +23,7 @@ from voiceguard.wyoming.upstream import ANSWER_TIMEOUT_S, Upstream, UpstreamErro
 
 if TYPE_CHECKING:
     from voiceguard.wyoming.events import Received
-    from voiceguard.wyoming.room import Room
+    from voiceguard.wyoming.room import Proxy
     from voiceguard.wyoming.sound import SoundFormat
 
 log = structlog.get_logger(__name__)
@@ -45,7 +45,7 @@ class ClientConversation:
     """
 
     def __init__(
-        self, room: Room, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, room: Proxy, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         self._room = room
         self._reader = reader

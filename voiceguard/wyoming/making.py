@@ -55,6 +55,6 @@ def check_names(sources: Iterable[str], config: WyomingConfig) -> None:
     """
     if taken := sorted({*sources} & {*config.names}):
         raise UsageError(
-            f'a source and a [[wyoming.proxy]] are both called "{taken[0]}"',
+            f'a source and a room of [wyoming] are both called "{taken[0]}"',
             hint="give each stream its own name",
         )

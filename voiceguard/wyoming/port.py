@@ -17,7 +17,7 @@ from voiceguard.wyoming.conversation import ClientConversation
 from voiceguard.wyoming.events import MAX_HEADER_BYTES
 
 if TYPE_CHECKING:
-    from voiceguard.wyoming.room import Room
+    from voiceguard.wyoming.room import Proxy
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +26,7 @@ TRY_AGAIN_S = 5.0
 LEAVE_TIMEOUT_S = 1.0
 
 
-async def serve_port(room: Room) -> None:
+async def serve_port(room: Proxy) -> None:
     """Serves a room's clients until it is cancelled."""
     address = room.config.address
     async with asyncio.TaskGroup() as clients:
@@ -50,7 +50,7 @@ async def serve_port(room: Room) -> None:
                 server.close()
 
 
-async def _serve(room: Room, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _serve(room: Proxy, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     if room.num_clients >= MAX_CLIENTS:
         room.count.clients_refused += 1
         writer.close()

@@ -1,7 +1,8 @@
 """What is known of one room: the turn that is judged, what was decided, what was counted.
 
 Event loop; nothing here waits. One turn at a time is judged, since one stream is one microphone; a
-second one beside it passes unjudged and counts as such.
+second one beside it passes unjudged and counts as such. ``Room`` is what a port and a satellite
+have in common, ``Proxy`` the room of a port.
 """
 
 from __future__ import annotations
@@ -34,12 +35,18 @@ MAX_KEPT_TURNS = 8
 
 
 @dataclass(slots=True, kw_only=True)
-class RoomCounters:
+class TurnCounters:
     """Since the start."""
 
     turns: int = 0
     turns_unjudged: int = 0
     """Beside another turn, or while disarmed."""
+
+
+@dataclass(slots=True, kw_only=True)
+class ProxyCounters(TurnCounters):
+    """Of a port."""
+
     transcripts: int = 0
     transcripts_tagged: int = 0
     transcripts_gated: int = 0
@@ -71,35 +78,36 @@ class Room:
     """One stream of turns.
 
     Args:
-        config: Its table.
+        name: The stream's.
         around: What it asks of the daemon.
     """
 
-    def __init__(self, config: ProxyConfig, around: Surroundings) -> None:
-        self.config = config
+    count: TurnCounters
+
+    def __init__(self, name: str, around: Surroundings) -> None:
+        self.name = name
         self.around = around
-        self.count = RoomCounters()
-        self.num_clients = 0
-        self.upstream_fault = ""
-        """Why the speech-to-text could not be used the last time; empty: it could."""
         self.listeners: list[TurnListener] = []
         """Told of the turns' audio, besides the stream."""
         self._status = SourceStatus(state=SourceState.STARTING)
         self._source: TurnSource | None = None
-        self._turns: dict[str, Turn] = {}
         self._speaking: Turn | None = None
         self._heard_at_s = 0.0
-
-    @property
-    def name(self) -> str:
-        """The stream's."""
-        return self.config.name
 
     def open_source(self) -> TurnSource:
         """The stream's source; takes the place of one that was closed."""
         self._source = TurnSource(self.name, self.around.clock, self._status)
         self._speaking = None
         return self._source
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the stream is: it is not while disarmed."""
+        return self._source is not None and not self._source.is_closed
+
+    def is_judging(self, turn: Turn | None) -> bool:
+        """Whether that turn is the one whose audio goes to the stream."""
+        return self.is_open and turn is not None and turn is self._speaking
 
     def note(self, state: SourceState, detail: str = "") -> None:
         """How its port is."""
@@ -111,13 +119,7 @@ class Room:
 
     def statistics(self) -> dict[str, Any]:
         """For the status."""
-        return {
-            "policy": self.config.policy,
-            "fails": "closed" if self.config.policy == "gate" else "open",
-            "upstream": self.upstream_fault or ("well" if self.config.upstream else "none"),
-            "num_clients": self.num_clients,
-            **asdict(self.count),
-        }
+        return asdict(self.count)
 
     # --- the turn that is judged ---------------------------------------------------------------
 
@@ -127,14 +129,11 @@ class Room:
         now_s = self.around.clock.monotonic_s()
         if self._speaking is not None and now_s - self._heard_at_s > SILENT_S:
             self.end_turn(self._speaking)
-        if self._source is None or self._source.is_closed or self._speaking is not None:
+        if not self.is_open or self._source is None or self._speaking is not None:
             self.count.turns_unjudged += 1
             log.info("turn_unjudged", stream=self.name, is_beside_another=bool(self._speaking))
             return None
         turn = Turn(str(uuid.uuid4()))
-        self._turns[turn.turn_id] = turn
-        while len(self._turns) > MAX_KEPT_TURNS:
-            del self._turns[next(iter(self._turns))]
         self._speaking, self._heard_at_s = turn, now_s
         self._source.begin(turn.turn_id, rate_hz)
         return turn
@@ -156,6 +155,49 @@ class Room:
                 listener.end(turn.turn_id)
 
     # --- from the pipeline ---------------------------------------------------------------------
+
+    def publish(self, decision: Decision) -> None:
+        """Takes every decision of the stream."""
+
+    def turn_decided(self, turn_id: str) -> None:
+        """All that was heard of a turn is decided."""
+
+
+class Proxy(Room):
+    """The room of a port.
+
+    Args:
+        config: Its table.
+        around: What it asks of the daemon.
+    """
+
+    def __init__(self, config: ProxyConfig, around: Surroundings) -> None:
+        super().__init__(config.name, around)
+        self.config = config
+        self.count: ProxyCounters = ProxyCounters()
+        self.num_clients = 0
+        self.upstream_fault = ""
+        """Why the speech-to-text could not be used the last time; empty: it could."""
+        self._turns: dict[str, Turn] = {}
+
+    def statistics(self) -> dict[str, Any]:
+        """For the status."""
+        return {
+            "policy": self.config.policy,
+            "fails": "closed" if self.config.policy == "gate" else "open",
+            "upstream": self.upstream_fault or ("well" if self.config.upstream else "none"),
+            "num_clients": self.num_clients,
+            **super().statistics(),
+        }
+
+    def begin_turn(self, rate_hz: int) -> Turn | None:
+        """A client's turn begins; None: nobody judges it."""
+        turn = super().begin_turn(rate_hz)
+        if turn is not None and self.config.upstream:  # else nobody asks who spoke in it
+            self._turns[turn.turn_id] = turn
+            while len(self._turns) > MAX_KEPT_TURNS:
+                del self._turns[next(iter(self._turns))]
+        return turn
 
     def publish(self, decision: Decision) -> None:
         """Keeps the final decisions of turns of ours."""

@@ -8,7 +8,8 @@ from voiceguard.errors import UsageError
 from voiceguard.wyoming.announcing import announce
 from voiceguard.wyoming.port import serve_port
 from voiceguard.wyoming.recording import TurnRecorder
-from voiceguard.wyoming.room import Room, Surroundings
+from voiceguard.wyoming.room import Proxy, Room, Surroundings
+from voiceguard.wyoming.satellite import Satellite, listen_to
 
 if TYPE_CHECKING:
     import asyncio
@@ -44,7 +45,10 @@ class Rooms:
         around = Surroundings(
             clock=clock, published=published, names=names, judged_for=judged_for, own_ports=set()
         )
-        self._rooms = {each.name: Room(each, around) for each in config.proxy}
+        self._proxies = [Proxy(each, around) for each in config.proxy]
+        self._satellites = [Satellite(each, around) for each in config.satellite]
+        rooms: list[Room] = [*self._proxies, *self._satellites]
+        self._rooms = {each.name: each for each in rooms}
 
     def openers(self) -> dict[str, Callable[[], AudioSource]]:
         """What opens each stream, by its name."""
@@ -52,14 +56,13 @@ class Rooms:
 
     def start(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         """Makes their long-lived tasks."""
-        ports = [
-            tasks.create_task(serve_port(room), name=f"wyoming:{name}")
-            for name, room in self._rooms.items()
-        ]
-        if not self._config.announce:
-            return ports
+        work = {each.name: serve_port(each) for each in self._proxies}
+        work |= {each.name: listen_to(each) for each in self._satellites}
+        made = [tasks.create_task(each, name=f"wyoming:{name}") for name, each in work.items()]
+        if not (self._config.announce and self._proxies):
+            return made
         telling = announce(self._config.proxy)
-        return [*ports, tasks.create_task(telling, name="wyoming announce")]
+        return [*made, tasks.create_task(telling, name="wyoming announce")]
 
     def publish(self, decision: Decision) -> None:
         """Takes every decision."""
@@ -80,7 +83,9 @@ class Rooms:
         room = self._rooms.get(stream)
         if room is None:
             known = ", ".join(sorted(self._rooms))
-            raise UsageError(f"there is no proxy {stream[:32]!r}", hint=f"there are: {known}")
+            raise UsageError(
+                f"there is no proxy or satellite {stream[:32]!r}", hint=f"there are: {known}"
+            )
         recorder = TurnRecorder(stream, send)
         room.listeners.append(recorder)
         return lambda: room.listeners.remove(recorder)
