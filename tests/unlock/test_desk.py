@@ -16,9 +16,10 @@ from tests.fakes import FakeClock, altered, make_decision
 from tests.voiceprints.failing_disk import fail, stepping
 from voiceguard.mqtt.topics import Topics
 from voiceguard.types import Outcome, Reason
+from voiceguard.unlock.answering.desk import GRACE_S, Desk
+from voiceguard.unlock.answering.pending import Home
 from voiceguard.unlock.attempts import Moment
 from voiceguard.unlock.config import UnlockAction, UnlockConfig
-from voiceguard.unlock.desk import GRACE_S, Desk, Home
 from voiceguard.unlock.keys import public_text
 from voiceguard.unlock.records import Records
 from voiceguard.unlock.requests import request_payload

@@ -20,8 +20,8 @@ from voiceguard.service.kit import open_store
 from voiceguard.service.noting import policy_in_force
 from voiceguard.service.roster import Roster
 from voiceguard.service.streams import StreamSet
-from voiceguard.unlock.desk import Home
-from voiceguard.unlock.opening import open_desk
+from voiceguard.unlock.answering.opening import open_desk
+from voiceguard.unlock.answering.pending import Home
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from voiceguard.service.kit import Kit
     from voiceguard.settings import Settings
     from voiceguard.types import SourceStatus
-    from voiceguard.unlock.desk import Desk
+    from voiceguard.unlock.answering.desk import Desk
     from voiceguard.wyoming.rooms import Rooms
 
 log = structlog.get_logger(__name__)

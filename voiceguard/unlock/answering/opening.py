@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from voiceguard.clock import elapsed_s
 from voiceguard.errors import ConfigError, install_command
+from voiceguard.unlock.answering.desk import Desk
 from voiceguard.unlock.config import check_unlock
 from voiceguard.unlock.counters import moment_at
-from voiceguard.unlock.desk import Desk, Home
 from voiceguard.unlock.keys import load_signing_key, signing_key_file
 from voiceguard.unlock.records import Records
 from voiceguard.wyoming.config import parse_address
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from voiceguard.clock import Clock
     from voiceguard.mqtt.config import MqttConfig
     from voiceguard.types import Channel
+    from voiceguard.unlock.answering.pending import Home
     from voiceguard.unlock.config import UnlockConfig
     from voiceguard.unlock.hearing import Hearing
 
