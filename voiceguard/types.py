@@ -186,6 +186,8 @@ class SpeechEnd:
     """The gate closes, or cuts: the next SpeechAudio begins another segment."""
 
     cause: EndCause
+    clear_share: float | None = None
+    """How much of the speech a speech model was sure of, in [0, 1]; None: none listened."""
 
 
 GateEvent: TypeAlias = SpeechAudio | SpeechEnd
@@ -227,6 +229,8 @@ class SegmentEnd:
     net_speech_s: float
     snr_db: float
     cause: EndCause
+    clear_share: float | None = None
+    """As in SpeechEnd; of what was split, the last part has that of all, the others None."""
 
 
 # --- hop 4 and 5: scores and decisions ------------------------------------------------------
@@ -261,6 +265,8 @@ class Reason(StrEnum):
     INFERENCE_FAILED = "inference_failed"
     NOT_ALLOWED = "not_allowed"
     """Recognised; but a rule says: not them, not here, not now, or not for this."""
+    HARDLY_SPEECH = "hardly_speech"
+    """Nobody's voice, but the speech model was sure of little of it: noise, perhaps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

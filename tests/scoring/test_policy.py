@@ -110,6 +110,7 @@ def test_an_accept_means_that_every_condition_was_met(
         (scored(15.0, 14.0), FINAL, Reason.RUNNER_UP_TOO_CLOSE),
         (scored(1.0), FINAL, Reason.BETWEEN_THRESHOLDS),
         (scored(-9.0), LOOK, Reason.BETWEEN_THRESHOLDS),
+        (scored(-9.0), replace(FINAL, clear_share=0.29), Reason.HARDLY_SPEECH),
         (
             scored(15.0),
             replace(FINAL, impediment=Reason.MORE_THAN_ONE_VOICE),
@@ -124,6 +125,23 @@ def test_what_is_missing_or_too_little_is_inconclusive_with_its_reason(
     verdict = decide(scores, evidence, CONFIG, CALIBRATION)
     assert (verdict.outcome, verdict.reason) == (Outcome.INCONCLUSIVE, reason)
     assert verdict.speaker is None
+
+
+@pytest.mark.parametrize("clear_share", [None, 0.3, 1.0])
+@pytest.mark.parametrize(("claimed", "outcome"), [(None, Outcome.UNKNOWN), ("a", Outcome.REJECTED)])
+def test_clear_speech_of_somebody_else_is_somebody(
+    clear_share: float | None, claimed: str | None, outcome: Outcome
+) -> None:
+    evidence = replace(FINAL, clear_share=clear_share)
+    verdict = decide(scored(-9.0), evidence, CONFIG, CALIBRATION, claimed=claimed)
+    assert (verdict.outcome, verdict.reason) == (outcome, Reason.BELOW_THRESHOLD)
+
+
+def test_noise_is_not_rejected_as_somebody_but_a_voice_is_accepted_however_unclear() -> None:
+    unclear = replace(FINAL, clear_share=0.0)
+    rejected = decide(scored(-9.0), unclear, CONFIG, CALIBRATION, claimed="a")
+    assert (rejected.outcome, rejected.speaker) == (Outcome.INCONCLUSIVE, "a")
+    assert decide(scored(15.0), unclear, CONFIG, CALIBRATION).outcome is Outcome.ACCEPTED
 
 
 def test_without_a_calibration_nobody_is_accepted() -> None:

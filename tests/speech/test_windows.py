@@ -83,6 +83,14 @@ def test_windows_grow_to_the_longest_length_and_then_slide() -> None:
     )
 
 
+def test_the_end_says_how_clear_the_speech_was() -> None:
+    cutter = WindowCutter()
+    list(cutter.push(audio(marks_of((True, 2)))))
+    *_, end = cutter.push(SpeechEnd(EndCause.SILENCE, 0.25))
+    assert isinstance(end, SegmentEnd)
+    assert end.clear_share == 0.25
+
+
 def test_the_hop_counts_speech_and_not_pauses() -> None:
     items = cut((True, 0.8), (False, 0.4), (True, 0.25), (False, 0.4), (True, 0.25))
     assert spans(items) == [(0, 0.8), (0, 2.1)]

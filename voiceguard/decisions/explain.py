@@ -48,6 +48,7 @@ def _reason(payload: Mapping[str, Any]) -> str:
         f"speak for {GOOD_SPEECH_S:g} s or longer.",
         Reason.TOO_NOISY: f"Too noisy: the speech was {_db(payload)} over the noise. "
         "Come closer, or turn the noise down.",
+        Reason.HARDLY_SPEECH: "Nobody enrolled, and hardly a word in it: noise, perhaps.",
         Reason.MORE_THAN_ONE_VOICE: "More than one voice was heard; speak one at a time.",
         Reason.NO_VOICEPRINTS: "Nobody is enrolled whose voiceprint can be used: "
         "`voiceguard enroll NAME`, or see `voiceguard voiceprints list`.",

@@ -154,6 +154,7 @@ class Decider:
                 snr_db=end.snr_db,
                 is_final=True,
                 impediment=self._impediment(evidence, end),
+                clear_share=end.clear_share,
             ),
             end.first_sample,
             end.end_sample,

@@ -17,6 +17,7 @@ import numpy as np
 from voiceguard.speech.conditioning import OffsetRemover, level_gain
 from voiceguard.speech.levels import LevelMeter, NoiseMeter, sanitise, snr_db
 from voiceguard.speech.recorded import blocks_of
+from voiceguard.speech.vad.cascade import CascadeVad
 from voiceguard.types import (
     FRAME_S,
     FRAME_SAMPLES,
@@ -91,6 +92,8 @@ class SpeechGate:
         self._pause: deque[_Frame] = deque(maxlen=self._pre_roll_frames)
         """Open: the latest frames since the last speech frame."""
         self._is_open = False
+        self._num_scored = self._opened_at = 0
+        """Frames since the detector was last reset, and of them those before this segment."""
         self._start_candidate(None)
 
     @property
@@ -125,6 +128,7 @@ class SpeechGate:
         self._unscored = self._unscored[end:]
         events: list[GateEvent] = []
         for frame, score in zip(frames, scores, strict=True):
+            self._num_scored += 1
             power = self._unscored_powers.popleft()
             is_speech = score >= self._vad.exit_score
             noise_power = self._noise.push(power, is_speech=is_speech)
@@ -156,6 +160,7 @@ class SpeechGate:
 
     def _forget_audio(self) -> None:
         self._vad.reset()
+        self._num_scored = 0
         self._meter.reset()
         self._offset.reset()
         self._skip = -self._position % FRAME_SAMPLES  # back onto the grid
@@ -188,6 +193,7 @@ class SpeechGate:
             for i in range(self._candidate):
                 self._held[i] = self._held[i]._replace(is_speech=False)
             self._drop_held(self._candidate - self._pre_roll_frames)
+            self._opened_at = self._num_scored - len(self._held)
 
     def _continue_segment(self, events: list[GateEvent]) -> None:
         self._count(self._held[-1])
@@ -218,10 +224,17 @@ class SpeechGate:
         events: list[GateEvent] = []
         if self._is_open:
             self._release(events)
-            events.append(SpeechEnd(cause))
+            events.append(SpeechEnd(cause, self._clear_share(cause)))
         self._is_open = False
         self._start_candidate(None)
         return events
+
+    def _clear_share(self, cause: EndCause) -> float | None:
+        """Of the segment that ends here. Where speech goes on, the judge is not done with it."""
+        if not isinstance(self._vad, CascadeVad) or cause is EndCause.MAX_LENGTH:
+            return None
+        end = self._num_scored - self._num_quiet
+        return min(1.0, self._vad.take_clear(self._opened_at, end) / self._num_speech)
 
     def _release(self, events: list[GateEvent]) -> None:
         """Hands over the frames held."""

@@ -201,7 +201,7 @@ class WindowCutter:
                 if (window := self._last_window(segment)) is not None:
                     yield window
                 else:
-                    yield self._end(segment, event.cause)
+                    yield self._end(segment, event.cause, event.clear_share)
         else:
             yield from self._push_audio(event)
 
@@ -253,7 +253,9 @@ class WindowCutter:
         self._num_segments += 1
         return self._open
 
-    def _end(self, segment: _Segment, cause: EndCause) -> SegmentEnd:
+    def _end(
+        self, segment: _Segment, cause: EndCause, clear_share: float | None = None
+    ) -> SegmentEnd:
         self._open = None
         totals = segment.totals(segment.num_frames)
         return SegmentEnd(
@@ -263,6 +265,7 @@ class WindowCutter:
             net_speech_s=totals.speech_s,
             snr_db=totals.snr_db,
             cause=cause,
+            clear_share=clear_share,
         )
 
     def _due(self, segment: _Segment) -> Window | None:

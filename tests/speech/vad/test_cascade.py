@@ -21,7 +21,7 @@ from voiceguard.speech.vad.cascade import (
     REACH_FRAMES,
     CascadeVad,
 )
-from voiceguard.types import FRAME_SAMPLES, Samples
+from voiceguard.types import FRAME_SAMPLES, Samples, SpeechEnd
 
 NOISE, SPEECH = -0.5, 0.5
 """Of frames that the trigger hears; the judge takes those above zero for speech."""
@@ -175,3 +175,46 @@ def test_polarity_and_level_change_no_mark(gain: float) -> None:
     assert np.mean(np.array(marks[0]) == np.array(marks[1])) > 0.98 if gain > 0 else True
     if gain == -1.0:
         assert marks[0] == marks[1]
+
+
+CLEAR, UNCLEAR = (1, 1, -1, -1), (1, -1, 1, -1)
+"""Without an offset, which the gate would take out."""
+
+
+class HalfSure(Sign):
+    """Hears whatever begins above zero; is sure of it where the second sample is like the first."""
+
+    def push(self, samples: Samples) -> list[float]:
+        super().push(samples)
+        first, second = samples[::FRAME_SAMPLES], samples[1::FRAME_SAMPLES]
+        scores: list[float] = np.where(first > 0, np.where(second > 0, 0.95, 0.6), 0.0).tolist()
+        return scores
+
+
+def hissing(*stretches: tuple[tuple[int, ...], int]) -> Samples:
+    """Patterns, each with a number of frames; then a second of silence."""
+    parts = [np.tile(pattern, num * FRAME_SAMPLES // len(pattern)) for pattern, num in stretches]
+    return np.concatenate([0.5 * np.concatenate(parts), np.zeros(100 * FRAME_SAMPLES)]).astype(
+        np.float32
+    )
+
+
+@pytest.mark.parametrize("block", [FRAME_SAMPLES, 777, 10**6])
+def test_the_share_of_clear_speech_is_of_the_segment_that_ends(block: int) -> None:
+    """However the input is cut; of two segments each has its own."""
+    heard = np.concatenate((hissing((UNCLEAR, 40), (CLEAR, 40)), hissing((CLEAR, 60))))
+    gate = SpeechGate(CascadeVad(Trigger(), HalfSure()))
+    events = [
+        event
+        for start in range(0, len(heard), block)
+        for event in gate.push(heard[start : start + block])
+    ]
+    shares = [event.clear_share for event in events if isinstance(event, SpeechEnd)]
+    assert shares == [0.5, 1.0]
+
+
+def test_nothing_is_said_of_clear_speech_where_no_model_listens_or_it_goes_on() -> None:
+    for vad, num_frames in ((Trigger(), 100), (CascadeVad(Trigger(), HalfSure()), 1100)):
+        gate = SpeechGate(vad)
+        events = gate.push(hissing((UNCLEAR, num_frames)))
+        assert next(event for event in events if isinstance(event, SpeechEnd)).clear_share is None

@@ -43,6 +43,12 @@ HOLD_FRAMES = MAX_WAIT_FRAMES + 5
 """For so long after the trigger's last speech the judge goes on: nothing is left undecided, and it
 keeps its state from word to word."""
 
+CLEAR_SCORE = 0.9
+"""Probabilities from here on are clear speech: people get there in most of their frames, in noise
+too, crying babies and birds in few."""
+_MAX_CLEAR_FRAMES = 6000
+"""As many as the longest segment can have."""
+
 JUDGED_RMS = 0.1
 ROOM_TO_SPEECH = 10.0
 QUIETEST_RMS = 1e-4
@@ -74,6 +80,20 @@ class CascadeVad:
         self._is_open = False
         self._pending: deque[float] = deque()
         """The trigger's scores of the latest frames, for which the judge is awaited."""
+        self._clear: deque[int] = deque(maxlen=_MAX_CLEAR_FRAMES)
+        """Frames that the judge was sure of, rising."""
+
+    def take_clear(self, first: int, end: int) -> int:
+        """How many of these frames the judge was sure of; forgets them and all before them.
+
+        Args:
+            first: Counted from the beginning or the last ``reset``.
+            end: One past the last.
+        """
+        num_clear = 0
+        while self._clear and self._clear[0] < end:
+            num_clear += self._clear.popleft() >= first
+        return num_clear
 
     @property
     def left_out_s(self) -> float:
@@ -110,6 +130,7 @@ class CascadeVad:
         self._kept_from = self._num_frames = 0
         self._is_open = False
         self._pending.clear()
+        self._clear.clear()
 
     def _take(self, score: float, settled: list[float]) -> None:
         """The trigger's next score."""
@@ -174,6 +195,8 @@ class CascadeVad:
             first_pending = self._num_frames - len(self._pending)
             self._earlier = [r for r in (*self._earlier, self._present) if r.stop > first_pending]
             self._present = range(0)
+        if score >= CLEAR_SCORE and (not self._clear or self._clear[-1] < self._num_judged):
+            self._clear.append(self._num_judged)  # opened again, it hears some frames twice
         self._num_judged += 1
         if self._run_first is not None:
             length = self._num_judged - self._run_first
