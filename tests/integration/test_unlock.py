@@ -63,15 +63,18 @@ class Asking:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
+        self._num_seen = 0
         self.said = b""
 
     async def until_said(self, words: str) -> None:
+        """Waits for words that were not waited for before."""
         assert self._process.stderr is not None
         async with asyncio.timeout(20):
-            while words.encode() not in self.said:
+            while words.encode() not in self.said[self._num_seen :]:
                 line = await self._process.stderr.readline()
                 assert line, self.said
                 self.said += line
+        self._num_seen = self.said.index(words.encode(), self._num_seen) + len(words)
 
     async def answer(self) -> tuple[int, dict[str, Any]]:
         out, rest = await self._process.communicate()
@@ -80,10 +83,10 @@ class Asking:
         return self._process.returncode, json.loads(out)
 
 
-async def ask(broker: Mosquitto, state: Path) -> Asking:
+async def ask(broker: Mosquitto, state: Path, action: str = ACTION) -> Asking:
     return Asking(
         await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "voiceguard", "unlock", "request", "--action", ACTION),
+            *(sys.executable, "-m", "voiceguard", "unlock", "request", "--action", action),
             *("--json", "--node", "test", "--broker", f"mqtt://127.0.0.1:{broker.port}"),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
