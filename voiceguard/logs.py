@@ -79,7 +79,7 @@ EVENTS: dict[str, str] = {
     "partial_frame_dropped": "standard input ended in mid-sample",
     "policy_chosen": "another of the configured rates is in force",
     "policy_not_noted": "what is allowed has changed, and the audit log could not be written",
-    "recording_cut": "of a long recording, an evaluation uses the beginning",
+    "recording_thinned": "of a long recording, an evaluation uses windows spread over all of it",
     "rule_names_nobody": "a rule for people names somebody who is not enrolled",
     "sink_failed": "a callback or another way out broke on a decision; the others have it",
     "source_changed": "a stream is listening, stalled, muted, lost or ended",

@@ -17,8 +17,8 @@ from tests.fakes import ENCODER_ID, PitchEncoder, hears_tones, plain_calibration
 from voiceguard.audio.files import SoundFile
 from voiceguard.enrollment import TakeJudge, Takes
 from voiceguard.lab.bench.memory import peak_memory_mb
-from voiceguard.lab.corpora.beginnings import load_beginning
 from voiceguard.lab.corpora.clips import speech_of
+from voiceguard.lab.corpora.windows import load_spread
 from voiceguard.scoring.limits import EnrollmentLimits
 from voiceguard.service.kit import Kit
 from voiceguard.service.utterance import examine
@@ -46,7 +46,7 @@ def main(path: Path) -> None:
     report = takes.add(SoundFile(path), recorded_at=datetime.now(UTC))
     assert report.net_speech_s > 15
     assert embed_whole(encoder, SoundFile(path)).num_pieces > 1
-    spoken = speech_of(load_beginning(path), kit.make_gate(), np.random.default_rng(1))
+    spoken = speech_of(load_spread(path), kit.make_gate(), np.random.default_rng(1))
     assert spoken.net_s > 15
     print(round(peak_memory_mb()))
 

@@ -11,8 +11,6 @@ import pytest
 
 from tests.audio.sound_files import write_audio
 from tests.fakes import PitchEncoder, quiet, tone
-from voiceguard.audio.files import load_audio
-from voiceguard.lab.corpora import beginnings
 from voiceguard.service.whole import embed_whole
 from voiceguard.types import MonoBlock
 
@@ -67,11 +65,3 @@ def test_no_piece_spans_what_is_missing() -> None:
     assert whole.num_pieces == 2
     mean = (10 * encoder.embed(first) + 20 * encoder.embed(second)) / 30
     np.testing.assert_allclose(whole.vectors["embedding"], mean / np.linalg.norm(mean), atol=1e-6)
-
-
-def test_an_evaluation_takes_the_beginning_of_what_is_no_utterance(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(beginnings, "MAX_RECORDING_S", 2.0)
-    path = write_audio(tmp_path / "a.wav", tone(500.0, 5.0)[:, None], 16_000)
-    np.testing.assert_array_equal(beginnings.load_beginning(path), load_audio(path)[:32_000])

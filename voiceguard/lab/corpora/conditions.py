@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import soxr
 
-from voiceguard.lab.corpora.beginnings import load_beginning
 from voiceguard.lab.corpora.clips import Clip, add_noise
+from voiceguard.lab.corpora.windows import load_spread
 from voiceguard.types import SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
@@ -204,4 +204,4 @@ def _at_level(samples: NDArray[np.float64], like: Samples) -> Samples:
 
 @lru_cache(maxsize=256)
 def _load(path: Path, channel: Channel = "downmix") -> Samples:
-    return load_beginning(path, channel)
+    return load_spread(path, channel)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from voiceguard.errors import AudioError
-from voiceguard.lab.corpora.beginnings import load_beginning
 from voiceguard.lab.corpora.clips import join, seeded, speech_of
 from voiceguard.lab.corpora.corpus import Skip
+from voiceguard.lab.corpora.windows import load_spread
 from voiceguard.lab.progress import untracked
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def utterances(
     """Decodes and gates recordings one by one; the unreadable and silent go to ``skips``."""
     for recording in recordings:
         try:
-            samples = load_beginning(recording.path, kit.settings.audio.channel)
+            samples = load_spread(recording.path, kit.settings.audio.channel)
         except AudioError as error:
             skips.append(Skip(recording.path, str(error)))
             continue

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from voiceguard.errors import UsageError
-from voiceguard.lab.corpora.beginnings import load_beginning
 from voiceguard.lab.corpora.clips import Speech, quiet_rms, seeded, speech_of
 from voiceguard.lab.corpora.corpus import Recording
+from voiceguard.lab.corpora.windows import load_spread
 from voiceguard.lab.evaluation.encoders.trials import Pairs
 from voiceguard.lab.evaluation.pieces import make_piece
 from voiceguard.lab.evaluation.plan import FULL
@@ -139,7 +139,7 @@ def embed_trial_list(
 
 def _speech(kit: Kit, path: Path, least_s: float, *, seed: int) -> Speech:
     """A file's speech; the whole of it where the gate hears none."""
-    samples = load_beginning(path, kit.settings.audio.channel)
+    samples = load_spread(path, kit.settings.audio.channel)
     speech = speech_of(samples, kit.make_gate(), seeded(seed, path.name))
     if len(speech.samples) >= least_s * SAMPLE_RATE_HZ:
         return speech
