@@ -11,7 +11,8 @@ import pytest
 import voiceguard
 from tests.recordings import SPOKEN, STRANGERS, TAKES
 from voiceguard.audio.files import load_audio
-from voiceguard.errors import AudioError, StoreKeyError, UsageError
+from voiceguard.errors import AudioError, ConfigError, StoreKeyError, UsageError
+from voiceguard.people.config import PeopleConfig, Rule
 from voiceguard.settings import load_settings
 from voiceguard.testing import FakeEncoder, fake_guard, quiet, tone
 from voiceguard.types import SAMPLE_RATE_HZ
@@ -175,3 +176,14 @@ def test_a_stream_that_is_finished_takes_nothing_more(guard: Guard) -> None:
     with pytest.raises(UsageError, match="'hall' is finished"):
         stream.feed(quiet(1.0), 16_000)
     assert stream.finish() == []
+
+
+def test_people_s_rules_hold_for_the_stream_of_that_name(guard: Guard, tmp_path: Path) -> None:
+    people = PeopleConfig(rules={"hall": Rule(who=("anna",), streams=("hall",))})
+    ruled = fake_guard(tmp_path, people=people)
+    assert ruled.stream("hall").feed(spoken(ANNA_HZ), 16_000)[-1].speaker == "anna"
+    refused = ruled.stream("den").feed(spoken(ANNA_HZ), 16_000)[-1]
+    assert (refused.outcome, refused.speaker, refused.rule) == ("rejected", None, "hall")
+    guard.remove("anna")
+    with pytest.raises(ConfigError, match="'anna' is not enrolled"):
+        ruled.stream("hall")

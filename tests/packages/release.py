@@ -21,7 +21,7 @@ from typing import Any
 
 from tests.packages import light, making
 from voiceguard.errors import DISTRIBUTION
-from voiceguard.types import VERSION
+from voiceguard.types import RELEASED_AT, VERSION
 
 NOTES, BILL, HASHES = "NOTES.md", "sbom.cdx.json", "SHA256SUMS"
 
@@ -30,9 +30,11 @@ def release(folder: Path, version: str = VERSION) -> list[Path]:
     """Writes everything.
 
     Raises:
-        SystemExit: CHANGELOG.md says nothing of this version.
+        SystemExit: CHANGELOG.md says nothing of this version, or that it is of another day.
     """
-    said = notes((making.REPOSITORY / "CHANGELOG.md").read_text("utf-8"), version)
+    changelog = (making.REPOSITORY / "CHANGELOG.md").read_text("utf-8")
+    said = notes(changelog, version)
+    check_released_at(changelog, version, RELEASED_AT)
     files = [*making.make(folder), folder / NOTES, folder / BILL]
     (folder / NOTES).write_text(said, "utf-8")
     (folder / BILL).write_text(json.dumps(bill(version), indent=2) + "\n", "utf-8")
@@ -54,6 +56,20 @@ def notes(changelog: str, version: str) -> str:
             "or change VERSION in voiceguard/types.py"
         )
     return f"# voiceguard {version}\n\n{found[1].strip()}\n"
+
+
+def check_released_at(changelog: str, version: str, released_at: str) -> None:
+    """Clocks that show less than this count as never set.
+
+    Raises:
+        SystemExit: The version's section has another date.
+    """
+    found = re.search(rf"(?m)^## \[{re.escape(version)}\] - (\S+)", changelog)
+    if found is not None and not released_at.startswith(found[1]):
+        sys.exit(
+            f"RELEASED_AT in voiceguard/types.py is {released_at}, and CHANGELOG.md says that "
+            f"{version} is of {found[1]}: make them one day"
+        )
 
 
 def bill(version: str) -> dict[str, Any]:

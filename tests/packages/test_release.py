@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.packages import light, making, release
-from voiceguard.types import VERSION
+from voiceguard.types import RELEASED_AT, VERSION
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,6 +44,13 @@ def test_the_notes_are_the_section_of_the_version() -> None:
     for version in ("1.1.0", "1.3.0", "1x2.0"):
         with pytest.raises(SystemExit, match="has no section"):
             release.notes(changelog, version)
+
+
+def test_the_day_of_a_release_is_the_one_that_clocks_are_measured_by() -> None:
+    changelog = "# Changelog\n\n## [1.2.0] - 2026-12-01\n\n- a\n"
+    release.check_released_at(changelog, "1.2.0", "2026-12-01T00:00:00+00:00")
+    with pytest.raises(SystemExit, match="make them one day"):
+        release.check_released_at(changelog, "1.2.0", RELEASED_AT)
 
 
 def test_the_bill_of_materials_names_every_package_with_its_licence() -> None:

@@ -114,3 +114,10 @@ def test_a_name_that_a_source_has_already_is_refused(tmp_path: Path) -> None:
     checked = voiceguard("config", "check", path, state=tmp_path)
     assert checked.returncode == 2
     assert "give each stream its own name" in checked.stderr
+
+
+def test_a_gate_that_names_somebody_who_is_not_enrolled_is_an_error(tmp_path: Path) -> None:
+    text = f'[mqtt]\nbroker = "none"\n{KITCHEN}policy = "gate"\nallow = ["ana"]\n'
+    checked = voiceguard("config", "check", written(tmp_path, text), state=tmp_path)
+    assert checked.returncode == 2
+    assert "wyoming.proxy 'kitchen': allow names 'ana', who is not enrolled" in checked.stderr

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from tests.fakes import quiet, tone
+from tests.fakes import altered, make_decision, quiet, tone
 from tests.pipeline.test_stream import ANNA_HZ, STRANGER_HZ
 from tests.wyoming.bench import house
 from tests.wyoming.peers import WORDS, SpeechToText, serving, speak
 from voiceguard.people.config import PeopleConfig, Rule
-from voiceguard.types import Outcome
+from voiceguard.types import Outcome, Reason
 from voiceguard.wyoming import answers
+from voiceguard.wyoming.turns import Turn
 
 if TYPE_CHECKING:
     from voiceguard.types import Samples
@@ -202,3 +203,11 @@ async def test_a_gate_obeys_the_rules_for_people_and_says_which() -> None:
             heard = await speak(home.port, ANNA)
         assert heard.transcript["text"] == words, rules
     assert home.finals[0].outcome is Outcome.ACCEPTED
+
+
+def test_a_turn_in_which_somebody_was_heard_who_may_not_is_nobodys() -> None:
+    anna = make_decision()
+    mia = altered(anna, outcome=Outcome.REJECTED, reason=Reason.NOT_ALLOWED, speaker=None)
+    assert Turn("t", [mia, anna]).verdict().speaker is None
+    assert Turn("t", [mia]).verdict().outcome == "rejected"
+    assert Turn("t", [anna]).verdict().speaker == "anna"

@@ -12,6 +12,7 @@ from voiceguard.audio.files import SoundFile
 from voiceguard.clock import SystemClock
 from voiceguard.decisions.sinks import CallbackSink
 from voiceguard.enrollment import EnrollmentSession, Mode
+from voiceguard.people.checking import check_enrolled
 from voiceguard.pipeline.permission import Permission
 from voiceguard.service.daemon import Daemon
 from voiceguard.service.forgetting import forget
@@ -242,24 +243,31 @@ class Guard:
     def stream(self, name: str = "pushed") -> PushedStream:
         """Audio that you push, decided on as it comes, against all enrolled speakers.
 
-        Who is enrolled or removed meanwhile counts from the next piece on.
+        Who is enrolled or removed meanwhile counts from the next piece on. The rules of [people]
+        hold, for the stream of this name.
 
         Args:
             name: As decisions name it.
 
         Raises:
+            ConfigError: A rule names somebody who is not enrolled, now or later.
             StoreKeyError: The voiceprints' key is missing or wrong.
         """
         return PushedStream(
             name,
             ear=self._kit.make_ear(self._kit.settings.audio.channel),
             encoder=self._kit.encoder.open_stream(),
-            judge=lambda: self._permission.judge(name, self._judge_of_all()),
+            judge=lambda: self._permission.judge(name, self._judge_by_rules()),
         )
 
     def stream_async(self, name: str = "pushed") -> AsyncPushedStream:
         """The same for a coroutine; raises the same."""
         return AsyncPushedStream(self.stream(name))
+
+    def _judge_by_rules(self) -> Judge:
+        judge = self._judge_of_all()
+        check_enrolled(self._kit.settings.people, self._store.names())
+        return judge
 
     def _judge_of_all(self) -> Judge:
         """Over everybody enrolled; read anew where the store has changed since the last call."""

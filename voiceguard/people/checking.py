@@ -46,8 +46,13 @@ def check_people(
         _check_known(where, "action", rule.actions, {*actions, *people.actions})
         _check_rate(where, rule.p_fa, policy)
     if enrolled is not None:
-        for who, where in people.named.items():
-            _check_known(where, "speaker", (who,), enrolled)
+        check_enrolled(people, enrolled)
+
+
+def check_enrolled(people: PeopleConfig, enrolled: Collection[str]) -> None:
+    """Raises ConfigError where the table names a speaker whom there is not."""
+    for who, where in people.named.items():
+        _check_known(where, "speaker", (who,), enrolled)
 
 
 def _check_rate(where: str, p_fa: float | None, policy: PolicyConfig) -> None:

@@ -16,6 +16,8 @@ NAME = re.compile(r"[a-z0-9_][a-z0-9_-]{0,31}")
 """Of speakers, actions and rules."""
 ROLES = ("adult", "child", "guest")
 MAX_RULES = 100
+MAX_ACTIONS = 16
+"""Of one's own; each is decided on anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +87,8 @@ class PeopleConfig(SettingsTable):
             check_name("actions", each)
         if self.timezone:
             _check_zone(self.timezone)
+        if len(self.actions) > MAX_ACTIONS or len(set(self.actions)) < len(self.actions):
+            raise ValueError(f"actions are at most {MAX_ACTIONS}, each named once")
         if len(self.rules) > MAX_RULES:
             raise ValueError(f"at most {MAX_RULES} rules, not {len(self.rules)}")
         for name, rule in self.rules.items():

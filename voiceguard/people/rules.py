@@ -12,6 +12,8 @@ Where nothing is left, nothing is allowed; only whom no rule is about at all goe
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -22,6 +24,20 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from voiceguard.people.config import PeopleConfig, Rule
+
+
+_MAX_KEPT = 1024
+"""Answers that are remembered: of speakers, streams and actions."""
+
+
+@dataclass(frozen=True, slots=True)
+class _About:
+    """The rules that are about somebody somewhere, whatever the time."""
+
+    there: tuple[tuple[str, Rule], ...]
+    """Of which one may hold at a time."""
+    refused_by: str
+    """Where none does: all of them; or, where there is none, those that leave it out."""
 
 
 class Rules:
@@ -36,6 +52,7 @@ class Rules:
         self._zone = ZoneInfo(config.timezone) if config.timezone else None
         self._rules = tuple(config.rules.items())
         self._times = {name: rule.times for name, rule in self._rules}
+        self._about = lru_cache(maxsize=_MAX_KEPT)(self._find)
 
     @property
     def are_there(self) -> bool:
@@ -56,30 +73,34 @@ class Rules:
         Returns:
             None: no rule is about them, so that [policy] alone decides.
         """
-        found = [(name, rule) for name, rule in self._rules if action and action in rule.actions]
-        is_named = bool(found)
-        found = found or [(name, rule) for name, rule in self._rules if not rule.actions]
-        about = self._about(speaker, found)
-        if not about:
-            return _refused(found) if is_named else None
-        there = _first(
-            [each for each in about if stream in each[1].streams],
-            [each for each in about if not each[1].streams],
-        )
-        for name, rule in there:
+        about = self._about(speaker, stream, action)
+        if about is None:
+            return None
+        for name, rule in about.there:
             if self._is_time(name, moment):
                 return Allowance(
                     rule=name, is_allowed=True, p_fa=rule.p_fa, far_per_hour=rule.far_per_hour
                 )
-        return _refused(there or about)
+        return Allowance(rule=about.refused_by, is_allowed=False)
 
-    def _about(self, speaker: str, rules: list[tuple[str, Rule]]) -> list[tuple[str, Rule]]:
+    def _find(self, speaker: str, stream: str, action: str | None) -> _About | None:
+        """The first three questions, whose answers never change."""
+        found = [each for each in self._rules if action is not None and action in each[1].actions]
+        is_named = bool(found)
+        found = found or [each for each in self._rules if not each[1].actions]
         role = self.config.role_of(speaker)
-        return _first(
-            [each for each in rules if speaker in each[1].who],
-            [each for each in rules if role in each[1].who],
-            [each for each in rules if not each[1].who],
+        theirs = _first(
+            [each for each in found if speaker in each[1].who],
+            [each for each in found if role in each[1].who],
+            [each for each in found if not each[1].who],
         )
+        if not theirs and not is_named:
+            return None
+        there = _first(
+            [each for each in theirs if stream in each[1].streams],
+            [each for each in theirs if not each[1].streams],
+        )
+        return _About(tuple(there), ", ".join(name for name, _ in there or theirs or found))
 
     def _is_time(self, name: str, moment: datetime) -> bool:
         times = self._times[name]
@@ -91,8 +112,3 @@ class Rules:
 def _first(*tiers: list[tuple[str, Rule]]) -> list[tuple[str, Rule]]:
     """The first that is not empty."""
     return next(filter(None, tiers), [])
-
-
-def _refused(rules: list[tuple[str, Rule]]) -> Allowance:
-    """Several, where none of them allows it."""
-    return Allowance(rule=", ".join(name for name, _ in rules), is_allowed=False)

@@ -16,7 +16,8 @@ import structlog
 
 from voiceguard.decisions.wire import rounded
 from voiceguard.enrollment import appraise
-from voiceguard.errors import VoiceguardError
+from voiceguard.errors import ConfigError, VoiceguardError
+from voiceguard.people.checking import check_enrolled
 from voiceguard.validation.boundary import in_words
 
 if TYPE_CHECKING:
@@ -35,8 +36,6 @@ log = structlog.get_logger(__name__)
 LOOK_TIMEOUT_S = 5.0
 """What one look at store and key may take. A healthy one takes milliseconds, a disk that sleeps
 some seconds."""
-
-_REMEDY = "enroll them; or correct or remove the name in the settings, and start anew"
 
 _Look: TypeAlias = "tuple[Generation, LoadedVoiceprints | None, dict[str, dict[str, Any]]]"
 """What the store was like; what it holds, None: that has not changed; how good that is."""
@@ -189,14 +188,15 @@ class Roster:
         enrolled = {name for name, _ in self.speakers} | {each.speaker for each in self.refusals}
         gone = self._ever_enrolled - enrolled
         self._ever_enrolled |= enrolled
-        for who, where in self._kit.settings.people.named.items():
-            if who in gone:
-                log.warning("rule_names_nobody", setting=where, speaker=who, hint=_REMEDY)
-            elif who not in self._ever_enrolled:
-                self.fault = f"{where}: {who!r} is not enrolled ({_REMEDY})"
-                self.judge = replace(self._kit.make_judge(()), policy=self._policy)
-                log.error("rule_names_nobody", setting=where, speaker=who, hint=_REMEDY)
-                return
+        people = self._kit.settings.people
+        for who in gone & people.named.keys():
+            log.warning("rule_names_nobody", setting=people.named[who], speaker=who)
+        try:
+            check_enrolled(people, self._ever_enrolled)
+        except ConfigError as error:
+            self.fault = str(error)
+            self.judge = replace(self._kit.make_judge(()), policy=self._policy)
+            log.error("rule_names_nobody", error=str(error), hint=error.hint)  # noqa: TRY400
 
     def _lose(self, fault: str) -> bool:
         """Recognises nobody any more; returns whether that is news."""

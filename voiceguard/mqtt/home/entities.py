@@ -29,6 +29,7 @@ EVENT_DATA = (
     " 'llr': value_json.scores[0].llr if value_json.scores else none,"
     " 'posterior': value_json.posterior, 'p_fa': value_json.p_fa,"
     " 'raised_by': value_json.raised_by, 'turn_id': value_json.turn_id,"
+    " 'rule': value_json.rule, 'allows': value_json.allows,"
     " 'net_speech_s': value_json.net_speech_s, 'stream': value_json.stream,"
     " 'decision_id': value_json.decision_id, 'revokes': value_json.revokes,"
     " 'ended_at': value_json.ended_at, 'expires_at': value_json.expires_at} | to_json }}"

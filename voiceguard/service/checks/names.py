@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from voiceguard.audio.sources import parse_sources
+from voiceguard.errors import ConfigError
 from voiceguard.paths import state_dir, voiceprints_dir
 from voiceguard.people.checking import check_people
 from voiceguard.unlock.config import check_unlock
@@ -44,7 +45,8 @@ def check_named(settings: Settings) -> None:
     """Everything that a daemon with these settings would look for by its name, speakers as well.
 
     Raises:
-        VoiceguardError: As ``check_streams`` and ``check_unlock``.
+        VoiceguardError: As ``check_streams`` and ``check_unlock``; or a gate's ``allow`` names
+            nobody.
     """
     sources = [each.name for each in parse_sources(settings.audio.sources)]
     found = voiceprints_dir(state_dir(settings.state_dir)).glob("*.voiceprint")
@@ -52,3 +54,10 @@ def check_named(settings: Settings) -> None:
     streams = {*sources, *settings.wyoming.names}
     check_unlock(settings.unlock, settings.mqtt, streams=streams, enrolled=enrolled)
     check_streams(settings, sources, enrolled)
+    for proxy in settings.wyoming.proxy:
+        for name in proxy.allow:
+            if name not in enrolled:
+                raise ConfigError(
+                    f"wyoming.proxy {proxy.name!r}: allow names {name!r}, who is not enrolled",
+                    hint=f"voiceguard enroll {name}, or take the name out",
+                )
