@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import structlog
 
-from voiceguard.audio.decode import AudioDecoder
-from voiceguard.audio.files import opened
+from voiceguard.audio.files import open_decoder, opened
 from voiceguard.audio.sniffing import NEEDED_BYTES, NEEDED_MPEG_BYTES, kind_of, may_be_mpeg
 from voiceguard.errors import AudioError
 from voiceguard.types import AudioChunk, SourceState, SourceStatistics, SourceStatus
@@ -113,7 +112,7 @@ class StandardInput:
         loop = asyncio.get_running_loop()
         name = f"standard input ({kind})"
         _log.info("container_recognised", stream=self.name, kind=kind)
-        opening = loop.run_in_executor(self._io_executor, AudioDecoder, rest, name)
+        opening = loop.run_in_executor(self._io_executor, open_decoder, rest, name)
         decoder = await opened(opening)
         try:
             at_once = round(CONTAINED_CHUNK_S * decoder.rate_hz)

@@ -1,6 +1,6 @@
 """Whether an encoder's files are whole and belong together: weights, cohort, calibration.
 
-Loads the weights, and torch where it is installed.
+Loads the weights, and torch where nothing else can.
 """
 
 from __future__ import annotations
@@ -99,10 +99,10 @@ def _weights(path: Path, card: ModelCard, faults: list[str]) -> tuple[bool, str 
 
 def _read_weights(path: Path, card: ModelCard) -> None:
     """Reads and checks them, as far as this machine can."""
-    if is_installed("torch"):
+    if has_graph(card):
+        read_graph(path)  # without torch, which takes seconds to load
+    elif is_installed("torch"):
         native.load(path)
-    elif has_graph(card):
-        read_graph(path)
     else:
         native.read_checked(path)
 

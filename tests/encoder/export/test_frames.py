@@ -66,7 +66,7 @@ def assert_same(model: bytes, network: nn.Module, num_bands: int) -> None:
     for num_frames in (12, 100, 201, 350):
         given = features(1, num_bands, num_frames)
         expected = network(given).numpy()
-        found = session.run(np.ascontiguousarray(given[0].T.numpy()), keeps_memory=True)
+        found = session.run(np.ascontiguousarray(given[0].T.numpy()))
         np.testing.assert_allclose(found, expected, atol=2e-5 * np.abs(expected).max())
 
 

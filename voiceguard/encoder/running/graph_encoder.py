@@ -30,16 +30,13 @@ if TYPE_CHECKING:
     from voiceguard.encoder.frontends.arrays import ArrayFrontEnd
     from voiceguard.types import Embedding, Samples, Window
 
-KEPT_FRAMES = 512
-"""Longer recordings, 5.1 s and more, give their memory back: a daemon has no windows of them."""
-
 
 class Session(Protocol):
     """A runtime with a graph in it."""
 
     runs_on: str
 
-    def run(self, features: NDArray[np.float32], *, keeps_memory: bool) -> NDArray[np.float32]:
+    def run(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """``(frames, num_bands)`` to ``(1, embedding_dim)``."""
         ...
 
@@ -73,8 +70,7 @@ class GraphEncoder:
 
     def embed_features(self, features: NDArray[np.float32]) -> Embedding:
         """``(frames, num_bands)`` to ``(embedding_dim,)``, at norm 1."""
-        given = np.ascontiguousarray(features)
-        return normalised(self._session.run(given, keeps_memory=len(given) <= KEPT_FRAMES)[0])
+        return normalised(self._session.run(np.ascontiguousarray(features))[0])
 
     def open_stream(self) -> GraphStream:
         """See ``protocols.Encoder.open_stream``."""

@@ -66,6 +66,8 @@ def open_session(
     options.intra_op_num_threads = num_threads
     options.inter_op_num_threads = 1
     options.log_severity_level = _ERRORS_ONLY
+    # Memory is the system's again after every input, at 1 % of the time: kept, it is 15 MB.
+    options.enable_cpu_mem_arena = False
     # Idle threads must not spin: the daemon waits for speech most of the time.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     given = model if isinstance(model, bytes) else str(model)
@@ -100,14 +102,10 @@ class OnnxSession:
         )
         (given,), (made,) = self._session.get_inputs(), self._session.get_outputs()
         self._given, self._made = given.name, [made.name]
-        self._returning = importlib.import_module("onnxruntime").RunOptions()
-        # Whatever the runtime took for this one input goes back to the system.
-        self._returning.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
 
-    def run(self, features: NDArray[np.float32], *, keeps_memory: bool) -> NDArray[np.float32]:
+    def run(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """``(frames, num_bands)`` to ``(1, embedding_dim)``."""
-        how = None if keeps_memory else self._returning
-        found: NDArray[np.float32] = self._session.run(self._made, {self._given: features}, how)[0]
+        found: NDArray[np.float32] = self._session.run(self._made, {self._given: features})[0]
         return found
 
 

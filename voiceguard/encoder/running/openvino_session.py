@@ -60,7 +60,7 @@ class OpenvinoSession:
         self._request = compiled.create_infer_request()
         self._lock = threading.Lock()
 
-    def run(self, features: NDArray[np.float32], *, keeps_memory: bool) -> NDArray[np.float32]:  # noqa: ARG002 - its own affair
+    def run(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """``(frames, num_bands)`` to ``(1, embedding_dim)``."""
         with self._lock:
             found: NDArray[np.float32] = self._request.infer([features])[0].copy()
