@@ -2,8 +2,9 @@
 
 PYTHON ?= python3
 VENV := .venv
-# A file of tests per process; each holds an encoder, so there are never many.
-PYTEST_ARGS ?= --numprocesses=logical --maxprocesses=4 --dist=loadfile
+# A file of tests per process, and one process more than processors: a third of a test's time is
+# waiting. Each holds an encoder, so there are never many.
+PYTEST_ARGS ?= --numprocesses=$(shell expr $$(nproc) + 1) --maxprocesses=4 --dist=loadfile
 BIN := $(VENV)/bin
 
 # What tests and the demo's recordings need from the system.

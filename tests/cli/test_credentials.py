@@ -75,7 +75,8 @@ class Home:
                 "wrong option": [f"--broke={url}"],
                 "config": ["--config", url],
             }[place]
-        return self._forks.run(argv, environment)
+        done = self._forks.run(argv, environment)
+        return done.returncode, done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.cli.forked import Forks
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -70,10 +72,16 @@ def environment(state: Path, **more: str) -> dict[str, str]:
     }
 
 
+_FORKS = Forks(environment(Path()))
+
+
 def voiceguard(
     *arguments: str | Path, state: Path, settings: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """``voiceguard ARGUMENTS`` with that state directory."""
+    variables = environment(state, **(settings or {}))
+    if _FORKS.fits(variables):
+        return _FORKS.run([*map(str, arguments)], variables)
     return subprocess.run(
         [sys.executable, "-m", "voiceguard", *map(str, arguments)],
         capture_output=True,
@@ -81,7 +89,7 @@ def voiceguard(
         text=True,
         timeout=600,
         stdin=subprocess.DEVNULL,
-        env=environment(state, **(settings or {})),
+        env=variables,
     )
 
 
