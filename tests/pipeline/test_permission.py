@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.fakes import NOON, FakeClock, chunks, make_decision, quiet, tone
+from tests.fakes import NOON, CollectingSink, FakeClock, chunks, make_decision, quiet, tone
 from tests.pipeline.test_stream import ANNA_HZ, Bench, scene
 from voiceguard.decisions.wire import decision_payload
 from voiceguard.people.config import PeopleConfig, Rule
@@ -17,6 +17,7 @@ from voiceguard.pipeline.television import raised
 from voiceguard.types import Outcome, Reason
 
 if TYPE_CHECKING:
+    from voiceguard.decisions.result import Decision
     from voiceguard.pipeline.judge import Judge
 
 DAY = PeopleConfig(timezone="UTC", rules={"day": Rule(hours="06:00-20:00")})
@@ -28,8 +29,8 @@ class Ruled(Bench):
 
     people = PeopleConfig()
 
-    def judge(self) -> Judge:
-        return Permission(self.people, self.clock).judge("kitchen", super().judge())
+    def at_this_moment(self, judge: Judge) -> Judge:
+        return Permission(self.people, self.clock).judge("kitchen", judge)
 
 
 async def heard(people: PeopleConfig, moment: datetime) -> list[dict[str, object]]:
@@ -133,3 +134,27 @@ def test_a_wall_clock_that_is_set_takes_hours_with_it_and_never_opens_them_by_be
     assert not allowed()
     clock.set_by_s, clock.slept_s = (FRIDAY + timedelta(hours=19) - NOON).total_seconds(), 7200.0
     assert not allowed()
+
+
+class AfterIt(CollectingSink):
+    """A minute passes after the provisional accept."""
+
+    clock: FakeClock
+
+    def publish(self, decision: Decision) -> None:
+        super().publish(decision)
+        if decision.outcome is Outcome.ACCEPTED:
+            self.clock.set_by_s += 60
+
+
+async def test_what_was_accepted_before_the_hour_is_taken_back_after_it() -> None:
+    """She begins a minute before eight and ends after it."""
+    before = FRIDAY + timedelta(hours=19, minutes=59)
+    bench = Ruled(clock=FakeClock(set_by_s=(before - NOON).total_seconds()), sink=AfterIt())
+    bench.sink.clock = bench.clock  # type: ignore[attr-defined]
+    bench.people = DAY
+    await bench.run(chunks(scene(tone(ANNA_HZ, 3.0), quiet(1.0))))
+    early, final = bench.sink.decisions[-2:]
+    assert (early.is_final, early.outcome) == (False, Outcome.ACCEPTED)
+    assert (final.outcome, final.reason) == (Outcome.REJECTED, Reason.NOT_ALLOWED)
+    assert final.revokes == early.decision_id

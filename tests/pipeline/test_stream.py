@@ -63,6 +63,10 @@ class Bench:
             calibration=calibration,
         )
 
+    def at_this_moment(self, judge: Judge) -> Judge:
+        """The judge, where it depends on the time."""
+        return judge
+
     async def run(
         self,
         script: Sequence[AudioChunk | SourceStatus | Callable[[], None]],
@@ -75,7 +79,7 @@ class Bench:
                 FakeSource(script, is_live=is_live),
                 ear=Ear(SpeechGate(hears_tones(), GateConfig()), WindowCutter(WindowConfig())),
                 encoder=self.encoder.open_stream(),
-                judge=lambda: judge,
+                judge=lambda: self.at_this_moment(judge),
                 sink=self.sink,
                 executor=executor,
                 clock=self.clock,

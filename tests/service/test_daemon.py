@@ -27,9 +27,10 @@ from tests.older_encoder import put_by
 from voiceguard.decisions.history import History
 from voiceguard.encoder.config import EncoderConfig
 from voiceguard.encoder.library import DEFAULT_MODEL, calibration_path, stated_encoder_id
-from voiceguard.errors import StateError, VoiceprintError
+from voiceguard.errors import ConfigError, StateError, VoiceprintError
 from voiceguard.mqtt.topics import Command
 from voiceguard.paths import history_file, state_dir
+from voiceguard.people.config import PeopleConfig, Rule
 from voiceguard.service.daemon import Daemon
 from voiceguard.service.kit import assemble, open_store
 from voiceguard.service.reporting.health import DaemonState
@@ -315,3 +316,25 @@ async def test_it_stops_at_once_while_it_is_still_loading(settings: Settings) ->
     daemon.stop()
     await asyncio.wait_for(task, 0.5)
     loading.set()
+
+
+async def test_rules_that_name_what_there_is_not_stop_it_at_the_start(settings: Settings) -> None:
+    people = PeopleConfig(rules={"a": Rule(streams=("attic",))})
+    with pytest.raises(ConfigError, match="'attic' is no stream; known are: kitchen"):
+        Daemon(settings.model_copy(update={"people": people}), sources=[holding()])
+    people = PeopleConfig(rules={"a": Rule(actions=("front-door",))})
+    with pytest.raises(ConfigError, match="'front-door' is no action; known are: none"):
+        Daemon(settings.model_copy(update={"people": people}), sources=[holding()])
+
+
+async def test_a_rule_that_names_nobody_makes_it_unavailable_until_they_are_enrolled(
+    settings: Settings,
+) -> None:
+    people = PeopleConfig(child=("mia",), rules={"children": Rule(who=("child",), days="mon")})
+    ruled = settings.model_copy(update={"people": people})
+    daemon = Daemon(ruled, sources=[holding()])
+    async with running(daemon) as task:
+        await until(lambda: daemon.health.state is DaemonState.UNAVAILABLE, task=task)
+        assert daemon.health.reason == "people.child: 'mia' is not enrolled; known are: none"
+        enrol(ruled, "mia")
+        await until(lambda: daemon.health.state is DaemonState.LISTENING, task=task)
