@@ -18,6 +18,8 @@ from tests.wyoming.bench import house
 from tests.wyoming.mutated import FORM, mutated
 from tests.wyoming.peers import WORDS, SpeechToText, serving, speak
 from tests.wyoming.test_policies import said
+from voiceguard.wyoming import satellite
+from voiceguard.wyoming.config import Address
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
@@ -67,6 +69,44 @@ async def _pester(port: int, dice: random.Random) -> int:
     return num
 
 
+async def fuzz_satellite(seconds: float, dice: random.Random) -> dict[str, Figure]:
+    """A satellite that sends mutated events once it is connected, and leaves."""
+    counts = {"num_events": 0, "num_connections": 0}
+    served = asyncio.Event()
+
+    async def pester(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        del reader
+        counts["num_connections"] += 1
+        with contextlib.suppress(ConnectionError):
+            if dice.random() < 0.9:
+                writer.write(
+                    b'{"type":"info","data":{"satellite":{"name":"x"}}}\n{"type":"pong"}\n'
+                )
+            for _ in range(dice.randrange(1, 60)):
+                counts["num_events"] += 1
+                writer.write(mutated(dice))
+            await writer.drain()
+        writer.close()
+        served.set()
+
+    server = await asyncio.start_server(pester, "127.0.0.1", 0)
+    place, end_s = Address(*server.sockets[0].getsockname()[:2]), time.monotonic() + seconds
+    before_s, satellite.TRY_AGAIN_S = satellite.TRY_AGAIN_S, (0.001, 0.001)
+    try:
+        with capture_logs() as logged:
+            async with server, house(satellite=place):
+                while time.monotonic() < end_s:
+                    served.clear()
+                    async with asyncio.timeout(60.0):  # it comes again whatever it was told
+                        await served.wait()
+    finally:
+        satellite.TRY_AGAIN_S = before_s
+    crashes = [each for each in logged if each["log_level"] in {"error", "critical"}]
+    if crashes:
+        raise ViolationError(f"after {counts}: {crashes[0]}")
+    return {**counts, "num_crashes": 0}
+
+
 async def tiny_chunks(seconds: float, dice: random.Random) -> dict[str, Figure]:
     """A million samples, each an event of its own; another client meanwhile."""
     del dice
@@ -112,5 +152,6 @@ def _campaign(work: Any) -> Campaign:  # noqa: ANN401 - one of the above
 
 CAMPAIGNS: Final[Mapping[str, Campaign]] = {
     "wyoming: mutated events": _campaign(fuzz),
+    "wyoming: mutated satellites": _campaign(fuzz_satellite),
     "wyoming: a million tiny chunks": _campaign(tiny_chunks),
 }

@@ -153,6 +153,11 @@ class Guard:
     def remove(self, speaker: str) -> int:
         """Forgets a person: voiceprint, audio kept with it, and what the history knows of them.
 
+        A ``Guard`` speaks to no broker. What a daemon has told one of the person, the daemon takes
+        back: within ``service.voiceprint_poll_s`` where it runs, else when it is started again.
+        Where none will be, ``voiceguard mqtt forget`` does; ``voiceguard voiceprints remove``, the
+        command, takes this person back by itself.
+
         Returns:
             How many decisions of the history named them.
 

@@ -11,7 +11,7 @@ import ipaddress
 import socket
 from typing import TYPE_CHECKING
 
-import ifaddr  # zeroconf's own
+import ifaddr
 import structlog
 from zeroconf import Error as ZeroconfError
 from zeroconf import InterfaceChoice, IPVersion, NonUniqueNameException

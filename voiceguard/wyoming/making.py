@@ -42,7 +42,7 @@ def make_rooms(
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"[wyoming] needs the package {error.name}, which is not installed",
-            hint=install_command("wyoming", "zeroconf"),
+            hint=install_command("wyoming", "zeroconf", "ifaddr"),
         ) from error
     return Rooms(config, clock=clock, published=published, names=names, judged_for=judged_for)
 
