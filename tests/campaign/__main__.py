@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     from tests.campaign.protocol import Campaign
 
+SHARES = {"soak: *": 4.0, "broker: *": 2.0, "clock: *": 2.0, "state: kill*": 1.5, "wyoming: *": 0.5}
+"""Of the time, where one is not enough: what waits for real time, or has few rounds in a minute."""
 GRACE_S = 300.0
 """Beyond its time a campaign may finish a round, and close what it began."""
 
@@ -48,14 +50,19 @@ def campaigns() -> Iterator[tuple[str, str, Campaign]]:
 
 
 def run_all(names: list[tuple[str, str]], seconds: float, seed: int) -> list[dict[str, Any]]:
-    """Each in its own process, for an equal share of what is left."""
+    """Each in its own process, for its share of what is left."""
     results = []
     end_s = time.monotonic() + seconds
     for number, (module, name) in enumerate(names):
-        share_s = max(1.0, (end_s - time.monotonic()) / (len(names) - number))
+        left = [_share(each) for _, each in names[number:]]
+        share_s = max(1.0, (end_s - time.monotonic()) * left[0] / sum(left))
         print(f"{name}: {share_s:.0f} s", file=sys.stderr, flush=True)
         results.append(_run_apart(module, name, share_s, seed))
     return results
+
+
+def _share(name: str) -> float:
+    return next((share for pattern, share in SHARES.items() if fnmatch(name, pattern)), 1.0)
 
 
 def _run_apart(module: str, name: str, seconds: float, seed: int) -> dict[str, Any]:

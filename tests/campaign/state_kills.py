@@ -7,6 +7,7 @@ any moment of a process that writes without end.
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import signal
 import subprocess
@@ -23,6 +24,8 @@ from tests.campaign.protocol import ViolationError
 from tests.recordings import TAKES
 from tests.voiceprints.failing_disk import fail, killed_at, stepping
 from tests.voiceprints.people import make_audio, make_person
+from voiceguard.cli import main
+from voiceguard.cli.command_line import command_line
 from voiceguard.decisions.history import History
 from voiceguard.errors import StateError, StoreKeyError, VoiceguardError, VoiceprintError
 from voiceguard.paths import history_file
@@ -212,27 +215,40 @@ def kill_while_remembering(seconds: float, seed: int) -> Mapping[str, Figure]:
     return {"num_kills": num_kills, "num_entries": last}
 
 
+def _begun(command: list[str]) -> int:
+    """The process of a command, a fork of this one."""
+    child = os.fork()
+    if child == 0:
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for stream in range(3):
+            os.dup2(nothing, stream)
+        sys.argv = ["voiceguard", *command]
+        try:
+            main()
+        finally:
+            os._exit(1)
+    return child
+
+
 def kill_while_enrolling(seconds: float, seed: int) -> Mapping[str, Figure]:
     """``kill -9`` of ``voiceguard enroll``: who was enrolled is, and as a whole."""
     rng, until_s = random.Random(seed), time.monotonic() + seconds
     num_kills = num_enrolled = 0
+    command_line(load=True)  # before the forks: what is killed is the work, not the imports
     with tempfile.TemporaryDirectory() as folder:
         store = VoiceprintStore(Path(folder), environ={})
-        command = [
-            *(sys.executable, "-m", "voiceguard", "enroll", "robin", "--force", "--yes"),
-            *("--keep-audio", "--state-dir", folder, "--from", *map(str, TAKES[:3])),
-        ]
+        command = ["enroll", "robin", "--force", "--yes", "--keep-audio", "--state-dir", folder]
+        command += ["--from", *map(str, TAKES[:3])]
         started_s = time.monotonic()
-        subprocess.run(command, check=True, capture_output=True)
+        if (code := os.waitstatus_to_exitcode(os.waitpid(_begun(command), 0)[1])) != 0:
+            raise ViolationError(f"seed {seed}: enroll ended with {code}")
         usual_s = time.monotonic() - started_s
-        while time.monotonic() < until_s:
+        while time.monotonic() < until_s or not num_kills:
             before = store.load("robin")
-            with subprocess.Popen(
-                command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-            ) as enrolling:
-                time.sleep(rng.uniform(0.5, 1.05) * usual_s)
-                enrolling.send_signal(signal.SIGKILL)
-            num_kills += enrolling.returncode != 0
+            enrolling = _begun(command)
+            time.sleep(rng.uniform(0.5, 1.05) * usual_s)
+            os.kill(enrolling, signal.SIGKILL)
+            num_kills += os.waitpid(enrolling, 0)[1] != 0
             loaded = store.load_all()
             if loaded.refusals or [each.speaker for each in loaded.voiceprints] != ["robin"]:
                 raise ViolationError(f"seed {seed}, kill {num_kills}: {loaded.refusals}")

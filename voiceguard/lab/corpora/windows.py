@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     from voiceguard.types import Channel, Recorded, Samples
 
-WINDOW_S = 30.0
+WINDOW_S = 20.0
 """Long enough for a splice to be rare among the lengths of speech that are asked about."""
 NUM_WINDOWS = 10
-MAX_RECORDING_S = NUM_WINDOWS * WINDOW_S
+MAX_RECORDING_S = 300.0
 """Of a recording that is evaluated, calibrated with, or noise: what is longer is no utterance, and
 ten hours of it would fill the memory."""
 

@@ -45,6 +45,6 @@ class FloodGuard:
         return False
 
     def resume(self, now_s: float) -> None:
-        """The topic is listened to again."""
+        """The topic is listened to again, and left sooner: the flood may go on."""
         self.resumes_at_s = None
-        self.tokens, self.last_s = BURST, now_s
+        self.tokens, self.last_s = PER_S, now_s
