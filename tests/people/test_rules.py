@@ -164,7 +164,7 @@ def specificity(
     return of_action, of_who, of_stream
 
 
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(st.lists(any_rule, max_size=6), st.sampled_from([NOON, NOON + timedelta(days=1, hours=-7)]))
 def test_no_combination_lets_anybody_in_whom_the_most_specific_rule_refuses(
     drawn: list[Rule], when: datetime

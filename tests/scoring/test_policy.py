@@ -372,7 +372,7 @@ any_allowance = st.builds(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=150)
 @given(
     llrs=st.lists(st.floats(-25, 25), min_size=1, max_size=5),
     evidence=any_evidence,
