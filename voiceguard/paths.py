@@ -4,7 +4,8 @@
 
     <state directory>/              0700
       voiceprints/                  0700, one encrypted file per speaker, and where the speaker
-                                    agreed one of the audio that it was made from
+                                    agreed one of the audio that it was made from; one of marks of
+                                    right and wrong
       voiceguard.key                0600, the key of those files (unless it is given elsewhere)
       unlock.key                    0600, what answers to locks are signed with
       unlock.json                   0600, locks: attempts, lockouts, the sequence number

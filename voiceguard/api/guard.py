@@ -12,11 +12,12 @@ from voiceguard.audio.files import SoundFile
 from voiceguard.clock import SystemClock
 from voiceguard.decisions.sinks import CallbackSink
 from voiceguard.enrollment import EnrollmentSession, Mode
+from voiceguard.marks.store import MarkStore
 from voiceguard.people.checking import check_enrolled
 from voiceguard.pipeline.permission import Permission
 from voiceguard.service.daemon import Daemon
-from voiceguard.service.forgetting import forget
 from voiceguard.service.kit import Kit, assemble, open_store
+from voiceguard.service.people.forgetting import forget
 from voiceguard.service.utterance import judge_recording
 from voiceguard.service.whole import embed_whole
 from voiceguard.settings import Settings, load_settings
@@ -231,7 +232,8 @@ class Guard:
         """
         encoder_id = self._kit.encoder.info.encoder_id
         voiceprint = self._store.load(speaker_id(speaker), encoder_id=encoder_id)
-        judge = self._kit.make_judge([voiceprint], claim=voiceprint.speaker)
+        marks = MarkStore(self._store).load_all([voiceprint.speaker]).marks
+        judge = self._kit.make_judge([voiceprint], claim=voiceprint.speaker, marks=marks)
         return judge_recording(self._kit, judge, self._opened(recording))
 
     def identify(self, recording: Recording) -> Judgement:
@@ -280,7 +282,9 @@ class Guard:
         if self._judge is None or self._judge[0] != generation:
             encoder_id = self._kit.encoder.info.encoder_id
             loaded = self._kit.comparable(self._store.load_all(encoder_id=encoder_id))
-            self._judge = generation, self._kit.make_judge(loaded.voiceprints)
+            speakers = [each.speaker for each in loaded.voiceprints]
+            marks = MarkStore(self._store).load_all(speakers).marks
+            self._judge = generation, self._kit.make_judge(loaded.voiceprints, marks=marks)
         return self._judge[1]
 
     def _opened(self, recording: Recording) -> Recorded:

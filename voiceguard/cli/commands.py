@@ -30,11 +30,12 @@ SECTIONS: Mapping[str, Commands] = {
     },
     "People": {
         "enroll": Command("people.enroll:enroll", "Enroll a speaker: read three to five sentences, or give recordings with --from."),
-        "voiceprints": Group("Who is enrolled: list, show, rename, migrate, move, remove.", {
+        "voiceprints": Group("Who is enrolled: list, show, rename, adapt, migrate, move, remove.", {
             "list": Command("people.voiceprints:list_voiceprints", "List everybody who is enrolled, and the files that can't be used, with the reason."),
             "show": Command("people.voiceprints:show", "Show one voiceprint: its takes, the encoder, when the person agreed. Never its numbers."),
             "rename": Command("people.voiceprints:rename_speaker", "Give somebody another name for people to read; the one in topics and files stays."),
             "remove": Command("people.voiceprints:remove", "Forget a person: the voiceprint, audio kept with it, and what the history knows of them."),
+            "adapt": Command("people.adapt:adapt", "Show how far marks of right and wrong have moved thresholds, or take them back."),
             "migrate": Command("people.migrate:migrate", "Make voiceprints of an older encoder anew, from audio that was kept (`enroll --keep-audio`)."),
             "export": Command("people.transfer:export_voiceprints", "Write voiceprints into one file for another machine, encrypted under a passphrase."),
             "import": Command("people.transfer:import_voiceprints", "Take voiceprints from a file that `voiceguard voiceprints export` wrote elsewhere."),

@@ -18,6 +18,7 @@ from voiceguard.cli.output import (
     stdout,
     styled_outcome,
 )
+from voiceguard.cli.people.adapt import mark_decision
 from voiceguard.cli.settings import configured
 from voiceguard.cli.shell.values import people
 from voiceguard.decisions.explain import explain
@@ -49,6 +50,15 @@ def history(
         str | None,
         typer.Option(metavar="ID|last", help="Explain one decision: its id, or the last one."),
     ] = None,
+    mark: Annotated[
+        tuple[str, str],
+        typer.Option(
+            metavar="ID right|wrong|NAME",
+            show_default=False,
+            help="Say that a decision was right, wrong, or who it was: moves that speaker's "
+            "threshold within bounds (`voiceguard voiceprints adapt`).",
+        ),
+    ] = ("", ""),
     diagnostics: Annotated[
         bool, typer.Option("--diagnostics", help="Show what streams have lost instead, and where.")
     ] = False,
@@ -64,7 +74,9 @@ def history(
     store = History(history_file(find_state_dir(settings.state_dir)), settings.history)
     filters: dict[str, Any] = {"speaker": speaker and _named(speaker), "outcome": outcome}
     try:
-        if diagnostics:
+        if mark != ("", ""):
+            mark_decision(settings, _id_of(store, mark[0]), mark[1], json_lines=json_lines)
+        elif diagnostics:
             _show_losses(store.diagnostics()[:last], json_lines=json_lines)
         elif why is None:
             _show(store.recent(last, **filters), json_lines=json_lines)
@@ -84,6 +96,10 @@ def _find(store: History, why: str, filters: dict[str, Any]) -> dict[str, Any]:
             hint="`voiceguard history` lists the decisions with their ids",
         )
     return found
+
+
+def _id_of(store: History, which: str) -> str:
+    return str(_find(store, which, {})["decision_id"]) if which == "last" else which
 
 
 def _show(payloads: list[dict[str, Any]], *, json_lines: bool) -> None:

@@ -30,6 +30,8 @@ def explain(payload: Mapping[str, Any]) -> str:
     wants_evidence = payload["reason"] in {Reason.BETWEEN_THRESHOLDS, Reason.BELOW_THRESHOLD}
     if wants_evidence and (advice := _advice(payload)):
         sentences.append(advice)
+    if payload["reason"] in _BY_SCORE and (shift := payload.get("shift_llr")):
+        sentences.append(_moved(shift, payload["accept_llr"], payload["scores"][0]["speaker"]))
     if payload.get("raised_by") == "television":
         sentences.append("Something played (television), which asks for more certainty.")
     if payload.get("rule") and payload["reason"] != Reason.NOT_ALLOWED:
@@ -99,6 +101,14 @@ def _about_scores(payload: Mapping[str, Any], scores: list[Mapping[str, Any]]) -
     if reason == Reason.BELOW_THRESHOLD:
         return f"Sounds like nobody enrolled. The nearest: {figures}."
     return f"Too little to be sure: {figures}."
+
+
+def _moved(shift_llr: float, accept_llr: float, speaker: str) -> str:
+    how = "lowered" if shift_llr < 0 else "raised"
+    return (
+        f"Marks of right and wrong have {how} that threshold by {abs(shift_llr):.1f}, from "
+        f"{_llr(accept_llr - shift_llr)}: `voiceguard voiceprints adapt {speaker}`."
+    )
 
 
 def _advice(payload: Mapping[str, Any]) -> str:

@@ -65,6 +65,11 @@ class _Figures:
         return self._judged().verdict.accept_llr
 
     @property
+    def shift_llr(self) -> float | None:
+        """How far marks of the speaker have moved ``accept_llr``; None where there is none."""
+        return None if self.accept_llr is None else self._judged().verdict.shift_llr
+
+    @property
     def p_fa(self) -> float:
         """The operating point behind it: false accepts per final decision, all voiceprints."""
         return self._judged().verdict.p_fa
@@ -100,6 +105,8 @@ class Judgement(_Figures):
     """Why the bar was higher than configured: ``television``; None: it was not."""
     allows: tuple[str, ...] = ()
     """Which of ``people.actions`` it is an accept for; of final ones."""
+    calibration_id: str | None = None
+    """Hash of the calibration that made the LLRs."""
 
     def _judged(self) -> Judgement:
         return self
@@ -137,6 +144,11 @@ class Decision(_Figures):
     @property
     def encoder_id(self) -> str:
         return self.judgement.encoder_id
+
+    @property
+    def calibration_id(self) -> str | None:
+        """Of the calibration that made the LLRs."""
+        return self.judgement.calibration_id
 
     @property
     def raised_by(self) -> str | None:

@@ -17,6 +17,7 @@ meaning under the same schema number; consumers ignore fields that they do not k
 | `scores` | array | best first: `speaker`, `name` (for people), `cosine` (-1 to 1), `normalised`
 (in cohort standard deviations), `llr` (number?, natural logarithm) |
 | `accept_llr` | number? | the LLR that an accept asked for; null without a calibration |
+| `shift_llr` | number? | how far [marks](right-and-wrong.md) of the speaker have moved it; 0: not |
 | `posterior` | number? | the probability, 0 to 1, that it was the speaker (of nobody accepted: the
 nearest one), from the LLRs of all and the prior `p_target`; nothing is accepted by it |
 | `p_target` | number | that prior: one of those enrolled is talking, whoever of them |
@@ -32,6 +33,7 @@ nearest one), from the LLRs of all and the prior `p_target`; nothing is accepted
 | `decided_at` | string | UTC |
 | `expires_at` | string | UTC: after this nobody may act on the decision |
 | `encoder_id` | string | hash of the encoder that these scores come from |
+| `calibration_id` | string? | hash of the calibration that made LLRs of them |
 | `revokes` | string? | `decision_id` of an earlier accept that this final decision takes back |
 | `turn_id` | string? | the turn with an assistant (Wyoming) that it is a part of |
 | `raised_by` | string? | why `p_fa` was lower than configured: `television` played |
@@ -74,6 +76,7 @@ def decision_payload(decision: Decision) -> dict[str, Any]:
         "decided_at": iso_utc(decision.decided_at),
         "expires_at": iso_utc(decision.expires_at),
         "encoder_id": decision.encoder_id,
+        "calibration_id": decision.calibration_id,
         "revokes": decision.revokes,
         "turn_id": decision.turn_id,
         "raised_by": decision.raised_by,
@@ -90,6 +93,7 @@ def judgement_payload(judgement: Judgement) -> dict[str, Any]:
         "speaker_name": judgement.speaker_name,
         "scores": scores_payload(judgement.scores),
         "accept_llr": rounded(judgement.accept_llr, 3),
+        "shift_llr": rounded(judgement.shift_llr, 3),
         "posterior": rounded(judgement.posterior, 6),
         "p_target": judgement.p_target,
         "p_fa": float(f"{judgement.p_fa:.4g}"),

@@ -17,6 +17,7 @@ from voiceguard.types import Outcome, Reason
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from voiceguard.scoring.adaptation import Adaptation
     from voiceguard.scoring.allowance import Allowance
     from voiceguard.scoring.calibration import Calibration
     from voiceguard.scoring.policy import Evidence, PolicyConfig, Verdict
@@ -40,6 +41,9 @@ class Judge:
     """What people's rules say of speakers there and then; who is not in it goes by the policy."""
     for_actions: Mapping[str, Mapping[str, Allowance]] = field(default_factory=dict)
     """Likewise for actions that final judgements say the permission of."""
+    adaptations: Mapping[str, Adaptation] = field(default_factory=dict)
+    """Marks of right and wrong that count, by speaker."""
+    calibration_id: str | None = None
 
     @property
     def change_cosine(self) -> float | None:
@@ -77,6 +81,7 @@ class Judge:
             encoder_id=self.encoder_id,
             raised_by=self.raised_by,
             allows=tuple(self._allowed(scores, evidence)) if evidence.is_final else (),
+            calibration_id=self.calibration_id,
         )
 
     def _allowed(self, scores: tuple[SpeakerScore, ...], evidence: Evidence) -> Iterator[str]:
@@ -97,15 +102,19 @@ class Judge:
             self.calibration,
             claimed=self.claim,
             allowances=allowances,
+            adaptations=self.adaptations,
         )
 
     def decide_at(self, judgement: Judgement, p_fa: float) -> Verdict:
         """What a final judgement would have been at another operating point, all of it at the end.
+
+        For locks: marks don't lower its threshold.
 
         Args:
             judgement: By this judge.
             p_fa: False accepts per final decision, all voiceprints together.
         """
         policy = replace(self.policy, p_fa=p_fa, far_per_hour=None, look_share=0.0)
-        judge = replace(self, policy=policy)
+        raising = {name: each.raising_only() for name, each in self.adaptations.items()}
+        judge = replace(self, policy=policy, adaptations=raising)
         return judge.decide(judgement.scores, judgement.evidence).verdict

@@ -17,6 +17,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
+from voiceguard.scoring.adaptation import Adaptation, Moved, Standing
 from voiceguard.types import Outcome, Reason, SpeakerScore
 from voiceguard.validation.ranges import Between, SettingsTable, check_range
 
@@ -168,6 +169,8 @@ class Verdict:
     """The prior of ``posterior``."""
     rule: str | None = None
     """People's rule by which the speaker went that was compared with thresholds; None: none."""
+    shift_llr: float = 0.0
+    """How far marks of the speaker have moved accept_llr from what was calibrated."""
 
 
 def decide(
@@ -178,6 +181,7 @@ def decide(
     *,
     claimed: str | None = None,
     allowances: Mapping[str, Allowance] | None = None,
+    adaptations: Mapping[str, Adaptation] | None = None,
 ) -> Verdict:
     """Open set: which of the enrolled speakers is it, or none? With a claim: is it that one?
 
@@ -189,6 +193,7 @@ def decide(
         claimed: The speaker that the voice is claimed to be; None: open-set identification.
         allowances: What rules say of speakers, by name. Who sounds most like it goes by their own:
             where that refuses, nobody else is accepted in their place.
+        adaptations: Marks, by the speaker whose threshold they move.
 
     Returns:
         Open set: accepted with a speaker, unknown or not allowed (rejected; both final only), or
@@ -204,20 +209,16 @@ def decide(
     p_fa = config.p_fa_of(len(llrs), calibration)
     obstacle = _obstacle(llrs, evidence, config, calibration)
     if obstacle is not None or calibration is None:
-        return Verdict(
-            outcome=Outcome.INCONCLUSIVE,
-            reason=obstacle or Reason.UNCALIBRATED,
-            speaker=claimed,
-            p_fa=p_fa,
-            p_target=config.p_target,
-        )
+        return _impeded(obstacle or Reason.UNCALIBRATED, claimed, p_fa, config)
     best, *others = (llr for llr in llrs if llr is not None)
     allowance = (allowances or {}).get(ranked[0].speaker)
     if allowance is not None:
         config = config.stricter(allowance, len(llrs), calibration)
         p_fa = config.p_fa_of(len(llrs), calibration)
     budget = accept_budget(config, evidence, len(llrs), calibration)
-    accept_llr, extrapolated = _accept_threshold(budget, calibration)
+    anchor_llr, extrapolated = _accept_threshold(budget, calibration)
+    adaptation = (adaptations or {}).get(ranked[0].speaker)
+    accept_llr = _moved(anchor_llr, budget, calibration, adaptation).llr
     reject_llr = _reject_threshold(evidence, config, calibration, accept_llr)
     lead = best - others[0] if others else math.inf
     outcome, reason = _compare(best, lead, accept_llr, reject_llr, config)
@@ -235,7 +236,32 @@ def decide(
         extrapolated=extrapolated,
         p_target=config.p_target,
         rule=None if allowance is None else allowance.rule,
+        shift_llr=accept_llr - anchor_llr if math.isfinite(anchor_llr) else 0.0,
     )
+
+
+def _impeded(reason: Reason, claimed: str | None, p_fa: float, config: PolicyConfig) -> Verdict:
+    """Nothing can be compared with a threshold."""
+    return Verdict(
+        outcome=Outcome.INCONCLUSIVE,
+        reason=reason,
+        speaker=claimed,
+        p_fa=p_fa,
+        p_target=config.p_target,
+    )
+
+
+def final_threshold(
+    config: PolicyConfig,
+    num_voiceprints: int,
+    calibration: Calibration,
+    adaptation: Adaptation | None,
+) -> tuple[float, Moved]:
+    """What final decisions about one speaker ask for: as calibrated, and as marks have it."""
+    evidence = Evidence(net_speech_s=math.inf, snr_db=math.inf, is_final=True)
+    budget = accept_budget(config, evidence, num_voiceprints, calibration)
+    anchor_llr, _ = _accept_threshold(budget, calibration)
+    return anchor_llr, _moved(anchor_llr, budget, calibration, adaptation)
 
 
 def accept_budget(
@@ -305,6 +331,16 @@ def _accept_threshold(budget: float, calibration: Calibration) -> tuple[float, b
         return math.inf, False
     threshold = calibration.threshold_for(budget)
     return max(threshold.llr, 0.0), threshold.extrapolated
+
+
+def _moved(
+    anchor_llr: float, budget: float, calibration: Calibration, adaptation: Adaptation | None
+) -> Moved:
+    """Where a speaker's marks have it; like the anchor never below 0."""
+    if adaptation is None or budget <= 0:
+        return Moved(anchor_llr, Standing.NO_MARKS)
+    floor_llr = calibration.floor_for(budget)
+    return adaptation.moved(anchor_llr, None if floor_llr is None else max(floor_llr, 0.0))
 
 
 def _reject_threshold(

@@ -6,8 +6,10 @@ Event loop; what was chosen is written down on the I/O executor, for a restart.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
@@ -15,6 +17,7 @@ from voiceguard.control.server import ControlCommand, NoParameters, StreamParame
 from voiceguard.errors import UsageError, VoiceguardError
 from voiceguard.mqtt.topics import Command
 from voiceguard.service.arming import ArmedSwitch, PolicyChoice
+from voiceguard.service.people import marking
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,8 +32,25 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+_T = TypeVar("_T")
 REMEMBER_TIMEOUT_S = 2.0
 """What remembering a choice may take; a state directory that hangs must not hold the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class MarkParameters:
+    """Of ``mark``."""
+
+    decision_id: str
+    verdict: str
+    """``right``, ``wrong``, or who it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakerParameters:
+    """Of a command about one speaker."""
+
+    speaker: str
 
 
 class Commands:
@@ -63,6 +83,7 @@ class Commands:
         """The voiceprints are to be looked at now."""
         self.can_restart = can_restart
         self.wants_restart = False
+        self._settings = settings
         self._executor = executor
         self._on_policy = on_policy
         self._on_stop = on_stop
@@ -117,6 +138,13 @@ class Commands:
         except VoiceguardError as error:
             log.warning("switch_not_remembered", error=str(error))
 
+    async def _marking(self, change: Callable[..., _T], *values: object) -> _T:
+        """Changes marks, which count from the next look at the voiceprints on: now."""
+        loop = asyncio.get_running_loop()
+        told = await loop.run_in_executor(self._executor, change, self._settings, *values)
+        self.reload.set()
+        return told
+
     def serve(
         self, control: ControlServer, *, status: Callable[[], dict[str, Any]], rooms: Rooms | None
     ) -> None:
@@ -146,6 +174,15 @@ class Commands:
             client.on_end.append(rooms.record(asked.stream, partial(client.send_event, "turn")))
             return {}
 
+        async def mark(asked: MarkParameters, _client: Connection) -> dict[str, Any]:
+            now = datetime.now(UTC)
+            return await self._marking(marking.mark, asked.decision_id, asked.verdict, now)
+
+        async def unmark(asked: SpeakerParameters, _client: Connection) -> dict[str, Any]:
+            return {"num_marks": await self._marking(marking.undo, asked.speaker)}
+
+        control.add("mark", ControlCommand(MarkParameters, mark))
+        control.add("unmark", ControlCommand(SpeakerParameters, unmark))
         control.add("status", ControlCommand(NoParameters, tell))
         control.add("turns", ControlCommand(StreamParameters, turns))
         for command in set(Command) - {Command.P_FA}:

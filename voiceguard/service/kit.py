@@ -30,6 +30,7 @@ from voiceguard.paths import (
     voiceprints_dir,
 )
 from voiceguard.pipeline.judge import Judge
+from voiceguard.scoring.adaptation import in_force
 from voiceguard.scoring.calibration import load_calibration
 from voiceguard.scoring.limits import NO_LIMITS
 from voiceguard.scoring.scorer import Scorer
@@ -43,9 +44,10 @@ from voiceguard.voiceprints.reading import LoadedVoiceprints, Refusal
 from voiceguard.voiceprints.store import VoiceprintStore
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from voiceguard.protocols import Encoder
+    from voiceguard.scoring.adaptation import Mark
     from voiceguard.scoring.calibration import Calibration
     from voiceguard.scoring.limits import EnrollmentLimits
     from voiceguard.scoring.prediction import PredictedRate
@@ -128,20 +130,33 @@ class Kit:
         with refusing(what, VoiceprintError, hint=hint):
             Scorer([voiceprint], self.cohort, self.calibration)
 
-    def make_judge(self, voiceprints: Sequence[Voiceprint], claim: str | None = None) -> Judge:
+    def make_judge(
+        self,
+        voiceprints: Sequence[Voiceprint],
+        claim: str | None = None,
+        marks: Mapping[str, tuple[Mark, ...]] | None = None,
+    ) -> Judge:
         """A judge over these voiceprints; with a claim, over that one speaker.
+
+        Args:
+            voiceprints: Everybody's who is to be recognised.
+            claim: The claimed speaker; None: open-set identification.
+            marks: Of right and wrong, by speaker; those that don't count are left out.
 
         Raises:
             VoiceprintError: One of them can't be compared with anything; says which.
         """
         for voiceprint in voiceprints:
             self._check(voiceprint)
+        calibration_id = self.calibration.calibration_id if self.calibration else None
         return Judge(
             encoder_id=self.encoder.info.encoder_id,
             scorer=Scorer(voiceprints, self.cohort, self.calibration),
             policy=self.settings.policy,
             calibration=self.calibration,
             claim=claim,
+            adaptations=in_force(marks or {}, voiceprints, calibration_id),
+            calibration_id=calibration_id,
         )
 
 
@@ -154,7 +169,16 @@ def assemble(settings: Settings) -> Kit:
         EncoderError: Weights, cohort or calibration are missing, corrupt or do not fit together.
     """
     encoder = open_encoder(settings)
-    encoder_id = encoder.info.encoder_id
+    cohort, calibration = load_scoring(settings, encoder.info.encoder_id)
+    return Kit(settings=settings, encoder=encoder, cohort=cohort, calibration=calibration)
+
+
+def load_scoring(settings: Settings, encoder_id: str) -> tuple[Cohort | None, Calibration | None]:
+    """What makes LLRs of an encoder's embeddings; needs no encoder.
+
+    Raises:
+        EncoderError: Cohort or calibration are corrupt, or do not fit together.
+    """
     path = cohort_path(settings.encoder.model, installed_in(settings))
     cohort = load_cohort(path, encoder_id=encoder_id) if path.exists() else None
     chosen = calibration_in_force(settings, encoder_id)
@@ -165,7 +189,7 @@ def assemble(settings: Settings) -> Kit:
         if chosen is not None
         else None
     )
-    return Kit(settings=settings, encoder=encoder, cohort=cohort, calibration=calibration)
+    return cohort, calibration
 
 
 def make_take_judge(

@@ -10,14 +10,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
 
 from voiceguard.decisions.wire import rounded
 from voiceguard.enrollment import appraise
 from voiceguard.errors import ConfigError, VoiceguardError
+from voiceguard.marks.store import LoadedMarks, MarkStore
 from voiceguard.people.checking import check_enrolled
+from voiceguard.scoring.policy import final_threshold
 from voiceguard.validation.boundary import in_words
 
 if TYPE_CHECKING:
@@ -37,8 +39,15 @@ LOOK_TIMEOUT_S = 5.0
 """What one look at store and key may take. A healthy one takes milliseconds, a disk that sleeps
 some seconds."""
 
-_Look: TypeAlias = "tuple[Generation, LoadedVoiceprints | None, dict[str, dict[str, Any]]]"
-"""What the store was like; what it holds, None: that has not changed; how good that is."""
+
+class _Look(NamedTuple):
+    generation: Generation
+    """What the store was like."""
+    loaded: LoadedVoiceprints | None = None
+    """What it holds; None: that has not changed."""
+    qualities: dict[str, dict[str, Any]] = {}  # noqa: RUF012 - a tuple's default, never changed
+    """How good that is."""
+    marks: LoadedMarks = LoadedMarks({}, {})
 
 
 class Roster:
@@ -65,8 +74,8 @@ class Roster:
         self.refusals: tuple[Refusal, ...] = ()
         self.fault = ""
         """Why nobody can be recognised though somebody is enrolled; empty when all is well."""
-        self.qualities: dict[str, dict[str, Any]] = {}
-        """Of each speaker's voiceprint, as the status has it."""
+        self._qualities: dict[str, dict[str, Any]] = {}
+        self._marks = LoadedMarks({}, {})
         self._kit = kit
         self._policy = kit.settings.policy
         self._store = store
@@ -108,14 +117,14 @@ class Roster:
         if force:
             self._generation = None
         try:
-            generation, loaded, qualities = await self._finish_look()
-            if loaded is None and generation != self._generation:
+            look = await self._finish_look()
+            if look.loaded is None and look.generation != self._generation:
                 # It began before we lost sight of the store: "as before" is not good enough.
-                generation, loaded, qualities = await self._finish_look()
-            if loaded is None:
+                look = await self._finish_look()
+            if look.loaded is None:
                 return False
-            self._take(loaded)
-            self.qualities = qualities
+            self._qualities, self._marks = look.qualities, look.marks
+            self._take(look.loaded)
         except TimeoutError:
             return self._lose(
                 f"the voiceprints in {self._store.directory} or their key can't be looked at: no "
@@ -126,7 +135,7 @@ class Roster:
         except Exception as error:
             log.exception("voiceprints_unreadable", error=in_words(error))
             return self._lose(f"the voiceprints can't be used: {in_words(error)}")
-        self._generation = generation
+        self._generation = look.generation
         return True
 
     async def _finish_look(self) -> _Look:
@@ -145,10 +154,34 @@ class Roster:
         """Blocking."""
         generation = self._store.generation()
         if generation == known:
-            return generation, None, {}
+            return _Look(generation)
         encoder_id = self._kit.encoder.info.encoder_id
         loaded = self._kit.comparable(self._store.load_all(encoder_id=encoder_id))
-        return generation, loaded, self._appraise(loaded.voiceprints)
+        marks = MarkStore(self._store).load_all(each.speaker for each in loaded.voiceprints)
+        return _Look(generation, loaded, self._appraise(loaded.voiceprints), marks)
+
+    def qualities(self) -> dict[str, dict[str, Any]]:
+        """Of each speaker's voiceprint, as the status has it."""
+        return {
+            speaker: {**quality, **self._marked(speaker)}
+            for speaker, quality in self._qualities.items()
+        }
+
+    def _marked(self, speaker: str) -> dict[str, Any]:
+        """What marks of right and wrong have done to the threshold."""
+        calibration, adaptation = self._kit.calibration, self.judge.adaptations.get(speaker)
+        told: dict[str, Any] = {"num_marks": len(self._marks.marks.get(speaker, ()))}
+        if speaker in self._marks.refused:
+            told["marks_fault"] = self._marks.refused[speaker]
+        if calibration is None:
+            return told
+        num_voiceprints = len(self.judge.scorer.speakers)
+        anchor_llr, moved = final_threshold(self._policy, num_voiceprints, calibration, adaptation)
+        return {
+            **told,
+            "threshold": str(moved.standing),
+            "shift_llr": rounded(moved.llr - anchor_llr, 3),
+        }
 
     def _appraise(self, voiceprints: Sequence[Voiceprint]) -> dict[str, dict[str, Any]]:
         """In a word how well each will do, beside all the others."""
@@ -165,7 +198,8 @@ class Roster:
         return found
 
     def _take(self, loaded: LoadedVoiceprints) -> None:
-        self.judge = replace(self._kit.make_judge(loaded.voiceprints), policy=self._policy)
+        judge = self._kit.make_judge(loaded.voiceprints, marks=self._marks.marks)
+        self.judge = replace(judge, policy=self._policy)
         self.speakers = tuple((each.speaker, each.display_name) for each in loaded.voiceprints)
         self.refusals = loaded.refusals
         self.fault = ""
@@ -206,5 +240,5 @@ class Roster:
             log.error("voiceprints_unreadable", error=fault)
         self.judge = self._kit.make_judge(())
         self.speakers, self.refusals, self.fault = (), (), fault
-        self.qualities = {}
+        self._qualities, self._marks = {}, LoadedMarks({}, {})
         return is_news

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 SUFFIX = ".voiceprint"
 AUDIO_SUFFIX = ".audio"
+MARKS_SUFFIX = ".marks"
 
 Generation: TypeAlias = tuple[tuple[str, int, int, int], ...]
 """Name, inode, size and modification time (ns) of every file and of the key: equal means nothing
@@ -85,7 +86,7 @@ class VoiceprintReader:
         return tuple(_printable(path.name.removesuffix(SUFFIX)) for path in self._files())
 
     def generation(self) -> Generation:
-        """Changes whenever a voiceprint or the key comes, goes or is meddled with: only ``stat``.
+        """Changes whenever voiceprint, marks or key come, go or are meddled with: only ``stat``.
 
         Raises:
             StoreKeyError: The setting says no place that the key can have.
@@ -93,7 +94,8 @@ class VoiceprintReader:
         """
         entries = []
         paths = self._files()
-        for path in (*paths, self.key_path) if paths else ():
+        marks = files.list_files(self.directory, MARKS_SUFFIX)
+        for path in (*paths, *marks, self.key_path) if paths else ():
             try:
                 status = path.stat()
                 entries.append((path.name, status.st_ino, status.st_size, status.st_mtime_ns))
@@ -189,12 +191,20 @@ class VoiceprintReader:
     def _audio_path(self, speaker: str) -> Path:
         return self.directory / (check_speaker_name(speaker) + AUDIO_SUFFIX)
 
-    def _paths_to_remove(self, speaker: str) -> tuple[Path, Path]:
-        """Of audio and voiceprint: of a speaker, or of a file that is here under any name."""
+    def marks_path(self, speaker: str) -> Path:
+        """Where a speaker's marks are, or will be.
+
+        Raises:
+            UsageError: No name that a speaker can have.
+        """
+        return self.directory / (check_speaker_name(speaker) + MARKS_SUFFIX)
+
+    def _paths_to_remove(self, speaker: str) -> tuple[Path, ...]:
+        """The voiceprint's last: of a speaker, or of a file that is here under any name."""
         for path in self._files():
             if _printable(path.name.removesuffix(SUFFIX)) == speaker:
-                return path.with_suffix(AUDIO_SUFFIX), path
-        return self._audio_path(speaker), self._path(speaker)
+                return path.with_suffix(MARKS_SUFFIX), path.with_suffix(AUDIO_SUFFIX), path
+        return self.marks_path(speaker), self._audio_path(speaker), self._path(speaker)
 
     def _files(self) -> list[Path]:
         return files.list_files(self.directory, SUFFIX)
@@ -219,6 +229,14 @@ class VoiceprintReader:
     def describe_encoder(self, encoder_id: str) -> str:
         """The id, and the name that it has here: ``f97a3195a4a38cd5 (ecapa-c320)``."""
         return self._encoders.describe(encoder_id)
+
+    def key(self) -> StoreKey:
+        """What everything here is sealed with.
+
+        Raises:
+            StoreKeyError: It is missing or unusable.
+        """
+        return self._existing_key()
 
     def _existing_key(self) -> StoreKey:
         path = self.key_path

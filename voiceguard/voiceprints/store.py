@@ -1,6 +1,7 @@
 """The directory of voiceprints: one encrypted file per speaker, each replaced in one step.
 
-Beside it, where the speaker agreed, an encrypted file of the audio that it was made from.
+Beside it, where the speaker agreed, an encrypted file of the audio that it was made from; and one
+of what people have said of decisions about the speaker (the package ``marks``).
 
 Blocking: the daemon calls it on its I/O executor. Any number of processes may read and write at
 the same time; writers take turns. What was stored before a ``kill -9`` or on a full disk is there
@@ -91,7 +92,7 @@ class VoiceprintStore(VoiceprintReader):
             self._write(new, contents)
 
     def remove(self, speaker: str) -> None:
-        """Deletes a voiceprint and the audio kept with it, readable or not; needs no key.
+        """Deletes a voiceprint, audio kept with it, and marks, readable or not; needs no key.
 
         Also a file of the directory whose name no speaker can have.
 
@@ -100,7 +101,7 @@ class VoiceprintStore(VoiceprintReader):
             VoiceprintError: There is neither.
             StateError: The directory can't be written to.
         """
-        audio_path, path = self._paths_to_remove(speaker)
+        paths = self._paths_to_remove(speaker)
         if not self.holds(speaker):
             raise self._nobody(speaker)
         with files.writing(self.directory):
@@ -108,12 +109,12 @@ class VoiceprintStore(VoiceprintReader):
             if audit.exists:
                 audit.append("deletion", speaker=speaker)
             try:
-                # the audio first: a voiceprint without it can be removed again, it is seen
-                audio_path.unlink(missing_ok=True)
-                path.unlink(missing_ok=True)
+                # the voiceprint last: without the others it can be removed again, it is seen
+                for path in paths:
+                    path.unlink(missing_ok=True)
                 sync_directory(self.directory)
             except OSError as error:
-                raise files.cannot_write(path, error) from error
+                raise files.cannot_write(paths[-1], error) from error
 
     def _note(self, event: str, voiceprint: Voiceprint) -> None:
         """In the audit log, where there is one, before it is done: or it is not done."""

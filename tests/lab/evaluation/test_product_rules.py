@@ -20,12 +20,13 @@ from voiceguard.pipeline.judge import Judge
 from voiceguard.types import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from voiceguard.decisions.result import Judgement
     from voiceguard.enrollment import TakeReport
     from voiceguard.lab.corpora.corpus import Corpus
     from voiceguard.lab.evaluation.daemon.evaluation import Evaluation
+    from voiceguard.scoring.adaptation import Mark
     from voiceguard.scoring.policy import Evidence
     from voiceguard.service.kit import Kit
     from voiceguard.types import Recorded, SpeakerScore, Voiceprint
@@ -43,8 +44,13 @@ class WaryJudge(Judge):
 class WaryKit(ToneKit):
     """A product with another rule for decisions."""
 
-    def make_judge(self, voiceprints: Sequence[Voiceprint], claim: str | None = None) -> Judge:
-        usual = super().make_judge(voiceprints, claim)
+    def make_judge(
+        self,
+        voiceprints: Sequence[Voiceprint],
+        claim: str | None = None,
+        marks: Mapping[str, tuple[Mark, ...]] | None = None,
+    ) -> Judge:
+        usual = super().make_judge(voiceprints, claim, marks)
         return WaryJudge(**{each.name: getattr(usual, each.name) for each in fields(usual)})
 
 

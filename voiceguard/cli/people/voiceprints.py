@@ -21,8 +21,8 @@ from voiceguard.cli.shell.values import people
 from voiceguard.decisions.wire import iso_utc, rounded
 from voiceguard.encoder.library import stated_encoder_id
 from voiceguard.errors import UsageError, VoiceguardError
-from voiceguard.service.forgetting import forget
 from voiceguard.service.kit import installed_in, open_store
+from voiceguard.service.people.forgetting import forget
 from voiceguard.settings import Settings
 from voiceguard.types import Voiceprint
 from voiceguard.voiceprints import VoiceprintStore, speaker_id

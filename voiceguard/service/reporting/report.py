@@ -108,7 +108,7 @@ class Reporter:
             },
             "speakers": [name for name, _ in roster.speakers],
             "display_names": dict(roster.speakers),
-            "voiceprints": roster.qualities,
+            "voiceprints": roster.qualities(),
             "policy": parts.commands.choice.describe(),
             "refused": {each.speaker: each.reason for each in roster.refusals},
             "control": parts.control.statistics(),

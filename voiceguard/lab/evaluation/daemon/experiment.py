@@ -108,7 +108,7 @@ class Listener:
         """Enrolls a speaker, and plays everything that was not enrolled from."""
         self.skips += spoken.skips
         takes = takes_of(spoken.sessions, self.plan.num_enroll)
-        enrolled = self._enroll(takes) if takes else None
+        enrolled = self.enroll(takes) if takes else None
         if enrolled is not None:
             self._enrolled.append(enrolled)
         for session in left_to_test(spoken.sessions, takes if enrolled else ()):
@@ -130,7 +130,7 @@ class Listener:
             enrolled=tuple(self._enrolled), tests=tuple(self._tests), skips=tuple(self.skips)
         )
 
-    def _enroll(self, utterances: Sequence[Utterance]) -> Enrolled | None:
+    def enroll(self, utterances: Sequence[Utterance]) -> Enrolled | None:
         """As ``voiceguard enroll --from`` does; None where that refuses."""
         about, takes = utterances[0].recording, Takes(self.kit.take_judge)
         for each in utterances:
