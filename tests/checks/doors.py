@@ -21,7 +21,7 @@ ALLOWED = {
     "control/place.py: os.open": "a directory",
     "encoder/installed.py: os.open": "a directory",
     "voiceprints/durable.py: os.open": "a new file, or a directory",
-    "service/setup/units.py: os.open": "a new file",
+    "service/setup/credential.py: os.open": "a new file",
     "paths.py: os.open": "a new file",
     "outputs.py: os.open": "/dev/null",
     "errors.py: read_text": "a checkout's pyproject.toml",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import tomllib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -88,3 +89,9 @@ def test_a_place_that_cannot_be_written_is_told_before_anybody_is_asked(tmp_path
         with pytest.raises(StateError, match="cannot write"):
             check_writable(tmp_path / "new" / "voiceguard.toml")
         tmp_path.chmod(0o700)
+
+
+def test_a_setting_of_no_table_stands_before_the_tables() -> None:
+    text = edited('# mine\n\n[mqtt]\nbroker = "none"\n', {"": {"state_dir": "/elsewhere"}})
+    assert tomllib.loads(text) == {"state_dir": "/elsewhere", "mqtt": {"broker": "none"}}
+    assert text.startswith("# mine\n")

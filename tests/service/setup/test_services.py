@@ -142,3 +142,32 @@ def test_enrolling_for_the_system_uses_its_account_key_and_state(
     assert "--property=LoadCredential=voiceguard-key" in command
     assert "--property=StateDirectory=voiceguard" in command
     assert command[-5:] == ["-m", "voiceguard", "enroll", "anna", "--add"]
+
+
+@needs_root
+def test_a_debian_packages_unit_is_started_and_stopped_and_never_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = install_systemctl(tmp_path, monkeypatch)
+    monkeypatch.setattr(sys, "executable", "/opt/voiceguard/bin/python3")
+    service = Service(of_user=False, root=tmp_path / "root")
+    assert not service.is_packaged
+    packaged = tmp_path / "root/usr/lib/systemd/system/voiceguard.service"
+    packaged.parent.mkdir(parents=True)
+    packaged.write_text("the package's")
+    service.config.parent.mkdir(parents=True)
+    service.config.write_text('[mqtt]\nbroker = "none"\n')
+
+    assert service.install() == packaged
+    assert packaged.read_text() == "the package's"
+    assert service.config.read_text() == '[mqtt]\nbroker = "none"\n'
+    assert "--property=DynamicUser=no" in service.enrolling(["anna"])
+    assert told.read_text().splitlines()[-1] == "restart voiceguard.service"
+
+    assert service.uninstall()
+    assert packaged.exists()
+    assert told.read_text().splitlines()[-1] == "disable --now voiceguard.service"
+
+    another = tmp_path / "another.toml"
+    another.write_text("")
+    assert service.install(another) == tmp_path / "root/etc/systemd/system/voiceguard.service"

@@ -53,10 +53,13 @@ def status(user: UserOption = False, json_lines: JsonOption = False) -> int:
 
 def uninstall(user: UserOption = False) -> None:
     """Stop the service and take it away. Voiceprints, history and configuration stay."""
-    if Service(of_user=user).uninstall():
-        stdout.print("removed; voiceprints, history and configuration are still there")
-    else:
+    service = Service(of_user=user)
+    if not service.uninstall():
         stdout.print("it was not installed")
+    elif service.is_packaged:
+        stdout.print("stopped, and starts no more; `sudo apt remove voiceguard` takes it away")
+    else:
+        stdout.print("removed; voiceprints, history and configuration are still there")
 
 
 def enroll(

@@ -31,6 +31,7 @@ from voiceguard.cli.setting_up.questions import (
     settle_encoder,
     settle_microphone,
 )
+from voiceguard.cli.setting_up.system_setup import Person, check_options, set_up_system
 from voiceguard.cli.shell.values import brokers, encoders, languages, microphones
 from voiceguard.encoder.foreign.catalogue import find_known
 from voiceguard.encoder.installed import installed_models
@@ -125,12 +126,23 @@ def setup(
     something: comments and settings of your own stay.
     """
     configure_logging(LogConfig(level="error"))
+    answers = Answers(is_asking=sys.stdin.isatty() and not unattended)
+    if files and person is None:
+        raise UsageError("--from needs --person", hint="whose voice is it?")
+    if service is ServiceKind.SYSTEM:
+        check_options(encoder, state_dir)
+        return set_up_system(
+            Service(of_user=False),
+            answers,
+            source=source,
+            broker=broker,
+            login=Login(username=username, password_file=password_file),
+            person=Person(name=person, files=files or [], is_agreed=agreed, language=language),
+            config=config,
+        )
     path = config_to_write(config)
     check_writable(path)
     settings = load_settings(path if path.exists() else None, **overrides(state_dir=state_dir))
-    if files and person is None:
-        raise UsageError("--from needs --person", hint="whose voice is it?")
-    answers = Answers(is_asking=sys.stdin.isatty() and not unattended)
     login = Login(
         username=username or settings.mqtt.login,
         password_file=password_file or settings.mqtt.password_file,
@@ -139,19 +151,20 @@ def setup(
     settle_broker(answers, settings, broker, login, is_new=not path.exists())
     chosen = _fetched(settle_encoder(answers, settings, encoder), settings)
     kind = _settle_service(answers, service)
-    if kind is not ServiceKind.NONE:
-        Service(of_user=kind is ServiceKind.USER).check()
+    if kind is ServiceKind.USER:
+        Service(of_user=True).check()
     planned = settings_of(path, answers, chosen, **_plain(state_dir))
     heard = _enroll(answers, planned, person, files or [], language, agreed=agreed)
-    written = write_config(path, answers.changes(), password=answers.password)
+    changes = {"": _plain(state_dir), **answers.changes()}
+    written = write_config(path, changes, password=answers.password)
     if chosen is not None:
         choose(written, chosen)
-    _finish(path, kind, heard)
+    _finish(path, kind, heard, None if config is None else path)
     return ExitCode.OK
 
 
 def _plain(state_dir: Path | None) -> dict[str, str]:
-    return {} if state_dir is None else {"state_dir": str(state_dir)}
+    return {} if state_dir is None else {"state_dir": str(state_dir.absolute())}
 
 
 def _fetched(name: str | None, settings: Settings) -> str | None:
@@ -232,15 +245,13 @@ def _enroll(
     return [*known, name]
 
 
-def _finish(path: Path, kind: ServiceKind, heard: list[str]) -> None:
+def _finish(path: Path, kind: ServiceKind, heard: list[str], config: Path | None) -> None:
     shown = escape(without_credentials(str(path)))
     stdout.print(f"\n[bold green]Set up[/]: {shown}", soft_wrap=True)
     if kind is not ServiceKind.NONE:
-        service = Service(of_user=kind is ServiceKind.USER)
-        unit = service.install()
+        service = Service(of_user=True)
+        unit = service.install(config)
         stdout.print(f"It runs: {escape(str(unit))}. `{service.log_command}` shows what it hears.")
-        if kind is ServiceKind.SYSTEM:
-            stdout.print("It has people of its own: `sudo voiceguard service enroll NAME`.")
         return
     if not heard:
         stdout.print("Nobody is enrolled yet: `voiceguard enroll NAME`.")

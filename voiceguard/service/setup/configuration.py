@@ -34,7 +34,7 @@ _HEAD = f"""\
 """
 
 Changes = dict[str, dict[str, Any]]
-"""Settings by table; None takes one out."""
+"""Settings by table, "" for those in none; None takes one out."""
 
 
 def config_to_write(config: Path | None) -> Path:
@@ -70,11 +70,12 @@ def edited(text: str, changes: Mapping[str, Mapping[str, Any]]) -> str:
     try:
         document = tomlkit.parse(text)
         for name, settings in changes.items():
-            if not any(value is not None for value in settings.values()) and name not in document:
+            is_there = not name or name in document
+            if not is_there and all(value is None for value in settings.values()):
                 continue
-            if name not in document:
+            if not is_there:
                 document[name] = tomlkit.table()
-            table: Any = document[name]
+            table: Any = document[name] if name else document
             for key, value in settings.items():
                 if value is not None:
                     table[key] = value

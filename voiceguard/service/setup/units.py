@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from voiceguard.errors import StateError
-from voiceguard.mqtt.guards.credentials import MAX_PASSWORD_BYTES
 from voiceguard.paths import COMMENTED_CONFIG, SYSTEM_CONFIG
 from voiceguard.service.setup.configuration import edited
+from voiceguard.service.setup.credential import with_credential, write_whole
 from voiceguard.settings import load_settings
-from voiceguard.validation.files import read_text
 
 UNIT = "voiceguard.service"
 _SHIPPED = COMMENTED_CONFIG.parents[1] / "units"
@@ -26,7 +25,9 @@ _START_S = 150
 """The unit gives itself two minutes to load."""
 _HIDDEN = ("home", "root", "run/user")
 """What the system unit's sandbox hides from it."""
-CREDENTIAL = Path("/run/credentials/voiceguard.service/voiceguard-mqtt")
+_PACKAGED = Path("usr/lib/systemd/system") / UNIT
+"""The Debian package's, for the program in /opt/voiceguard."""
+_PACKAGED_PROGRAM = "/opt/voiceguard/bin/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,10 +45,35 @@ class Service:
     @property
     def path(self) -> Path:
         """Of the unit's file."""
+        is_of_package = self._has_package and not self._own.exists()
+        return self.root / _PACKAGED if is_of_package else self._own
+
+    @property
+    def is_packaged(self) -> bool:
+        """Whether the unit is the Debian package's, and nobody's to write or remove."""
+        return self.path == self.root / _PACKAGED
+
+    @property
+    def config(self) -> Path:
+        """What the system's reads."""
+        return self.root / SYSTEM_CONFIG.relative_to("/")
+
+    @property
+    def state_dir(self) -> Path:
+        """The system's, of which root alone sees the inside."""
+        return self.root / "var/lib/voiceguard"
+
+    @property
+    def _own(self) -> Path:
+        """The unit's file that is written here."""
         if not self.of_user:
             return self.root / "etc/systemd/system" / UNIT
         config = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
         return Path(config) / "systemd/user" / UNIT
+
+    @property
+    def _has_package(self) -> bool:
+        return not self.of_user and (self.root / _PACKAGED).exists()
 
     @property
     def log_command(self) -> str:
@@ -96,10 +122,16 @@ class Service:
         elif not self.of_user:
             config = self._system_config()
         arguments = ["run", *([] if config is None else ["--config", str(config.absolute())])]
+        is_its_program = command[0].startswith(_PACKAGED_PROGRAM) and config == self.config
+        if self.is_packaged and is_its_program:
+            return self._started()
         unit = (_SHIPPED / ("voiceguard-user.service" if self.of_user else UNIT)).read_text("utf-8")
         started = " ".join(_quoted(each) for each in [*command, *arguments])
         unit = re.sub(r"(?m)^ExecStart=.*$", lambda _: f"ExecStart={started}", unit)
-        self._write(self.path, unit)
+        write_whole(self._own, unit)
+        return self._started()
+
+    def _started(self) -> Path:
         self._systemctl("daemon-reload")
         self._systemctl("enable", UNIT)
         started_well = self._systemctl("restart", UNIT, check=False)
@@ -113,6 +145,8 @@ class Service:
     def uninstall(self) -> bool:
         """Stops it and removes the unit; whether there was one. What it knows stays.
 
+        The unit of a package is left to the package.
+
         Raises:
             StateError: It can't be removed.
         """
@@ -120,6 +154,8 @@ class Service:
             return False
         self.check()
         self._systemctl("disable", "--now", UNIT, check=False)
+        if self.is_packaged:
+            return True
         try:
             self.path.unlink()
         except OSError as error:
@@ -156,8 +192,9 @@ class Service:
         command = [*_program(may_be_home=self.of_user), "enroll", *arguments]
         if self.of_user:
             return command
+        is_dynamic = "no" if self._has_package else "yes"  # whose account stays
         properties = (
-            *("DynamicUser=yes", "User=voiceguard", "SupplementaryGroups=audio"),
+            *(f"DynamicUser={is_dynamic}", "User=voiceguard", "SupplementaryGroups=audio"),
             *("StateDirectory=voiceguard", "LoadCredential=voiceguard-key"),
         )
         return [
@@ -173,37 +210,20 @@ class Service:
 
         The password goes where systemd hands it to the service, and to nobody else.
         """
-        path = self.root / SYSTEM_CONFIG.relative_to("/")
+        path = self.config
         if path.exists():
             load_settings(path)
             return path
         settings = load_settings()
-        mqtt = {"broker": settings.mqtt.broker, "username": settings.mqtt.username}
-        if (secret := settings.mqtt.password_file) is not None:
-            try:
-                password = read_text(secret, MAX_PASSWORD_BYTES)
-            except (OSError, UnicodeDecodeError) as error:
-                why = getattr(error, "strerror", None) or "it is not UTF-8 text"
-                raise StateError(f"cannot read {secret}: {why}") from None
-            self._write(self.root / "etc/credstore/voiceguard-mqtt", password, mode=0o600)
-            mqtt["password_file"] = str(CREDENTIAL)
+        mqtt = {
+            "broker": settings.mqtt.broker,
+            "username": settings.mqtt.username,
+            "password_file": settings.mqtt.password_file,
+        }
+        mqtt = with_credential(self.root, mqtt)
         audio = {"sources": list(settings.audio.sources)}
-        self._write(path, edited("", {"audio": audio, "mqtt": mqtt}))
+        write_whole(path, edited("", {"audio": audio, "mqtt": mqtt}))
         return path
-
-    def _write(self, path: Path, text: str, mode: int = 0o644) -> None:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial = path.with_name(f".{path.name}.new")
-            partial.unlink(missing_ok=True)
-            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(text)
-            partial.replace(path)
-        except OSError as error:
-            raise StateError(
-                f"cannot write {path}: {error.strerror}", hint="is it yours to write?"
-            ) from error
 
     def _systemctl(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         command = ["systemctl", *(["--user"] if self.of_user else []), *words]
