@@ -1,4 +1,4 @@
-"""A speech-to-text for digits: pocketsphinx and its English model behind a Wyoming server."""
+"""A speech-to-text for six digits: pocketsphinx and its English model behind a Wyoming server."""
 
 from __future__ import annotations
 
@@ -22,19 +22,21 @@ if TYPE_CHECKING:
 
 GRAMMAR = """#JSGF V1.0;
 grammar digits;
-public <digits> = <digit>+;
+public <digits> = {digits};
 <digit> = zero | one | two | three | four | five | six | seven | eight | nine;
 """
+NUM_DIGITS = 6
+"""As many as are asked for; else it hears short ones where there are none, and passes over some."""
 NOISE = 30.0
 """Of 32768: its model has never heard digital silence, and takes it for short words."""
 
 
 class Sphinx:
-    """Hears digits and nothing else."""
+    """Hears six digits and nothing else: none more, none less."""
 
     def __init__(self, folder: Path) -> None:
         grammar = folder / "digits.gram"
-        grammar.write_text(GRAMMAR)
+        grammar.write_text(GRAMMAR.replace("{digits}", " ".join(["<digit>"] * NUM_DIGITS)))
         self._decoder = pocketsphinx.Decoder(
             jsgf=str(grammar), loglevel="FATAL", cmn="batch", wip=1e-3
         )

@@ -10,7 +10,7 @@ from voiceguard.errors import ConfigError
 from voiceguard.mqtt.config import MqttConfig
 from voiceguard.unlock.config import UnlockAction, UnlockConfig, check_unlock
 
-ACTION: dict[str, Any] = {"speakers": ("anna",), "i_accept_the_risk": True}
+ACTION: dict[str, Any] = {"speakers": ("anna",), "level": "voice", "i_accept_the_risk": True}
 
 
 def of(**changes: Any) -> UnlockConfig:  # noqa: ANN401
@@ -58,3 +58,13 @@ def test_names_and_challenges_are_checked() -> None:
         UnlockConfig(actions={"front/door": UnlockAction(**ACTION)})
     with pytest.raises(ValueError, match=r"needs unlock\.speech_to_text"):
         of(level="challenge")
+
+
+def test_nothing_is_opened_by_voice_alone_unless_it_is_said() -> None:
+    assert UnlockAction(speakers=("anna",)).level == "challenge"
+    with pytest.raises(ValueError, match=r'by voice alone, an action needs level = "voice"'):
+        UnlockConfig(actions={"door": UnlockAction(speakers=("anna",), i_accept_the_risk=True)})
+    stt = "tcp://127.0.0.1:10300"
+    assert UnlockConfig(
+        speech_to_text=stt, actions={"door": UnlockAction(speakers=("anna",))}
+    ).has_challenges

@@ -35,8 +35,9 @@ if TYPE_CHECKING:
     from voiceguard.unlock.envelope import Envelope
     from voiceguard.unlock.hearing import Hearing
 
-DOOR = UnlockAction(speakers=("anna",), streams=("kitchen",), i_accept_the_risk=True)
-GARAGE = UnlockAction(speakers=("anna", "ben"), i_accept_the_risk=True)
+ALONE: Any = {"level": "voice", "i_accept_the_risk": True}
+DOOR = UnlockAction(speakers=("anna",), streams=("kitchen",), **ALONE)
+GARAGE = UnlockAction(speakers=("anna", "ben"), **ALONE)
 CONFIG = UnlockConfig(actions={"front-door": DOOR, "garage": GARAGE})
 TOPICS = Topics("voiceguard", "hall", "homeassistant")
 

@@ -31,9 +31,9 @@ class UnlockAction(SettingsTable):
     """Whose voice it takes; all of them enrolled. Nobody by default."""
     streams: tuple[str, ...] = ()
     """At which microphones (`audio.sources`); empty: at any."""
-    level: Literal["voice", "challenge"] = "voice"
-    """`voice`: the voice alone, which needs `i_accept_the_risk`. `challenge`: it must say random
-    digits, which needs `unlock.speech_to_text`."""
+    level: Literal["voice", "challenge"] = "challenge"
+    """`challenge`: the voice must say random digits, which needs `unlock.speech_to_text`. `voice`:
+    the voice alone, which needs `i_accept_the_risk` and is never what is meant by default."""
     p_fa: Annotated[float, Between(0, 0.01, is_low_excluded=True)] = 0.001
     """False accepts per attempt of a stranger, all voiceprints together."""
     i_accept_the_risk: bool = False
@@ -79,7 +79,10 @@ class UnlockConfig(SettingsTable):
         if self.speech_to_text:
             parse_address("speech_to_text", self.speech_to_text)
         elif self.has_challenges:
-            raise ValueError('level = "challenge" needs unlock.speech_to_text')
+            raise ValueError(
+                'level = "challenge", which is the default, needs unlock.speech_to_text; by voice '
+                'alone, an action needs level = "voice" and i_accept_the_risk = true'
+            )
 
     @property
     def has_challenges(self) -> bool:

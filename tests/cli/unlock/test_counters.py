@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 SETTINGS = """
 [unlock.actions.front-door]
 speakers = ["anna"]
+level = "voice"
 i_accept_the_risk = true
 """
 
