@@ -28,7 +28,10 @@ from voiceguard.lab.training.run import Run
 if TYPE_CHECKING:
     from voiceguard.lab.training.trainer import Progress
 
-BASE = ("channels=128", "num_voices=10", "batch_s=64", "learning_rate=2e-3", "average_decay=0.99")
+BASE = (
+    *("channels=128", "voices=rounds", "num_voices=10", "batch_s=64", "learning_rate=2e-3"),
+    *("average_decay=0.99", "large_margin_share=0.1"),
+)
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ VARIANTS = (
     Variant("no-teacher", ("aam_weight=1", "teacher=none")),
     Variant("no-classification", ("aam_weight=0",)),
     Variant("no-similarity", ("similarity_weight=0",)),
+    Variant("drawn", ("voices=drawn",)),
+    Variant("drawn-no-frames", ("voices=drawn", "frames_weight=0")),
     Variant("no-changed-voices", ("num_voices=1",)),
     Variant("no-formants", ("changed_formants=[1, 1]",)),
     Variant("no-noise", ("augment.p_noise=0",)),

@@ -15,12 +15,13 @@ from pathlib import Path
 from voiceguard.lab.corpora.clips import seeded
 
 SMALL = (
-    "--set channels=128 --set num_voices=4 --set batch_s=64 --set learning_rate=2e-3 "
-    "--set average_decay=0.99 --steps 600"
+    "--set channels=128 --set voices=rounds --set num_voices=4 --set batch_s=64 "
+    "--set learning_rate=2e-3 --set average_decay=0.99 --steps 600"
 )
 TUNING = (
-    "--set channels=128 --set num_voices=4 --set batch_s=64 --set teacher={base} "
-    "--set aam_weight=0 --set heldout_share=0 --set learning_rate=2e-4 --steps 300"
+    "--set channels=128 --set voices=rounds --set num_voices=4 --set batch_s=64 "
+    "--set teacher={base} --set aam_weight=0 --set heldout_share=0 --set learning_rate=2e-4 "
+    "--steps 300"
 )
 
 

@@ -81,9 +81,10 @@ def test_cohort(folder: Path) -> None:
 
 
 RECIPE = {
-    "channels": 8, "batch_s": 6, "crop_s": [0.5, 1.0], "num_voices": 1, "aam_weight": 0.1,
-    "teacher": "none", "large_margin_share": 0.1, "whitening": 0.5, "heldout_share": 0.4,
-    "augment.p_room": 0, "seed": 5,
+    "channels": 8, "batch_s": 6, "crop_s": [0.5, 1.0], "voices": "rounds", "num_voices": 1,
+    "aam_weight": 0.1, "teacher": "none", "large_margin_share": 0.1, "whitening": 0.5,
+    "heldout_share": 0.4, "augment.p_room": 0, "augment.p_band_limit": 0.3,
+    "augment.p_codec": 0.15, "seed": 5,
 }  # fmt: skip
 NUM_STEPS = 10
 

@@ -7,14 +7,19 @@ import os
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 from tests.cli.command import voiceguard
 from tests.lab.evaluation.voices import people, write_corpus
+from voiceguard.cli.measuring.train import particulars
 from voiceguard.encoder.loading import load_encoder
+from voiceguard.lab.training.config import TrainingConfig
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from voiceguard.lab.training.run import Run
 
 TINY = [
     *("--device", "cpu", "--threads", "1", "--json"),
@@ -22,6 +27,7 @@ TINY = [
         "channels": 8,
         "batch_s": 6,
         "crop_s": [0.5, 1.0],
+        "voices": "rounds",
         "num_voices": 2,
         "aam_weight": 0.1,
         "teacher": "none",
@@ -29,6 +35,9 @@ TINY = [
         "augment.p_room": 0,
     }.items()),
 ]  # fmt: skip
+
+
+WITHOUT_TEACHER = ("--set=teacher=none", "--set=voices=rounds")
 
 
 def corpus(folder: Path, num_speakers: int = 10) -> Path:
@@ -78,6 +87,17 @@ def test_a_stopped_run_says_so_and_goes_on(tmp_path: Path) -> None:
     assert second > first >= 50
 
 
+def test_what_the_recipe_does_not_say_is_told() -> None:
+    def told(**config: Any) -> str:  # noqa: ANN401 - fields of the recipe
+        run = SimpleNamespace(config=TrainingConfig(**config), num_apart=3)
+        return " ".join(particulars(cast("Run", run)))
+
+    assert "3 voices more than labels" in told()
+    assert "frames" not in told()
+    assert "the teacher's frames are not learnt" in told(frames_weight=0.0)
+    assert "frames" not in told(frames_weight=0.0, voices="rounds")
+
+
 def test_the_recipe_is_shown_without_data(tmp_path: Path) -> None:
     shown = voiceguard("train", "--show-recipe", state=tmp_path)
 
@@ -90,7 +110,7 @@ def test_bad_input_is_told_in_a_sentence(tmp_path: Path) -> None:
     out = ("--out", tmp_path / "out")
     for arguments, code, told in (
         (
-            ("train", manifest, *out, "--set", "aam_weight=0.1", "--set", "teacher=none"),
+            ("train", manifest, *out, "--set=aam_weight=0.1", *WITHOUT_TEACHER),
             2,
             "training needs 10",
         ),

@@ -17,7 +17,10 @@ def test_nothing_set_is_the_default_recipe() -> None:
 
 def test_values_are_set_by_name_and_keep_their_kind() -> None:
     changed = recipe(
-        ["aam_weight=0.5", "crop_s=[1, 3]", "teacher=none", "augment.p_room=0.25", "aam_weight=1"],
+        [
+            *("aam_weight=0.5", "crop_s=[1, 3]", "teacher=none", "voices=rounds"),
+            *("augment.p_room=0.25", "aam_weight=1"),
+        ],
         num_steps=7,
     )
 
@@ -48,6 +51,10 @@ def test_values_are_set_by_name_and_keep_their_kind() -> None:
         ("num_steps=0", "num_steps"),
         ("channels=12", "channels"),
         ("whitening=1.5", "whitening"),
+        ("voices=sung", "voices must be 'drawn' or 'rounds'"),
+        ("aam_weight=1", "set voices=rounds"),
+        ("window_s=3", "window_s must be between the longest of crop_s, 4, and 20"),
+        ("own_share=2", "own_share"),
         ("augment.p_room=2", "p_room"),
     ],
 )

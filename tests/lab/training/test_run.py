@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from tests.fakes import tone
-from tests.lab.training.tiny import TINY, tiny_run
+from tests.lab.training.tiny import TINY, drawn, tiny_run, tiny_teacher
 from voiceguard.encoder import golden
 from voiceguard.encoder.card import native
 from voiceguard.encoder.loading import load_encoder
@@ -85,7 +86,44 @@ def test_with_a_teacher_it_is_matched(tmp_path: Path) -> None:
     reports = train(run)
 
     assert {"distillation", "similarity", "aam"} <= set(reports[0].losses)
-    assert run.bank.teacher_dim == 192
+    assert run.source.teacher_dim == 192
+
+
+def test_drawn_voices_are_learnt_whole_and_by_frames_and_go_on_exactly(tmp_path: Path) -> None:
+    recipe = {**PLAIN, **drawn(tiny_teacher(tmp_path)), "num_steps": 24, "learning_rate": 1e-2}
+    run = tiny_run(tmp_path / "corpus", tmp_path / "whole", heldout_share=0.0, **recipe)
+    train(run, until=3)
+    shutil.copytree(tmp_path / "whole", tmp_path / "stopped")
+    train(run, until=12)
+    losses = [row["losses"] for row in run.trainer.history]
+
+    assert set(losses[0]) == {"loss", "distillation", "similarity", "contrast", "frames"}
+    for part, least in (("loss", 0.95), ("frames", 0.8)):
+        first, last = (np.mean([each[part] for each in some]) for some in (losses[:6], losses[6:]))
+        assert last < least * first, part
+    resumed = tiny_run(tmp_path / "corpus", tmp_path / "stopped", heldout_share=0.0, **recipe)
+    assert resumed.trainer.step == 3
+    train(resumed, until=6)
+    assert [row["losses"] for row in resumed.trainer.history] == losses[:6]
+
+
+def test_a_teacher_without_frames_is_matched_whole_and_the_recipe_says_so(tmp_path: Path) -> None:
+    recipe = {**drawn("default"), "num_steps": 3, "batch_s": 2, "heldout_share": 0.0}
+    run = tiny_run(tmp_path / "corpus", tmp_path / "out", **recipe)
+    reports: list[Progress] = []
+
+    run.train(
+        Schedule(report_every=2, heldout_every=99, save_every=99, said_every_s=0.0),
+        on_report=reports.append,
+        is_stopped=lambda: False,
+    )
+
+    assert "frames" not in reports[0].losses
+    assert run.config.to_json()["frames_weight"] == 0
+    # A slow step is reported at once, which changes nothing of what is kept.
+    assert [report.step for report in reports] == [1, 2, 3]
+    assert [row["step"] for row in run.trainer.history] == [2, 3]
+    assert run.trainer.history[0]["losses"] == reports[1].losses
 
 
 def test_the_finished_model_is_what_the_program_loads(tmp_path: Path) -> None:

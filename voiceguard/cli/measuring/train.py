@@ -18,6 +18,7 @@ from voiceguard.cli.output import print_json, stderr, stdout
 from voiceguard.errors import InterruptedRunError
 from voiceguard.lab.corpora.corpus import read_corpus, refuse_held_back, together
 from voiceguard.lab.training.cards import make_card, save_model
+from voiceguard.lab.training.config import DRAWN
 from voiceguard.lab.training.hardware import find_hardware
 from voiceguard.lab.training.inputs import Inputs, Schedule
 from voiceguard.lab.training.plots import plot_progress
@@ -149,11 +150,27 @@ def _tell_start(run: Run, device: str) -> None:
             f"  {count.corpus}: {count.num_speakers} speakers, {count.speech_s / 60:.1f} min of "
             f"speech ({', '.join(count.licences)})"
         )
+    for line in particulars(run):
+        stderr.print(line, markup=False)
     where = "begins" if run.trainer.step == 0 else f"goes on at step {run.trainer.step}"
+    voices = f"{run.source.num_classes} voices"
+    if run.config.voices == DRAWN:
+        voices = f"a voice for every {run.config.window_s:g} s"
     stderr.print(
         f"{len(material.speakers)} speakers, {run.num_heldout} of them held out, "
-        f"{run.bank.num_classes} voices; training {where} on {device}"
+        f"{voices}; training {where} on {device}"
     )
+
+
+def particulars(run: Run) -> Iterator[str]:
+    """What a recipe does not say: it shows by ear, and by what the teacher is."""
+    if run.num_apart:
+        yield (
+            f"  {run.num_apart} voices more than labels: passages of one label that the teacher "
+            "calls different voices are taken apart"
+        )
+    if run.config.voices == DRAWN and not run.config.frames_weight:
+        yield "  the teacher's frames are not learnt: frames_weight is 0, or it has none"
 
 
 class _Report:
@@ -223,6 +240,7 @@ def _finish(run: Run, compute: str, *, licence: str, half: bool, json_lines: boo
         command=command,
         compute=compute,
         licence=licence,
+        initial=run.initial,
     )
     path = run.folder / f"{run.folder.name}.safetensors"
     save_model(path, card, network, half=half)

@@ -102,13 +102,20 @@ class CamPlusPlus(nn.Module):
             ``(batch, embedding_dim)``.
         """
         extent = Extent.of(features, num_frames)
+        return self.embedded(*self.frames(features, extent))
+
+    def frames(self, features: Tensor, extent: Extent) -> tuple[Tensor, Extent]:
+        """What is pooled: ``(batch, channels, frames)``, at half the rate, and its extent."""
         x = self.head(extent.masked(features), extent)
         extent = extent.strided()
         x = torch.relu(self.input_norm(self.input_layer(x)))
         for block in self.blocks:
             x = block(x, extent)
-        pooled = pool(torch.relu(self.output_norm(x)), extent)
-        embedding: Tensor = self.embedding_norm(self.projection(pooled))
+        return torch.relu(self.output_norm(x)), extent
+
+    def embedded(self, frames: Tensor, extent: Extent) -> Tensor:
+        """``(batch, channels, frames)`` of ``frames`` to ``(batch, embedding_dim)``."""
+        embedding: Tensor = self.embedding_norm(self.projection(pool(frames, extent)))
         return embedding
 
 

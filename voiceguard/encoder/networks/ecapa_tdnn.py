@@ -182,6 +182,10 @@ class EcapaTdnn(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """``(batch, num_mels, frames)`` log-mel to ``(batch, embedding_dim)``, not normalised."""
+        return self.with_frames(features)[0]
+
+    def with_frames(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """What ``forward`` gives, and what is pooled to it: ``(batch, channels, frames)``."""
         x = self.input_layer(features)  # (batch, C, frames)
         outputs = []
         for block in self.blocks:
@@ -189,5 +193,4 @@ class EcapaTdnn(nn.Module):
             outputs.append(x)
         # Multi-layer feature aggregation: every block's output, shallow ones too (section 3.3).
         h = self.aggregation(torch.cat(outputs, dim=1))  # (batch, channels[-1], frames)
-        embedding: Tensor = self.projection(self.pooling_norm(self.pooling(h)))
-        return embedding
+        return self.projection(self.pooling_norm(self.pooling(h))), h

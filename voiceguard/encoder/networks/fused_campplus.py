@@ -69,6 +69,16 @@ class FusedCamPlusPlus:
 
     def __call__(self, features: Tensor) -> Tensor:
         """``(num_bands, frames)`` to ``(embedding_dim,)``, not normalised."""
+        return self._embedded(self._frames(features))
+
+    def with_frames(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """The embedding, and what is pooled to it: ``(channels, frames)``, at half the rate."""
+        rectified = self._frames(features)
+        frames = (rectified * self._output.scale + self._output.shift).T
+        return self._embedded(rectified), frames
+
+    def _frames(self, features: Tensor) -> Tensor:
+        """``(frames, channels)`` rectified, in a buffer."""
         x = self._head(features)  # (1, head_channels * bands, frames)
         x = conv1d(
             x, self._input, self._input_bias, stride=TIME_STRIDE, padding=self._input_padding
@@ -77,11 +87,14 @@ class FusedCamPlusPlus:
         averages = self._averaging(len(x), x)
         for block in self._blocks:
             x = block(x, averages, self._buffers)
-        rectified = self._output(x, self._buffers.take_frames("rectified", *x.shape))
+        return self._output(x, self._buffers.take_frames("rectified", *x.shape))
+
+    def _embedded(self, rectified: Tensor) -> Tensor:
+        """``(frames, channels)``, overwritten, to ``(embedding_dim,)``."""
         mean = rectified.mean(dim=0)  # (channels,)
         # Not torch.var: that takes 4 ms for what this does in 0.1.
         length = torch.linalg.vector_norm(rectified.sub_(mean), dim=0)
-        std = length.div_((len(x) - 1) ** 0.5).clamp_min_(MIN_VARIANCE**0.5)
+        std = length.div_((len(rectified) - 1) ** 0.5).clamp_min_(MIN_VARIANCE**0.5)
         return torch.addmv(self._projection_bias, self._projection, torch.cat([mean, std]))
 
     def _averaging(self, num_frames: int, like: Tensor) -> tuple[Tensor, Tensor]:

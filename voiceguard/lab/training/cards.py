@@ -5,13 +5,13 @@ In: a finished run. Out: the weights, and the card that is written beside them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from voiceguard.encoder.card import native
 from voiceguard.encoder.card.native import DataSource, Figure, ModelCard, Teacher
 from voiceguard.encoder.frontends.log_mel_config import LogMelConfig
 from voiceguard.encoder.installing import tried
-from voiceguard.lab.training.config import NO_TEACHER
+from voiceguard.lab.training.config import DRAWN, NO_TEACHER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,6 +51,7 @@ def make_card(
     command: str,
     compute: str,
     licence: str = "not stated",
+    initial: ModelCard | None = None,
 ) -> ModelCard:
     """The card, without figures on other corpora: those are measured afterwards.
 
@@ -63,6 +64,7 @@ def make_card(
         command: That trained it.
         compute: Machine and time, in words.
         licence: Of the weights.
+        initial: Whose weights it began with; its recipe is kept in this one's.
     """
     num_speakers = sum(count.num_speakers for count in counts)
     hours = sum(count.speech_s for count in counts) / 3600
@@ -73,7 +75,7 @@ def make_card(
         min_window_s=MIN_WINDOW_S,
         licence=licence,
         trained_on=f"{hours:.1f} h of speech of {num_speakers} speakers from "
-        f"{', '.join(count.corpus for count in counts)}, each with {config.num_voices} voices",
+        f"{', '.join(count.corpus for count in counts)}, {_voices(config)}",
         data=tuple(
             DataSource(
                 corpus=count.corpus,
@@ -83,7 +85,7 @@ def make_card(
             )
             for count in counts
         ),
-        recipe=config.to_json(),
+        recipe=config.to_json() | _begun_with(initial),
         teacher=_teacher(config.teacher),
         figures=tuple(
             Figure(
@@ -95,6 +97,19 @@ def make_card(
         ),
         compute=compute,
     )
+
+
+def _voices(config: TrainingConfig) -> str:
+    if config.voices == DRAWN:
+        return f"each in as many voices as windows of {config.window_s:g} s were drawn"
+    return f"each with {config.num_voices} voices"
+
+
+def _begun_with(initial: ModelCard | None) -> dict[str, Any]:
+    if initial is None:
+        return {}
+    named = {"name": initial.name, "encoder_id": initial.encoder_id, "recipe": initial.recipe}
+    return {"begun_with": named}
 
 
 def save_model(path: Path, card: ModelCard, network: EcapaTdnn, *, half: bool) -> None:

@@ -12,12 +12,15 @@ from voiceguard.lab.training.corruption.augment import AugmentConfig
 from voiceguard.validation.ranges import Between, check_ranges
 from voiceguard.validation.reading import plain
 
+NO_TEACHER = "none"
+DRAWN, ROUNDS = "drawn", "rounds"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingConfig:
     """The recipe. A part is switched off by its weight, share or number being 0."""
 
-    channels: Annotated[int, Between(1)] = 256
+    channels: Annotated[int, Between(1)] = 320
     """C of the ECAPA-TDNN; the aggregation has three times as many."""
     num_steps: Annotated[int, Between(1)] = 12_000
     """Of the optimiser."""
@@ -29,11 +32,19 @@ class TrainingConfig:
     """Peak; a warm-up of ``warmup_share``, then half a cosine."""
     warmup_share: Annotated[float, Between(0, 1)] = 0.03
     weight_decay: float = 1e-4
+    voices: str = DRAWN
+    """``drawn``: every window of a speaker's speech gets a voice of its own, which the teacher
+    hears at once. ``rounds``: ``num_voices`` of everybody are made and heard before the first step;
+    each is a class, which ``aam_weight`` needs."""
     num_voices: Annotated[int, Between(1)] = 8
-    """Per speaker: the own one, and changed ones (see ``voices``), each a class of its own."""
+    """Rounds: the own voice, and changed ones (see ``speech.voices``)."""
+    window_s: float = 5.0
+    """Drawn: what the teacher hears whole; crops are cut out of it."""
+    own_share: Annotated[float, Between(0, 1)] = 0.2
+    """Drawn: of the windows, how many keep the speaker's own voice."""
     changed_speed: tuple[float, float] = (0.8, 1.25)
     """Of the changed voices: pitch, formants and tempo together."""
-    changed_formants: tuple[float, float] = (0.88, 1.14)
+    changed_formants: tuple[float, float] = (0.84, 1.19)
     """On top: the length of the vocal tract alone. (1, 1) switches it off."""
     max_speaker_s: float = 60.0
     """Of a speaker's speech; nobody drowns the others."""
@@ -48,7 +59,10 @@ class TrainingConfig:
     """Divergence from the teacher in which of many voices it is: see ``losses.contrast``."""
     contrast_scale: float = 16.0
     contrast_voices: int = 2048
-    """Drawn from all voices' targets, besides those of the batch."""
+    """Drawn from all voices' targets, or the latest windows', besides those of the batch."""
+    frames_weight: float = 2.0
+    """Mean squared difference from the teacher's frames, see ``frames``. Only with voices that are
+    drawn, and a teacher that has frames: CAM++."""
     aam_weight: float = 0.0
     """Additive-angular-margin softmax over the voices; for labels that are certain."""
     aam_margin: float = 0.2
@@ -60,11 +74,11 @@ class TrainingConfig:
     inter_top_k_margin: float = 0.06
     spec_augment: Annotated[float, Between(0, 1)] = 0.3
     """Probability that a crop loses a band of mels and a stretch of frames."""
-    large_margin_share: Annotated[float, Between(0, 1)] = 0.1
+    large_margin_share: Annotated[float, Between(0, 1)] = 0.0
     """Last share of the steps: only crops of the greatest length, and margin 0.35."""
     average_decay: Annotated[float, Between(0, 1)] = 0.999
     """Of the weights' moving average, which is what is kept."""
-    whitening: Annotated[float, Between(0, 1)] = 0.5
+    whitening: Annotated[float, Between(0, 1)] = 0.25
     """How far the last layer is turned so that what varies within a voice weighs less: 0 to 1."""
     heldout_share: Annotated[float, Between(0, 1)] = 0.06
     """Of the speakers, for the curve of errors; they are never trained on."""
@@ -80,10 +94,23 @@ class TrainingConfig:
             raise ValueError(f"channels must be a multiple of 8, not {self.channels}")
         if self.teacher == NO_TEACHER and not self.aam_weight:
             raise ValueError("without a teacher there is nothing to learn at aam_weight 0")
+        if self.voices not in {DRAWN, ROUNDS}:
+            raise ValueError(f"voices must be {DRAWN!r} or {ROUNDS!r}, not {self.voices!r}")
+        if self.voices == DRAWN:
+            self._check_drawn()
+
+    def _check_drawn(self) -> None:
+        if self.teacher == NO_TEACHER or self.aam_weight:
+            raise ValueError(
+                "a voice that is drawn has a teacher's target and no class: without a teacher, or "
+                f"with aam_weight, set voices={ROUNDS}"
+            )
+        if not self.crop_s[1] <= self.window_s <= 20:
+            raise ValueError(
+                f"window_s must be between the longest of crop_s, {self.crop_s[1]:g}, and 20, not "
+                f"{self.window_s:g}"
+            )
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for a model's card and to compare runs by."""
         return plain(self)
-
-
-NO_TEACHER = "none"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
@@ -13,9 +13,10 @@ from voiceguard.encoder.running.torch_encoder import find_device
 from voiceguard.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn
+_T = TypeVar("_T")
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 
@@ -40,9 +41,9 @@ class Hardware:
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, torch.bfloat16)
 
-    def compiled(self, network: EcapaTdnn) -> Any:  # noqa: ANN401 - a module either way
-        """The network, compiled for each length of crops where that was asked for."""
-        return torch.compile(network, dynamic=False) if self.is_compiled else network
+    def compiled(self, forward: Callable[..., _T]) -> Callable[..., _T]:
+        """A network's pass, compiled for each length of crops where that was asked for."""
+        return torch.compile(forward, dynamic=False) if self.is_compiled else forward
 
 
 def find_hardware(

@@ -41,6 +41,8 @@ class Schedule:
     report_every: int = 50
     heldout_every: int = 500
     save_every: int = 500
+    said_every_s: float = 60.0
+    """A report is also made where the last one is so long ago; the history does not keep it."""
 
 
 def voices_key(inputs: Inputs, config: TrainingConfig, teacher: Teachers | None) -> str:
@@ -51,6 +53,7 @@ def voices_key(inputs: Inputs, config: TrainingConfig, teacher: Teachers | None)
             "speed": config.changed_speed,
             "formants": config.changed_formants,
             "num_voices": config.num_voices,
+            "window_s": config.window_s,
             "teacher": teacher.info.encoder_id if teacher else None,
         }
     )

@@ -1,6 +1,7 @@
-"""What the encoder is asked for: the teacher's geometry, and to tell voices apart.
+"""What the encoder is asked for: the teacher's geometry and frames, and to tell voices apart.
 
-In: a batch of embeddings with targets and labels. Out: one number, and its parts by name.
+In: a batch of embeddings, or frames, with targets and labels. Out: one number, and its parts by
+name.
 """
 
 from __future__ import annotations
@@ -132,6 +133,36 @@ class Objective(nn.Module):
         return loss, parts
 
 
+class FrameMatch(nn.Module):
+    """The teacher's frames as targets: what it heard in each 20 ms, a linear layer finds in ours.
+
+    A target for every 20 ms says more of a short crop than one for the whole does.
+
+    Source: A. Romero et al., "FitNets: Hints for Thin Deep Nets", ICLR 2015, equation 3, with a
+    linear regressor.
+
+    Args:
+        num_channels: Of the student's frames.
+        teacher_channels: Of the teacher's.
+    """
+
+    def __init__(self, num_channels: int, teacher_channels: int) -> None:
+        super().__init__()
+        self.guess = nn.Linear(num_channels, teacher_channels)
+
+    def forward(self, frames: Tensor, targets: Tensor) -> Tensor:
+        """Mean squared difference of what is guessed from what the teacher heard.
+
+        Args:
+            frames: ``(batch, num_channels, num_frames)``, centred on every 160th sample.
+            targets: ``(batch, num_targets, teacher_channels)``, one for 320 samples: target j is
+                centred 40 samples behind the student's frame 2 j + 1.
+        """
+        inner = frames[:, :, 1::2][:, :, : targets.shape[1]].transpose(1, 2)
+        loss: Tensor = (self.guess(inner).float() - targets.float()).square().mean()
+        return loss
+
+
 def contrast(guessed: Tensor, targets: Tensor, anchors: Tensor, scale: float) -> Tensor:
     """How much less clearly than the teacher an embedding says which of many voices it is.
 
@@ -145,7 +176,7 @@ def contrast(guessed: Tensor, targets: Tensor, anchors: Tensor, scale: float) ->
         scale: Of the cosines; the greater, the fewer voices count.
 
     Source: Z. Fang et al., "SEED: Self-supervised Distillation for Visual Representation", ICLR
-    2021, equations 2 to 5; without a queue, as a teacher's embeddings are known beforehand.
+    2021, equations 2 to 5; without its queue where a teacher's embeddings are known beforehand.
     """
     wanted = scale * targets @ anchors.T
     heard = log_softmax(scale * guessed @ anchors.T, dim=1)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from voiceguard.errors import StateError, UsageError
 from voiceguard.lab.corpora.corpus import Skip, read_noise
+from voiceguard.lab.training.config import ROUNDS
 from voiceguard.lab.training.corruption.rooms import require_simulator
 from voiceguard.lab.training.speech.material import MIN_TUNING_SPEAKERS
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 _BYTES_PER_SAMPLE = 2
 _COPIES_IN_MEMORY = 4
 """While a round of voices is made: its samples as float32, as 16-bit numbers and as a file."""
+_COPIES_IF_DRAWN = 2
+"""The speech by label, and what is read of it to order it."""
 _MEGABYTE = 1e6
 _MEMINFO = Path("/proc/meminfo")
 
@@ -44,12 +47,25 @@ def check_inputs(inputs: Inputs, config: TrainingConfig) -> None:
 
 
 def check_space(folder: Path, material: Material, config: TrainingConfig) -> None:
-    """Looks whether all voices fit on the disk, and one round of them into memory.
+    """Looks whether all rounds of voices fit on the disk, and into memory what has to be there.
 
     Raises:
         StateError: They don't.
     """
     round_bytes = _BYTES_PER_SAMPLE * sum(len(passage.pcm) for passage in material.passages)
+    if config.voices == ROUNDS:
+        _check_disk(folder, round_bytes, config)
+    copies = _COPIES_IN_MEMORY if config.voices == ROUNDS else _COPIES_IF_DRAWN
+    available = available_memory()
+    if available is not None and available < copies * round_bytes:
+        raise StateError(
+            f"training on this speech takes {copies * round_bytes / _MEGABYTE:.0f} MB of memory, "
+            f"where {available / _MEGABYTE:.0f} MB are available",
+            hint="Take less speech of each speaker: --set max_speaker_s=S.",
+        )
+
+
+def _check_disk(folder: Path, round_bytes: int, config: TrainingConfig) -> None:
     there = sum(path.stat().st_size for path in folder.glob("voices-*.i16"))
     needed = config.num_voices * round_bytes - there
     if (free := shutil.disk_usage(folder).free) < needed:
@@ -57,13 +73,6 @@ def check_space(folder: Path, material: Material, config: TrainingConfig) -> Non
             f"{config.num_voices} voices of this speech take {needed / _MEGABYTE:.0f} MB in "
             f"{folder}, where {free / _MEGABYTE:.0f} MB are free",
             hint="Make room, name another --out, or take fewer voices: --set num_voices=N.",
-        )
-    available = available_memory()
-    if available is not None and available < _COPIES_IN_MEMORY * round_bytes:
-        raise StateError(
-            f"making voices of this speech takes {_COPIES_IN_MEMORY * round_bytes / _MEGABYTE:.0f} "
-            f"MB of memory, where {available / _MEGABYTE:.0f} MB are available",
-            hint="Take less speech of each speaker: --set max_speaker_s=S.",
         )
 
 

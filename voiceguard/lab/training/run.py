@@ -25,7 +25,8 @@ from voiceguard.lab.training.corruption.augment import Augmenter
 from voiceguard.lab.training.corruption.rooms import load_noises, load_rooms, simulate_rooms
 from voiceguard.lab.training.inputs import material_key, voices_key
 from voiceguard.lab.training.needs import check_inputs, check_space, without_short
-from voiceguard.lab.training.speech.bank import VoiceBank, make_round
+from voiceguard.lab.training.sources import Listening, make_source, settled, shortest_s
+from voiceguard.lab.training.speech.bank import VoiceBank
 from voiceguard.lab.training.speech.heldout import choose_heldout, make_heldout
 from voiceguard.lab.training.speech.material import (
     MIN_SPEAKERS,
@@ -37,7 +38,7 @@ from voiceguard.lab.training.speech.material import (
 from voiceguard.lab.training.speech.teachers import Teachers
 from voiceguard.lab.training.trainer import Trainer
 from voiceguard.lab.training.whitening import fold, within_voice_transform
-from voiceguard.types import FRAME_S, SAMPLE_RATE_HZ
+from voiceguard.types import SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,45 +82,45 @@ class Run:
         *,
         track: Track = untracked,
     ) -> None:
-        self.config = config
         self.folder = inputs.out
         self._hardware = hardware
         initial = _initial(inputs.initial, config)
+        self.initial = None if initial is None else initial[0]
         _make_folder(self.folder)
         check_inputs(inputs, config)
         teacher = _teacher(config, hardware)
+        listening = None if teacher is None else Listening.by(config, teacher, hardware)
+        self.config = config = settled(config, listening)
         self.material = _material(inputs, config, teacher, track)
-        skips = list(self.material.skips)
-        key = voices_key(inputs, config, teacher)
-        run: dict[str, Any] = {"config": config.to_json(), "material": key}
-        if initial is not None:
-            run["initial"] = initial[0].encoder_id
         passages = self.material.passages
-        rounds = [
-            make_round(passages, number, config, teacher, self.folder, key=key, track=track)
-            for number in range(config.num_voices)
-        ]
         heldout = choose_heldout(passages, config.heldout_share, config.seed)
-        learnt = [speaker for speaker in self.material.speakers if speaker not in set(heldout)]
-        self.bank = VoiceBank(rounds, passages, learnt, hardware.device)
         self.num_heldout = len(heldout)
+        learnt = [speaker for speaker in self.material.speakers if speaker not in set(heldout)]
         hardware.use_threads()
+        self.source = make_source(passages, learnt, inputs, config, listening, hardware, track)
+        self.num_apart = self.source.num_speakers - len(learnt)
+        hardware.use_threads()  # loading more teachers may have set them
         self._augment, found = _augmenters(inputs, config)
-        inputs.on_skips([*skips, *found])
+        inputs.on_skips([*self.material.skips, *found])
         self.trainer = Trainer(
             config,
-            self.bank,
+            self.source,
             self._augment(hardware.device),
             hardware,
             heldout=make_heldout(passages, heldout, self._augment("cpu"), config.seed),
-            run=run,
+            run=_identity(inputs, config, teacher, self.initial),
             initial=None if initial is None else initial[1],
         )
         self.checkpoint = self.folder / CHECKPOINT
         if self.checkpoint.exists():
             self.trainer.resume(self.checkpoint)
-        elif initial is not None:
-            self.trainer.place_centers()
+        else:
+            self._begin()
+
+    def _begin(self) -> None:
+        self.source.begin()
+        if self.initial is not None and isinstance(self.source, VoiceBank):
+            self.trainer.place_centers(self.source)
 
     def train(
         self,
@@ -146,6 +147,7 @@ class Run:
         self.trainer.train(
             report_every=schedule.report_every,
             heldout_every=schedule.heldout_every,
+            said_every_s=schedule.said_every_s,
             on_report=reported,
             is_stopped=is_stopped,
         )
@@ -157,8 +159,8 @@ class Run:
         """The averaged network, turned; and EERs on held-out speakers before and after that."""
         before = self.trainer.measure()
         if self.config.whitening:
-            matrix, mean = within_voice_transform(*self._crops_of_voices(), self.config.whitening)
-            fold(self.trainer.average, matrix, mean)
+            matrix = within_voice_transform(*self._crops_of_voices(), self.config.whitening)
+            fold(self.trainer.average, matrix)
         return self.trainer.average.cpu(), before, self.trainer.measure()
 
     def _crops_of_voices(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
@@ -170,7 +172,7 @@ class Run:
         # No more batches than the run itself had: a trial run ends in no time.
         for turn in range(min(_WHITENING_BATCHES, self.config.num_steps)):
             length_s = _WHITENING_LENGTHS_S[turn % len(_WHITENING_LENGTHS_S)]
-            batch = self.bank.draw(_WHITENING_BATCH, int(length_s * SAMPLE_RATE_HZ), rng)
+            batch = self.source.draw_voices(_WHITENING_BATCH, int(length_s * SAMPLE_RATE_HZ), rng)
             embeddings.append(self.trainer.embed(augmenter(batch.crops, rng)).cpu())
             labels.append(batch.labels.numpy())
         return torch.cat(embeddings).numpy(), np.concatenate(labels)
@@ -193,10 +195,15 @@ def _teacher(config: TrainingConfig, hardware: Hardware) -> Teachers | None:
     return Teachers(lambda: load_encoder(config.teacher, device), num)
 
 
-def _shortest_s(config: TrainingConfig, teacher: Teachers) -> float:
-    """The shortest passage that the teacher can embed in every voice."""
-    fastest = max(1.0, config.changed_speed[1]) if config.num_voices > 1 else 1.0
-    return teacher.info.min_window_s * fastest + FRAME_S
+def _identity(
+    inputs: Inputs,
+    config: TrainingConfig,
+    teacher: Teachers | None,
+    initial: native.ModelCard | None,
+) -> dict[str, Any]:
+    """What a checkpoint is bound to."""
+    run = {"config": config.to_json(), "material": voices_key(inputs, config, teacher)}
+    return run if initial is None else {**run, "initial": initial.encoder_id}
 
 
 def _initial(
@@ -234,7 +241,7 @@ def _material(
         )
         store_material(material, inputs.out, key)
     if teacher is not None:
-        material = without_short(material, _shortest_s(config, teacher))
+        material = without_short(material, shortest_s(config, teacher))
     check_space(inputs.out, material, config)
     return material
 

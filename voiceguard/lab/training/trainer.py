@@ -21,6 +21,7 @@ from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn
 from voiceguard.errors import VoiceguardError
 from voiceguard.lab.corpora.clips import seeded
 from voiceguard.lab.training import schedule
+from voiceguard.lab.training.averaging import follow
 from voiceguard.lab.training.checkpoint import (
     load_checkpoint,
     optimizer_tensors,
@@ -28,7 +29,7 @@ from voiceguard.lab.training.checkpoint import (
     save_checkpoint,
 )
 from voiceguard.lab.training.corruption.masking import masked
-from voiceguard.lab.training.losses import Objective
+from voiceguard.lab.training.losses import FrameMatch, Objective
 from voiceguard.types import SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from voiceguard.lab.training.hardware import Hardware
     from voiceguard.lab.training.speech.bank import VoiceBank
     from voiceguard.lab.training.speech.heldout import HeldOut
+    from voiceguard.lab.training.speech.source import Source
 
 _EMBEDDED_AT_ONCE = 64
 _CENTER_CROP_S = 2.0
@@ -68,7 +70,7 @@ class Trainer:
 
     Args:
         config: The recipe.
-        bank: What is learnt from.
+        source: What is learnt from.
         augmenter: On the device.
         hardware: Device, precision, compilation; they don't belong to the recipe.
         heldout: For the curve of errors; None for no curve.
@@ -79,7 +81,7 @@ class Trainer:
     def __init__(
         self,
         config: TrainingConfig,
-        bank: VoiceBank,
+        source: Source,
         augmenter: Augmenter,
         hardware: Hardware,
         *,
@@ -91,7 +93,7 @@ class Trainer:
         self.config = config
         self.step = 0
         self.history: list[dict[str, Any]] = []
-        self._bank = bank
+        self._source = source
         self._augmenter = augmenter
         self._hardware = hardware
         self._heldout = heldout
@@ -100,16 +102,25 @@ class Trainer:
         if initial is not None:
             self.network.load_state_dict(initial.state_dict())
         dim = self.network.config.embedding_dim
-        self._objective = Objective(dim, bank.teacher_dim, bank.num_classes, config)
+        self._objective = Objective(dim, source.teacher_dim, source.num_classes, config)
         self._objective.to(hardware.device)
+        self._frames: nn.Module = nn.Module()
+        if source.frame_channels is not None:
+            channels = self.network.config.channels[-1]
+            self._frames = FrameMatch(channels, source.frame_channels).to(hardware.device)
+        source.state.to(hardware.device)
         self.log_mel = LogMel(LogMelConfig()).to(hardware.device)
-        self._forward = hardware.compiled(self.network)
+        self._forward = hardware.compiled(self.network.with_frames)
         self.average = (
             network_of(config).to(hardware.device).eval().requires_grad_(requires_grad=False)
         )
         self.average.load_state_dict(self.network.state_dict())
         self._optimizer = torch.optim.AdamW(
-            [*self.network.parameters(), *self._objective.parameters()],
+            [
+                *self.network.parameters(),
+                *self._objective.parameters(),
+                *self._frames.parameters(),
+            ],
             lr=config.learning_rate,
             weight_decay=config.weight_decay,
             fused=hardware.device.type == "cuda",
@@ -118,20 +129,20 @@ class Trainer:
         self._sums: dict[str, Tensor] = {}
         self._failed_at = torch.full((), -1, dtype=torch.int64, device=hardware.device)
 
-    def place_centers(self) -> None:
+    def place_centers(self, bank: VoiceBank) -> None:
         """Puts the classes' centres where the initial weights hear the voices."""
         if self._objective.aam is not None:
-            self._objective.aam.begin_at(self._voice_embeddings())
+            self._objective.aam.begin_at(self._voice_embeddings(bank))
 
-    def _voice_embeddings(self) -> Tensor:
+    def _voice_embeddings(self, bank: VoiceBank) -> Tensor:
         """``(num_classes, dim)``: one clean crop of every voice."""
         num_samples = int(_CENTER_CROP_S * SAMPLE_RATE_HZ)
         rng = seeded(self.config.seed, "centers")
-        labels = np.arange(self._bank.num_classes)
+        labels = np.arange(bank.num_classes)
         return torch.cat(
             [
                 self.embed(
-                    self._bank.crops_of(labels[first : first + _EMBEDDED_AT_ONCE], num_samples, rng)
+                    bank.crops_of(labels[first : first + _EMBEDDED_AT_ONCE], num_samples, rng)
                 )
                 for first in range(0, len(labels), _EMBEDDED_AT_ONCE)
             ]
@@ -174,6 +185,8 @@ class Trainer:
             "network.": self.network,
             "objective.": self._objective,
             "average.": self.average,
+            "frames.": self._frames,
+            "source.": self._source.state,
         }
 
     def train(
@@ -181,14 +194,16 @@ class Trainer:
         *,
         report_every: int,
         heldout_every: int,
+        said_every_s: float,
         on_report: Callable[[Progress], None],
         is_stopped: Callable[[], bool],
     ) -> None:
         """Trains until the last step, or until it is stopped; a step is never left half done.
 
         Args:
-            report_every: Steps between reports.
+            report_every: Steps between reports that the history keeps.
             heldout_every: Steps between measurements on held-out speakers.
+            said_every_s: A report in between is made where the last one is so long ago.
             on_report: Called with every report.
             is_stopped: Asked after each step.
 
@@ -197,18 +212,19 @@ class Trainer:
         """
         config = self.config
         num_crops, num_summed, since = 0, 0, time.monotonic()
-        first_step, started = self.step, since
+        first_step, started, said_at = self.step, since, since
         self._sums = {}
         while self.step < config.num_steps and not is_stopped():
             num_crops += self._train_step()
             num_summed += 1
             self.step += 1
+            now = time.monotonic()
             is_last = self.step == config.num_steps
-            if self.step % report_every and not is_last:
+            is_kept = is_last or not self.step % report_every
+            if not is_kept and now - said_at < said_every_s:
                 continue
             losses = self._mean_losses(num_summed)
-            now = time.monotonic()
-            is_due = self._heldout is not None and (self.step % heldout_every == 0 or is_last)
+            is_due = is_kept and (self.step % heldout_every == 0 or is_last)
             progress = Progress(
                 step=self.step,
                 num_steps=config.num_steps,
@@ -219,10 +235,12 @@ class Trainer:
                 / (self.step - first_step)
                 * (config.num_steps - self.step),
             )
-            self.history.append(
-                {"step": self.step, "losses": progress.losses, "eers": progress.eers}
-            )
-            self._sums, num_crops, num_summed, since = {}, 0, 0, time.monotonic()
+            if is_kept:
+                self.history.append(
+                    {"step": self.step, "losses": progress.losses, "eers": progress.eers}
+                )
+                self._sums, num_crops, num_summed, since = {}, 0, 0, time.monotonic()
+            said_at = time.monotonic()
             on_report(progress)
         self._raise_if_diverged()
 
@@ -244,14 +262,14 @@ class Trainer:
         rng = seeded(config.seed, "step", self.step)
         num_samples = int(schedule.crop_s(config, self.step, rng) * SAMPLE_RATE_HZ)
         num_crops = max(8, int(config.batch_s * SAMPLE_RATE_HZ / num_samples))
-        batch = self._bank.draw(num_crops, num_samples, rng)
+        batch = self._source.draw(num_crops, num_samples, rng)
         dirty = self._augmenter(batch.crops, rng, speakers=batch.labels)
         features = masked(self.log_mel(dirty), config.spec_augment, rng)
         with self._hardware.autocast():
-            embeddings = self._forward(features)
+            embeddings, frames = self._forward(features)
         others = None
         if config.contrast_weight:
-            others = self._bank.draw_targets(config.contrast_voices, rng)
+            others = self._source.draw_targets(config.contrast_voices, rng)
         loss, parts = self._objective(
             embeddings.float(),
             batch.targets,
@@ -259,15 +277,22 @@ class Trainer:
             schedule.margin(config, self.step),
             others,
         )
-        for group in self._optimizer.param_groups:
-            group["lr"] = schedule.learning_rate(config, self.step)
-        self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.network.parameters(), _GRADIENT_NORM)
-        self._optimizer.step()
-        self._follow()
+        if batch.frames is not None:
+            with self._hardware.autocast():
+                parts["frames"] = self._frames(frames, batch.frames)
+            loss = loss + config.frames_weight * parts["frames"]
+        self._descend(loss)
+        follow(self.average, self.network, config.average_decay, self.step)
         self._note({"loss": loss, **parts})
         return num_crops
+
+    def _descend(self, loss: Tensor) -> None:
+        for group in self._optimizer.param_groups:
+            group["lr"] = schedule.learning_rate(self.config, self.step)
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.network.parameters(), _GRADIENT_NORM)
+        self._optimizer.step()
 
     @torch.no_grad()
     def _note(self, losses: dict[str, Tensor]) -> None:
@@ -276,21 +301,6 @@ class Trainer:
             self._sums[name] = value.detach().double() + (0.0 if total is None else total)
         is_first = ~losses["loss"].isfinite() & (self._failed_at < 0)
         self._failed_at = torch.where(is_first, self.step, self._failed_at)
-
-    @torch.no_grad()
-    def _follow(self) -> None:
-        """The moving average of weights and statistics; young ones follow faster."""
-        decay = min(self.config.average_decay, (1 + self.step) / (10 + self.step))
-        ours = self.average.state_dict().values()
-        theirs = self.network.state_dict().values()
-        pairs = list(zip(ours, theirs, strict=True))
-        moving = [pair for pair in pairs if pair[0].is_floating_point()]
-        torch._foreach_lerp_(  # one kernel, not hundreds
-            [mine for mine, _ in moving], [new for _, new in moving], 1 - decay
-        )
-        for mine, new in pairs:
-            if not mine.is_floating_point():
-                mine.copy_(new)
 
     def measure(self) -> dict[str, float]:
         """EERs of the averaged weights on held-out speakers."""

@@ -1,7 +1,8 @@
 """The last turn of the last layer: what varies within a voice is made to weigh less.
 
-In: embeddings of many corrupted crops of known voices. Out: a matrix and a mean that are folded
-into the network's projection, so that the encoder costs nothing more.
+In: embeddings of many corrupted crops of known voices. Out: a matrix that is folded into the
+network's projection, so that the encoder costs nothing more. No mean is removed: at full strength
+with it, held-out speakers were told apart worse than without either.
 
 Source: A. Hatch, S. Kajarekar, A. Stolcke, "Within-class covariance normalization for SVM-based
 speaker recognition", Interspeech 2006, equation 9; here with an exponent, and after length
@@ -26,8 +27,8 @@ _FLOOR = 1e-3
 
 def within_voice_transform(
     embeddings: NDArray[np.float32], labels: NDArray[np.int64], strength: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """What to multiply with and what to subtract before.
+) -> NDArray[np.float64]:
+    """What to multiply with.
 
     Args:
         embeddings: ``(num_crops, dim)``, not normalised.
@@ -35,11 +36,10 @@ def within_voice_transform(
         strength: 0 changes directions not at all, 1 makes all of them vary alike within voices.
 
     Returns:
-        ``(dim, dim)`` and ``(dim,)``.
+        ``(dim, dim)``.
     """
-    x = embeddings.astype(np.float64)
-    mean = x.mean(axis=0)
-    x = x - mean
+    x = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True).astype(np.float64)
+    x -= x.mean(axis=0)
     x /= np.linalg.norm(x, axis=1, keepdims=True)
     voices, number = np.unique(labels, return_inverse=True)
     sums = np.zeros((len(voices), x.shape[1]))
@@ -49,20 +49,19 @@ def within_voice_transform(
     covariance = within.T @ within / len(within)
     variances, directions = np.linalg.eigh(covariance)
     scaled = np.maximum(variances / variances.mean(), _FLOOR)
-    return (directions * scaled ** (-strength / 2)) @ directions.T, mean
+    matrix: NDArray[np.float64] = (directions * scaled ** (-strength / 2)) @ directions.T
+    return matrix
 
 
 @torch.no_grad()
-def fold(network: EcapaTdnn, matrix: NDArray[np.float64], mean: NDArray[np.float64]) -> None:
-    """Changes the projection so that it gives ``matrix (embedding - mean)``.
+def fold(network: EcapaTdnn, matrix: NDArray[np.float64]) -> None:
+    """Changes the projection so that it gives ``matrix embedding``.
 
     Args:
         network: Is changed.
         matrix: ``(embedding_dim, embedding_dim)``.
-        mean: ``(embedding_dim,)``.
     """
     projection = network.projection
     turn = torch.from_numpy(matrix).to(projection.weight.device, projection.weight.dtype)
-    offset = torch.from_numpy(mean).to(projection.bias.device, projection.bias.dtype)
     projection.weight.copy_(turn @ projection.weight)
-    projection.bias.copy_(turn @ (projection.bias - offset))
+    projection.bias.copy_(turn @ projection.bias)

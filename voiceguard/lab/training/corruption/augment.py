@@ -67,10 +67,10 @@ class AugmentConfig:
     p_clipping: float = 0.03
     clipping_db: tuple[float, float] = (3.0, 12.0)
     """Below the peak."""
-    p_band_limit: float = 0.3
+    p_band_limit: float = 0.38
     """Telephone (300 to 3400 Hz) and a low pass, half and half."""
     low_pass_hz: tuple[float, float] = (3000.0, 7000.0)
-    p_codec: float = 0.15
+    p_codec: float = 0.2
     """mu-law at 8 kHz, A-law at 8 kHz, or few linear bits, a third each."""
     peak_dbfs: tuple[float, float] = (-30.0, 0.0)
     """What every crop is brought to in the end."""

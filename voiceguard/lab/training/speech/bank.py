@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import nn
 
 from voiceguard.lab.corpora.clips import seeded
 from voiceguard.lab.progress import untracked
+from voiceguard.lab.training.speech.apart import SAME_VOICE_COSINE
 from voiceguard.lab.training.speech.material import FULL_SCALE, MAX_ABOUT_BYTES, to_pcm
+from voiceguard.lab.training.speech.source import Batch
 from voiceguard.lab.training.speech.voices import changed_voice
 from voiceguard.validation.parsing import read_json_object
 from voiceguard.voiceprints.durable import replace_durably
@@ -32,11 +35,6 @@ if TYPE_CHECKING:
     from voiceguard.lab.training.speech.material import Passage
     from voiceguard.lab.training.speech.teachers import Teachers
     from voiceguard.types import Samples
-
-
-_SAME_VOICE_COSINE = 0.5
-"""Of two passages' centred targets under one label. Below it they may be two people's: some labels
-stand for a language or a household, and the mean of two voices is nobody's."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,20 +127,8 @@ def _turn(passage: Passage) -> float:
     return float(seeded(passage.speaker).uniform())
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Batch:
-    """What one step learns from."""
-
-    crops: Tensor
-    """``(num_crops, num_samples)`` float32 in [-1, 1], on the bank's device."""
-    targets: Tensor | None
-    """``(num_crops, teacher_dim)`` float32 of norm 1, there too; None without a teacher."""
-    labels: Tensor
-    """``(num_crops,)`` int64, the voices' classes, on the CPU."""
-
-
 class VoiceBank:
-    """Draws crops.
+    """A ``Source`` of crops of all rounds; a label is a speaker's voice of one round.
 
     Args:
         rounds: Of ``make_round``.
@@ -187,6 +173,12 @@ class VoiceBank:
         self._weights = np.sqrt(seconds) / np.sqrt(seconds).sum()
         targets = self._voice_targets([each.targets for each in rounds])
         self._targets = None if targets is None else torch.from_numpy(targets).to(self._device)
+        self.state = nn.Module()
+
+    @property
+    def num_speakers(self) -> int:
+        """As they are labelled."""
+        return len(self._of_speaker)
 
     @property
     def num_classes(self) -> int:
@@ -197,6 +189,14 @@ class VoiceBank:
     def teacher_dim(self) -> int | None:
         """None without a teacher."""
         return None if self._targets is None else int(self._targets.shape[2])
+
+    @property
+    def frame_channels(self) -> int | None:
+        """None: a teacher's frames would take a hundred times the room of its embeddings."""
+        return None
+
+    def begin(self) -> None:
+        """Nothing: everything was made before."""
 
     def _voice_targets(self, given: list[NDArray[np.float32] | None]) -> NDArray[np.float32] | None:
         """Per round, centred over everybody and of norm 1: see ``losses.Objective``.
@@ -216,16 +216,14 @@ class VoiceBank:
         blended = centred.copy()
         for own in self._of_speaker:
             voices = centred[:, own]  # (rounds, own passages, dim)
-            is_alike = voices @ voices.transpose(0, 2, 1) > _SAME_VOICE_COSINE
+            is_alike = voices @ voices.transpose(0, 2, 1) > SAME_VOICE_COSINE
             blended[:, own] += is_alike @ voices / is_alike.sum(axis=2, keepdims=True)
         blended /= np.linalg.norm(blended, axis=2, keepdims=True)
         return np.asarray(blended, dtype=np.float32)
 
     def draw(self, num_crops: int, num_samples: int, rng: np.random.Generator) -> Batch:
         """Crops of randomly drawn voices: each speaker by how long they spoke, each voice alike."""
-        speakers = rng.choice(len(self._of_speaker), num_crops, p=self._weights)
-        turns = rng.integers(self._num_rounds, size=num_crops)
-        passages = self._first[speakers] + rng.integers(self._num_passages[speakers])
+        turns, speakers, passages = self._drawn(num_crops, rng)
         labels = torch.from_numpy(turns * len(self._of_speaker) + speakers)
         targets = None
         if self._targets is not None:
@@ -236,10 +234,18 @@ class VoiceBank:
         """Targets ``(num, teacher_dim)`` of voices drawn likewise; None without a teacher."""
         if self._targets is None:
             return None
+        turns, _, passages = self._drawn(num, rng)
+        return self._targets[_there(turns, self._device), _there(passages, self._device)]
+
+    def draw_voices(self, num: int, num_samples: int, rng: np.random.Generator) -> Batch:
+        """See ``Source.draw_voices``."""
+        return self.draw(num, num_samples, rng)
+
+    def _drawn(self, num: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], ...]:
+        """Rounds, speakers and passages, each ``(num,)``."""
         speakers = rng.choice(len(self._of_speaker), num, p=self._weights)
         turns = rng.integers(self._num_rounds, size=num)
-        passages = self._first[speakers] + rng.integers(self._num_passages[speakers])
-        return self._targets[_there(turns, self._device), _there(passages, self._device)]
+        return turns, speakers, self._first[speakers] + rng.integers(self._num_passages[speakers])
 
     def crops_of(
         self, labels: NDArray[np.int64], num_samples: int, rng: np.random.Generator

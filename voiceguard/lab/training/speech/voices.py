@@ -44,45 +44,54 @@ def changed_voice(samples: Samples, *, speed: float, formants: float) -> Samples
         samples = np.asarray(
             soxr.resample(samples, SAMPLE_RATE_HZ * speed, SAMPLE_RATE_HZ), dtype=np.float32
         )
-    return samples if formants == 1 else _stretched(samples, formants)
-
-
-def _stretched(samples: Samples, formants: float) -> Samples:
-    """Moves the spectral envelope, from cepstral smoothing, by a factor; harmonics stay."""
-    if len(samples) < _FFT_SAMPLES:
+    if formants == 1 or len(samples) < _FFT_SAMPLES:
         return samples
-    window = torch.hann_window(_FFT_SAMPLES)
-    spectrum = torch.stft(
-        torch.from_numpy(np.ascontiguousarray(samples)),
-        _FFT_SAMPLES,
-        _HOP_SAMPLES,
-        window=window,
-        return_complex=True,
-    )  # (bins, frames)
-    envelope = _log_envelope(spectrum)
-    gain = (_warped(envelope, formants) - envelope).clamp(-_MAX_GAIN, _MAX_GAIN)
-    moved = torch.istft(
-        spectrum * gain.exp(), _FFT_SAMPLES, _HOP_SAMPLES, window=window, length=len(samples)
-    )
-    loudest = float(moved.abs().max())
-    result: Samples = (moved / max(1.0, loudest)).numpy()
+    row = torch.from_numpy(np.ascontiguousarray(samples)).unsqueeze(0)
+    result: Samples = stretched(row, torch.tensor([formants]))[0].numpy()
     return result
 
 
+def stretched(samples: Tensor, factors: Tensor) -> Tensor:
+    """Moves the spectral envelope, from cepstral smoothing, by a factor; harmonics stay.
+
+    Args:
+        samples: ``(batch, num_samples)``, at least 512 samples, in [-1, 1].
+        factors: ``(batch,)`` on formants.
+
+    Returns:
+        ``(batch, num_samples)``, in [-1, 1] as well.
+    """
+    window = torch.hann_window(_FFT_SAMPLES, device=samples.device)
+    spectrum = torch.stft(
+        samples, _FFT_SAMPLES, _HOP_SAMPLES, window=window, return_complex=True
+    )  # (batch, bins, frames)
+    envelope = _log_envelope(spectrum)
+    gain = (_warped(envelope, factors) - envelope).clamp(-_MAX_GAIN, _MAX_GAIN)
+    moved = torch.istft(
+        spectrum * gain.exp(), _FFT_SAMPLES, _HOP_SAMPLES, window=window, length=samples.shape[1]
+    )
+    return moved / moved.abs().amax(dim=1, keepdim=True).clamp(min=1.0)
+
+
 def _log_envelope(spectrum: Tensor) -> Tensor:
-    """``(bins, frames)`` complex to the smooth part of its log magnitude."""
+    """``(batch, bins, frames)`` complex to the smooth part of its log magnitude."""
     log_magnitude = torch.log(spectrum.abs() + _FLOOR)
-    cepstrum = torch.fft.irfft(log_magnitude, n=_FFT_SAMPLES, dim=0)
-    cepstrum[_ENVELOPE_QUEFRENCIES : _FFT_SAMPLES - _ENVELOPE_QUEFRENCIES + 1] = 0
-    envelope: Tensor = torch.fft.rfft(cepstrum, dim=0).real
+    cepstrum = torch.fft.irfft(log_magnitude, n=_FFT_SAMPLES, dim=1)
+    cepstrum[:, _ENVELOPE_QUEFRENCIES : _FFT_SAMPLES - _ENVELOPE_QUEFRENCIES + 1] = 0
+    envelope: Tensor = torch.fft.rfft(cepstrum, dim=1).real
     return envelope
 
 
-def _warped(envelope: Tensor, factor: float) -> Tensor:
-    """The envelope whose value at f is the old one's at f / factor; the top is held."""
-    num_bins = envelope.shape[0]
-    position = (torch.arange(num_bins) / factor).clamp(max=num_bins - 1)
+def _warped(envelope: Tensor, factors: Tensor) -> Tensor:
+    """The envelopes whose value at f is the old one's at f / factor; the top is held."""
+    _, num_bins, num_frames = envelope.shape
+    bins = torch.arange(num_bins, device=envelope.device)
+    position = (bins / factors.unsqueeze(1)).clamp(max=num_bins - 1).unsqueeze(2)
     low = position.floor().long()
     high = (low + 1).clamp(max=num_bins - 1)
-    share = (position - low).unsqueeze(1)
-    return envelope[low] * (1 - share) + envelope[high] * share
+    share = position - low
+
+    def at(index: Tensor) -> Tensor:
+        return envelope.gather(1, index.expand(-1, -1, num_frames))
+
+    return at(low) * (1 - share) + at(high) * share
