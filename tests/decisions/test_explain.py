@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from tests.fakes import make_decision
 from voiceguard.decisions.explain import explain
+from voiceguard.decisions.wire import decision_payload
 from voiceguard.types import Reason
 
 
@@ -96,3 +98,11 @@ def test_whom_a_rule_refuses_is_told_which_one_and_that_the_voice_was_right() ->
 def test_the_rule_that_an_accept_went_by_is_named() -> None:
     text = explain(payload("above_threshold", "accepted", speaker="anna", rule="door"))
     assert text.endswith("It goes by the rule door.")
+
+
+@pytest.mark.parametrize(("shift", "said"), [(-0.5, "lowered"), (1.5, "raised")])
+def test_a_threshold_that_marks_have_moved_is_said_to_be(shift: float, said: str) -> None:
+    payload = {**decision_payload(make_decision()), "shift_llr": shift, "accept_llr": 4.0}
+    text = explain(payload)
+    assert f"Marks of right and wrong have {said} that threshold by {abs(shift)}" in text
+    assert f"from {4.0 - shift:+.1f}: `voiceguard voiceprints adapt anna`" in text

@@ -60,5 +60,9 @@ def _show(told: Mapping[str, Any]) -> None:
     stdout.print(f"  encoder {escape(encoder['name'])}{calibrated}", soft_wrap=True)
     speakers = ", ".join(map(escape, told["speakers"])) or "[yellow]nobody[/]"
     stdout.print(f"  enrolled: {speakers}", soft_wrap=True)
+    for name, each in told["voiceprints"].items():
+        if each.get("threshold") in {"lowered", "raised"}:
+            shift = f"{each['threshold']} by {abs(each['shift_llr']):.1f}"
+            stdout.print(f"  threshold of {escape(name)} {shift}: `voiceguard voiceprints adapt`")
     for name, why in told["refused"].items():
         stdout.print(f"  [red]refused[/] {escape(name)}: {escape(why)}", soft_wrap=True)

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.fakes import make_decision
+from tests.cli.command import voiceguard
+from tests.fakes import FakeSource, chunks, listening, make_decision, quiet
+from tests.service.test_daemon import running, until
 from tests.voiceprints.people import make_person
 from voiceguard.audit.log import AuditLog
+from voiceguard.control.client import ControlClient
+from voiceguard.control.protocol import RequestError
 from voiceguard.decisions.history import History
 from voiceguard.decisions.wire import decision_payload
 from voiceguard.encoder.library import stated_encoder_id
 from voiceguard.errors import AuditError, StateError, UsageError, VoiceprintError
 from voiceguard.marks.store import MarkStore
 from voiceguard.paths import audit_file, history_file
-from voiceguard.scoring.adaptation import Standing
+from voiceguard.pipeline.judge import Judge
+from voiceguard.scoring.adaptation import Standing, in_force
 from voiceguard.scoring.calibration import save_calibration
+from voiceguard.scoring.policy import Evidence, PolicyConfig
+from voiceguard.scoring.scorer import Scorer
+from voiceguard.service.daemon import Daemon
 from voiceguard.service.kit import installed_in, load_scoring, open_store
 from voiceguard.service.people.marking import mark, show, undo
-from voiceguard.settings import Settings
+from voiceguard.service.reporting.health import DaemonState
+from voiceguard.settings import Settings, load_settings
+from voiceguard.types import Outcome, SpeakerScore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -149,3 +160,64 @@ def test_a_decision_that_is_none_is_refused_by_its_id(home: Home) -> None:
     which = home.decided(1, 2.0, scores=[{"speaker": "anna"}])
     with pytest.raises(StateError, match=which):
         mark(home.settings, which, "anna", NOW)
+
+
+async def test_a_running_daemon_notes_it_and_goes_by_it_at_once(home: Home) -> None:
+    settings = load_settings(
+        state_dir=str(home.state), mqtt={"broker": "none"}, service={"voiceprint_poll_s": 30}
+    )
+    ids = [home.decided(number, 2.5, -3.0) for number in range(6)]
+    source = FakeSource([listening(), *chunks(quiet(1.0))], is_live=True, hold=True)
+    daemon = Daemon(settings, sources=[source])
+
+    def told(client: ControlClient) -> dict[str, Any]:
+        anna: dict[str, Any] = client.call("status")["voiceprints"]["anna"]
+        return {name: anna[name] for name in ("num_marks", "threshold", "shift_llr")}
+
+    def until_told(client: ControlClient, num_marks: int, threshold: str, shift: float) -> None:
+        expected = {"num_marks": num_marks, "threshold": threshold, "shift_llr": shift}
+        client.call("watch", events=["status"])
+        while told(client) != expected:
+            client.next_event(5.0)
+
+    async with running(daemon) as task:
+        await until(lambda: daemon.health.state is DaemonState.LISTENING, task=task)
+        with ControlClient(home.state) as client:
+            for each in ids:
+                noted = await asyncio.to_thread(
+                    client.call, "mark", decision_id=each, verdict="anna"
+                )
+                assert noted == {"decision_id": each, "theirs": {"anna": True}}
+            await asyncio.to_thread(until_told, client, 6, "lowered", -0.5)
+            with pytest.raises(RequestError, match="was not enrolled") as caught:
+                await asyncio.to_thread(client.call, "mark", decision_id=ids[0], verdict="cleo")
+            assert caught.value.name == "failed"
+            undone = await asyncio.to_thread(
+                voiceguard, "voiceprints", "adapt", "anna", "--undo", state=home.state
+            )
+            assert "took back 6 mark(s)" in undone.stdout
+            await asyncio.to_thread(until_told, client, 0, "no_marks", 0.0)
+
+
+def test_a_lock_is_never_easier_to_open_by_marks(home: Home) -> None:
+    for number in range(6):
+        mark(home.settings, home.decided(number, 2.5, -3.0), "anna", NOW)
+    store = open_store(home.settings)
+    person = store.load("anna")
+    judge = Judge(
+        encoder_id=home.encoder_id,
+        scorer=Scorer([person], None, None),
+        policy=PolicyConfig(),
+        calibration=home.calibration,
+        adaptations=in_force(
+            MarkStore(store).load_all(["anna"]).marks, [person], home.calibration.calibration_id
+        ),
+    )
+    anchor = home.calibration.threshold_for(0.007).llr
+    word = (SpeakerScore(speaker="anna", cosine=0.5, normalised=0.0, llr=anchor - 0.2),)
+    evidence = Evidence(net_speech_s=3.0, snr_db=20.0, is_final=True)
+    judgement = judge.decide(word, evidence)
+    assert judgement.outcome is Outcome.ACCEPTED
+    assert judgement.shift_llr == pytest.approx(-0.5)
+    assert judge.decide_at(judgement, 0.007).outcome is not Outcome.ACCEPTED
+    assert judge.decide_at(judgement, 0.007).shift_llr == 0.0
