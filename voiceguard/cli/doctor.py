@@ -14,10 +14,10 @@ from voiceguard.cli.options import (
     PasswordFileOption,
     StateDirOption,
     UsernameOption,
+    broker_option,
     overrides,
 )
 from voiceguard.cli.output import print_hanging, print_json, stdout
-from voiceguard.cli.shell.values import brokers
 from voiceguard.errors import ExitCode
 from voiceguard.logs import LogConfig, configure_logging
 from voiceguard.service.checks.check import Status
@@ -37,12 +37,7 @@ def doctor(
     state_dir: StateDirOption = None,
     broker: Annotated[
         str | None,
-        typer.Option(
-            metavar="URL",
-            autocompletion=brokers,
-            help="Broker to try instead.",
-            show_default=False,
-        ),
+        broker_option("Broker to try instead."),
     ] = None,
     username: UsernameOption = None,
     password_file: PasswordFileOption = None,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from voiceguard.cli.shell.values import detectors, devices, encoders
+from voiceguard.cli.shell.values import brokers, detectors, devices, encoders, microphones
 
 ConfigOption = Annotated[
     Path | None,
@@ -66,6 +67,29 @@ VadOption = Annotated[
         show_default=False,
     ),
 ]
+
+
+def source_option(told: str, *, complete: Callable[[str], list[str]] = microphones) -> Any:  # noqa: ANN401 - typer's
+    """``--source``, whose help is each command's own.
+
+    Args:
+        told: The help.
+        complete: What a shell completes it with.
+    """
+    return typer.Option(
+        *("--source", "-s"),
+        metavar="SOURCE",
+        autocompletion=complete,
+        help=told,
+        show_default=False,
+    )
+
+
+def broker_option(told: str) -> Any:  # noqa: ANN401 - typer's
+    """``--broker``, whose help is each command's own."""
+    return typer.Option(
+        "--broker", metavar="URL", autocompletion=brokers, help=told, show_default=False
+    )
 
 
 def overrides(

@@ -21,10 +21,12 @@ from voiceguard.cli.options import (
     StateDirOption,
     UsernameOption,
     VadOption,
+    broker_option,
+    source_option,
 )
 from voiceguard.cli.output import format_llr, stderr, stdout, styled_outcome
 from voiceguard.cli.settings import configured
-from voiceguard.cli.shell.values import brokers, sources
+from voiceguard.cli.shell.values import sources
 from voiceguard.decisions.sinks import CallbackSink, LineSink, ThreadedSink
 from voiceguard.errors import ExitCode
 from voiceguard.outputs import file_of
@@ -40,24 +42,15 @@ log = structlog.get_logger(__name__)
 def run(
     source: Annotated[
         list[str] | None,
-        typer.Option(
-            "--source",
-            "-s",
-            metavar="SOURCE",
-            autocompletion=sources,
-            help="device[:NAME], file:PATH or stdin, with NAME= before it to name the stream; "
+        source_option(
+            "device[:NAME], file:PATH or stdin, with NAME= before it to name the stream; "
             "may be given several times.",
-            show_default=False,
+            complete=sources,
         ),
     ] = None,
     broker: Annotated[
         str | None,
-        typer.Option(
-            metavar="URL",
-            autocompletion=brokers,
-            help="mqtt://[user@]host[:port], mqtts://..., embedded, or none.",
-            show_default=False,
-        ),
+        broker_option("mqtt://[user@]host[:port], mqtts://..., embedded, or none."),
     ] = None,
     username: UsernameOption = None,
     password_file: PasswordFileOption = None,

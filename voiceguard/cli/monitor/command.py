@@ -11,7 +11,7 @@ import typer
 
 from voiceguard.cli.monitor.app import MonitorApp
 from voiceguard.cli.monitor.watching import OwnDaemon, is_running
-from voiceguard.cli.options import ConfigOption, ModelOption, StateDirOption
+from voiceguard.cli.options import ConfigOption, ModelOption, StateDirOption, source_option
 from voiceguard.cli.output import stderr
 from voiceguard.cli.settings import configured
 from voiceguard.cli.shell.values import sources
@@ -29,13 +29,9 @@ PICTURE_SIZE = (80, 24)
 def monitor(
     source: Annotated[
         list[str] | None,
-        typer.Option(
-            "--source",
-            "-s",
-            metavar="SOURCE",
-            autocompletion=sources,
-            help="Of a daemon of its own, where none is running: as of `voiceguard run`.",
-            show_default=False,
+        source_option(
+            "Of a daemon of its own, where none is running: as of `voiceguard run`.",
+            complete=sources,
         ),
     ] = None,
     screenshot: Annotated[

@@ -20,6 +20,7 @@ from voiceguard.cli.options import (
     ModelOption,
     StateDirOption,
     overrides,
+    source_option,
 )
 from voiceguard.cli.output import print_json, stderr
 from voiceguard.cli.people.better_encoder import offer_better_encoder
@@ -28,7 +29,7 @@ from voiceguard.cli.people.enrolled import Outcome, tell_take
 from voiceguard.cli.people.microphone import FURTHER_S, Studio, choose_microphone
 from voiceguard.cli.people.sentences import SENTENCES, sentences
 from voiceguard.cli.people.through_proxy import PREFIX, ProxyStudio
-from voiceguard.cli.shell.values import languages, microphones, people
+from voiceguard.cli.shell.values import languages, people
 from voiceguard.enrollment import (
     EnrollmentSession,
     Mode,
@@ -65,14 +66,7 @@ def enroll(
     ] = None,
     source: Annotated[
         str | None,
-        typer.Option(
-            "--source",
-            "-s",
-            metavar="SOURCE",
-            autocompletion=microphones,
-            help="device[:NAME or number], or proxy:NAME for turns with an assistant.",
-            show_default=False,
-        ),
+        source_option("device[:NAME or number], or proxy:NAME for turns with an assistant."),
     ] = None,
     add: Annotated[
         bool, typer.Option("--add", help="Add another room, microphone or voice condition.")

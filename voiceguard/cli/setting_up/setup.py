@@ -17,7 +17,9 @@ from voiceguard.cli.options import (
     PasswordFileOption,
     StateDirOption,
     UsernameOption,
+    broker_option,
     overrides,
+    source_option,
 )
 from voiceguard.cli.output import explain, stderr, stdout
 from voiceguard.cli.people.enroll import Wish, take_in
@@ -32,7 +34,7 @@ from voiceguard.cli.setting_up.questions import (
     settle_microphone,
 )
 from voiceguard.cli.setting_up.system_setup import Person, check_options, set_up_system
-from voiceguard.cli.shell.values import brokers, encoders, languages, microphones
+from voiceguard.cli.shell.values import encoders, languages
 from voiceguard.encoder.foreign.catalogue import find_known
 from voiceguard.encoder.installed import installed_models
 from voiceguard.encoder.library import resolve_name, shipped_models
@@ -57,23 +59,11 @@ class ServiceKind(StrEnum):
 def setup(
     source: Annotated[
         str | None,
-        typer.Option(
-            "--source",
-            "-s",
-            metavar="SOURCE",
-            autocompletion=microphones,
-            help="The microphone: device[:NAME or number].",
-            show_default=False,
-        ),
+        source_option("The microphone: device[:NAME or number]."),
     ] = None,
     broker: Annotated[
         str | None,
-        typer.Option(
-            metavar="URL",
-            autocompletion=brokers,
-            help="mqtt://host[:port], mqtts://..., embedded, or none; without: looked for.",
-            show_default=False,
-        ),
+        broker_option("mqtt://host[:port], mqtts://..., embedded, or none; without: looked for."),
     ] = None,
     username: UsernameOption = None,
     password_file: PasswordFileOption = None,
