@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from voiceguard.encoder.export.folding import Tensors
+from voiceguard.encoder.export.frames import frame_numbers, frames_model, neighbours
 from voiceguard.encoder.export.graph import FEATURES_INPUT, OUTPUT, Graph
 from voiceguard.encoder.networks.campplus_config import (
     DILATIONS,
@@ -41,8 +42,7 @@ def onnx_model(config: CamPlusPlusConfig, arrays: Mapping[str, NDArray[Any]]) ->
         arrays: Its tensors, of any shape and precision, by their names in ``config.shapes``.
 
     Returns:
-        Input ``features``, ``(frames, num_bands)``; output ``embedding``, ``(1, embedding_dim)``,
-        not normalised.
+        See ``frames_model``.
 
     Raises:
         KeyError: A tensor is missing.
@@ -50,11 +50,7 @@ def onnx_model(config: CamPlusPlusConfig, arrays: Mapping[str, NDArray[Any]]) ->
     """
     network = _Network(config, Tensors(arrays))
     network.embedding(FEATURES_INPUT)
-    return network.graph.model(
-        "campplus_frames",
-        (FEATURES_INPUT, ["frames", config.num_bands]),
-        (OUTPUT, [1, config.embedding_dim]),
-    )
+    return frames_model(network.graph, "campplus_frames", config, config.num_bands)
 
 
 class _Network:
@@ -191,9 +187,8 @@ class _Time:
         self._num_frames = graph.op("Gather", sizes, graph.whole([0]))
         self.count = graph.op("Cast", self._num_frames, to=_FLOAT)
         count, one = graph.op("Squeeze", self._num_frames), graph.whole(1)
-        frames = graph.op("Range", graph.whole(0), count, one)
-        self._frames = graph.op("Unsqueeze", frames, graph.whole([1]))  # (frames, 1)
-        self.segments = graph.op("Div", frames, graph.whole(SEGMENT_FRAMES))
+        self._frames = frame_numbers(graph, self._num_frames)
+        self.segments = graph.op("Div", self._frames, graph.whole(SEGMENT_FRAMES))
         """``(frames,)``: which segment each is in."""
         last = graph.op("Div", graph.op("Sub", count, one), graph.whole(SEGMENT_FRAMES))
         there = graph.op("Range", graph.whole(0), graph.op("Add", last, one), one)
@@ -207,8 +202,7 @@ class _Time:
     def taps(self, kernel_size: int, dilation: int) -> str:
         """``(frames, kernel_size)``: frames that a convolution sees; beyond both ends, one more."""
         graph = self._graph
-        offset = (np.arange(kernel_size) - kernel_size // 2) * dilation
-        index = graph.op("Add", self._frames, graph.indices(offset[None]))
+        index = neighbours(graph, self._frames, kernel_size, dilation)
         is_before = graph.op("Less", index, graph.whole(0))
         inside = graph.op("Where", is_before, self._num_frames, index)
         return graph.op("Min", inside, self._num_frames)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from voiceguard.encoder.export.folding import Affine, Tensors, joined, sign
+from voiceguard.encoder.export.frames import frame_numbers, frames_model, neighbours
 from voiceguard.encoder.export.graph import FEATURES_INPUT, OUTPUT, Graph
 from voiceguard.encoder.networks.ecapa_config import STD_FLOOR_VARIANCE
 
@@ -44,8 +45,7 @@ def onnx_model(config: EcapaTdnnConfig, arrays: Mapping[str, NDArray[Any]]) -> b
         arrays: Its tensors, of any shape and precision, by their names in ``EcapaTdnn``.
 
     Returns:
-        Input ``features``, ``(frames, num_mels)``; output ``embedding``, ``(1, embedding_dim)``,
-        not normalised.
+        See ``frames_model``.
 
     Raises:
         KeyError: A tensor is missing.
@@ -53,11 +53,7 @@ def onnx_model(config: EcapaTdnnConfig, arrays: Mapping[str, NDArray[Any]]) -> b
     """
     network = _Network(config, Tensors(arrays))
     network.embedding(FEATURES_INPUT)
-    return network.graph.model(
-        "ecapa_tdnn_frames",
-        (FEATURES_INPUT, ["frames", config.num_mels]),
-        (OUTPUT, [1, config.embedding_dim]),
-    )
+    return frames_model(network.graph, "ecapa_tdnn_frames", config, config.num_mels)
 
 
 class Taps(NamedTuple):
@@ -109,12 +105,9 @@ class _Network:
 
     def _index(self, taps: Taps) -> str:
         """``(frames, kernel_size)``, padded by reflection: frame -2 is frame 2."""
-        graph, one = self.graph, self.graph.whole([1])
-        last = graph.op("Sub", self._num_frames, one)
-        count = graph.op("Squeeze", self._num_frames)
-        frame = graph.op("Range", graph.whole(0), count, graph.whole(1))
-        offset = (np.arange(taps.kernel_size) - taps.kernel_size // 2) * taps.dilation
-        index = graph.op("Add", graph.op("Unsqueeze", frame, one), graph.indices(offset[None]))
+        graph = self.graph
+        last = graph.op("Sub", self._num_frames, graph.whole([1]))
+        index = neighbours(graph, frame_numbers(graph, self._num_frames), *taps)
         from_end = graph.op("Abs", graph.op("Sub", last, graph.op("Abs", index)))
         return graph.op("Sub", last, from_end)
 
