@@ -246,7 +246,7 @@ def kill_while_enrolling(seconds: float, seed: int) -> Mapping[str, Figure]:
         while time.monotonic() < until_s or not num_kills:
             before = store.load("robin")
             enrolling = _begun(command)
-            time.sleep(rng.uniform(0.5, 1.05) * usual_s)
+            time.sleep(rng.uniform(0.3, 1.4) * usual_s)  # the first one was slow
             os.kill(enrolling, signal.SIGKILL)
             num_kills += os.waitpid(enrolling, 0)[1] != 0
             loaded = store.load_all()
