@@ -25,6 +25,8 @@ VERSION = "2026.2.3"
 PROGRAM = Path(__file__).with_name("core.py")
 START_TIMEOUT_S = 60.0
 ANSWER_TIMEOUT_S = 20.0
+STOP_TIMEOUT_S = 120.0
+"""It gives each stage of its own end up to a minute, and takes it where the cores are busy."""
 
 
 def home_assistant() -> Path:
@@ -103,7 +105,7 @@ class HomeAssistant:
         """Ends it, as a restart does; what it stores is stored."""
         assert self._process.stdin is not None
         self._process.stdin.close()
-        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+        async with asyncio.timeout(STOP_TIMEOUT_S):
             await self._process.wait()
 
 

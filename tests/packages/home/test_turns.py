@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from tests.packages.home.asking import HomeAssistant
     from tests.wyoming.peers import Heard
 
-THINKS_S = 0.5
-"""A fast speech-to-text: what is known by then is known in time for any of them."""
+THINKS_S = 2.0
+"""As a speech-to-text on a small machine does; the cores here have other work as well."""
 TELEVISION = "home/tv/state"
 KITCHEN_STATUS = f"sensor.{DEN}_kitchen_status"
 
@@ -59,6 +59,7 @@ async def test_who_speaks_is_in_the_core_before_the_words_are(tmp_path: Path) ->
             async with running_core(folder, broker.port) as core:
                 await core.until(lambda states: states.get(STATUS) == "listening", 60.0)
                 await core.until(lambda states: states.get(KITCHEN_STATUS) == "listening")
+                await is_all_ears(core, port)
                 await its_person_speaks(core, port)
                 await a_stranger_speaks(core, port)
                 await the_television_plays(core, port, broker)
@@ -67,6 +68,7 @@ async def test_who_speaks_is_in_the_core_before_the_words_are(tmp_path: Path) ->
             async with running_core(folder, broker.port) as core:
                 await core.until(lambda states: states.get(STATUS) == "listening", 30.0)
                 await core.until(lambda states: states.get(ROOM) == "kitchen")
+                await is_all_ears(core, port)
                 await its_person_speaks(core, port)
                 await the_broker_restarts(core, port, broker)
                 await daemon.stop()
@@ -88,6 +90,16 @@ def kitchen(port: int, upstream: SpeechToText) -> dict[str, str]:
 async def turn(port: int, name: str) -> Heard:
     """One turn, in real time."""
     return await speak(port, recording(name), pace=1.0)
+
+
+async def is_all_ears(core: HomeAssistant, port: int) -> None:
+    """Until it has subscribed to what it was told of, some seconds after, it misses events."""
+    for _ in range(10):
+        await turn(port, ROBIN)
+        core.states = await core.ask("states")
+        if core.states[EVENT]["state"] not in {"unknown", "unavailable"}:
+            return
+    raise AssertionError(core.states[EVENT], core.complaints)
 
 
 async def its_person_speaks(core: HomeAssistant, port: int) -> None:
