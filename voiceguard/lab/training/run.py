@@ -96,10 +96,9 @@ class Run:
         heldout = choose_heldout(passages, config.heldout_share, config.seed)
         self.num_heldout = len(heldout)
         learnt = [speaker for speaker in self.material.speakers if speaker not in set(heldout)]
-        hardware.use_threads()
         self.source = make_source(passages, learnt, inputs, config, listening, hardware, track)
         self.num_apart = self.source.num_speakers - len(learnt)
-        hardware.use_threads()  # loading more teachers may have set them
+        hardware.use_threads()
         self._augment, found = _augmenters(inputs, config)
         inputs.on_skips([*self.material.skips, *found])
         self.trainer = Trainer(

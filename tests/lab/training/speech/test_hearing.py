@@ -9,7 +9,9 @@ import torch
 
 from tests.fakes import PitchEncoder, tone
 from tests.lab.training.tiny import tiny_teacher
+from voiceguard.encoder.card import native
 from voiceguard.encoder.loading import load_encoder
+from voiceguard.encoder.networks.campplus import CamPlusPlus
 from voiceguard.lab.training.hardware import find_hardware
 from voiceguard.lab.training.speech.hearing import EncoderTeacher, FrameTeacher, window_teacher
 from voiceguard.lab.training.speech.teachers import Teachers
@@ -37,6 +39,21 @@ def test_campplus_gives_the_programs_embeddings_and_frames_both_ways(tmp_path: P
     assert heard.frames.shape[:2] == (3, teacher.frame_channels)
     torch.testing.assert_close(at_once.frames, heard.frames, rtol=1e-3, atol=1e-3)
     torch.testing.assert_close(at_once.embeddings, heard.embeddings, rtol=1e-3, atol=1e-3)
+
+
+def test_several_cores_hear_the_same_in_the_same_order(tmp_path: Path) -> None:
+    card, network = native.load(tiny_teacher(tmp_path))
+    assert isinstance(network, CamPlusPlus)
+    windows, before = torch.from_numpy(WINDOWS), torch.get_num_threads()
+
+    one, several = (
+        FrameTeacher(card, network, find_hardware("cpu", "float32", num_threads=num))(windows)
+        for num in (1, 4)  # more than there are windows
+    )
+
+    torch.testing.assert_close(several.embeddings, one.embeddings, rtol=0, atol=0)
+    torch.testing.assert_close(several.frames, one.frames, rtol=0, atol=0)
+    assert torch.get_num_threads() == before
 
 
 def test_any_other_encoder_hears_the_whole_alone() -> None:
