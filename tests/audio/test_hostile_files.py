@@ -284,3 +284,14 @@ def test_mutated_files_are_decoded_or_refused_within_bounds() -> None:
     assert figures["faults"] == []
     assert figures["files"] == 1_200
     assert {"decoded", "damaged", "refused"} == set(figures["outcomes"])
+
+
+def test_a_codec_that_nothing_decodes_is_named(tmp_path: Path) -> None:
+    """A WAV of samples of no bits has no codec at all."""
+    path = write_audio(tmp_path / "a.wav", tone(0.1, 16_000), 16_000)
+    content = bytearray(path.read_bytes())
+    place = content.index(b"fmt ") + 22
+    content[place : place + 2] = bytes(2)
+    path.write_bytes(content)
+    with pytest.raises(AudioError, match="a codec that nothing here decodes"):
+        load_audio(path)

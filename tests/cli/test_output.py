@@ -6,6 +6,7 @@ import io
 
 import pytest
 from rich.table import Table
+from rich.text import Text
 
 from voiceguard.cli import output
 
@@ -46,3 +47,15 @@ def test_words_wrap_where_wrapping_is_enough(window: io.StringIO) -> None:
     lines = window.getvalue().splitlines()
     assert len(lines) > 2
     assert max(len(line) for line in lines) <= COLUMNS
+
+
+def test_no_name_of_a_file_moves_the_cursor(window: io.StringIO) -> None:
+    """Escapes, returns and C1 codes are shown as what they are; the lines of a text stay."""
+    name = "\x1b[31ma\rb\x9b2J\x7f.wav"
+    output.stdout.print(f"{name}: 192\n\tnumbers", markup=False, soft_wrap=True)
+    output.stdout.print(Text.assemble(("error:", "bold red"), f" {name}"), soft_wrap=True)
+    said = window.getvalue()
+    assert "␛[31ma␍b\ufffd2J␡.wav: 192\n" in said
+    assert "\r" not in said
+    assert "\x9b" not in said
+    assert "\x1b[31ma" not in said

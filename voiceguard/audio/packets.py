@@ -62,6 +62,8 @@ class PacketDecoder:
         if not container.streams.audio:
             raise AudioError(f"{name} has no audio in it", hint="give a file with an audio track")
         self.stream = container.streams.audio[0]
+        if self.stream.codec_context is None:
+            raise AudioError(f"{name} is of a codec that nothing here decodes", hint=CONVERT)
         self.rate_hz = 0
         self.num_channels = 0
         self.num_decoded = 0

@@ -37,7 +37,11 @@ class WholeWords(Console):
     """
 
     def print(self, *objects: Any, **options: Any) -> None:  # noqa: ANN401 - as rich has it
-        """As rich's, which would break a word that is longer than a line."""
+        """As rich's, which would break a word that is longer than a line.
+
+        Nor does what a file is called move the cursor or colour what follows.
+        """
+        objects = tuple(_harmless(each) for each in objects)
         is_text = len(objects) == 1 and isinstance(objects[0], str | Text)
         is_prose = not options.get("no_wrap") and options.get("end", "\n") == "\n"
         if not (is_text and is_prose and self.is_terminal):
@@ -51,6 +55,23 @@ class WholeWords(Console):
             for part in line.divide(_breaks(line.plain, self.width)):
                 part.rstrip()
                 super().print(part, soft_wrap=True)
+
+
+def _harmless(shown: object) -> object:
+    """A text with control characters as pictures, ``␛`` for an escape; lines and tabs stay."""
+    if isinstance(shown, str):
+        return shown.translate(_PICTURES)
+    if isinstance(shown, Text) and shown.plain != (plain := shown.plain.translate(_PICTURES)):
+        shown = shown.copy()
+        shown.plain = plain
+    return shown
+
+
+_PICTURES = (
+    {code: 0x2400 + code for code in range(0x20) if chr(code) not in "\n\t"}
+    | {0x7F: 0x2421}
+    | dict.fromkeys(range(0x80, 0xA0), 0xFFFD)
+)
 
 
 def _breaks(line: str, width: int) -> list[int]:

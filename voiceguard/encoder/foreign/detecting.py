@@ -47,8 +47,11 @@ def reader_of(path: Path) -> Reader:
                 raise
             continue  # without it that format can't be read
         reader = cast("Reader", module)
-        if reader.recognises(path):
-            return reader
+        try:
+            if reader.recognises(path):
+                return reader
+        except OSError as error:
+            raise EncoderError(f"{path} cannot be read: {error.strerror}") from error
     looked_for = "; ".join(READERS.values())
     raise EncoderError(
         f"{path} is no encoder of a known format. Looked for: {looked_for}",
