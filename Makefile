@@ -20,9 +20,16 @@ CAMPAIGN_SECONDS ?= 600
 # The core that tests/packages/home runs, 630 MB beside pip's cache, not in the checkout.
 HOME_ASSISTANT := 2026.2.3
 HOME_ASSISTANT_VENV := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/voiceguard/homeassistant-$(HOME_ASSISTANT)
+
+# What tests/packages installs in: what the Debian package depends on, and pip for the container.
+DEBIAN := $(shell . /etc/os-release 2>/dev/null && echo $$VERSION_CODENAME)
+DEBIAN_ROOT := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/voiceguard/debian-$(DEBIAN)
+DEBIAN_PACKAGES := python3 python3-venv adduser ca-certificates libportaudio2
+comma := ,
+
 PYTHON_3_13 ?= $(or $(shell command -v python3.13),$(wildcard $(HOME)/.pyenv/versions/3.13.*/bin/python))
 
-.PHONY: help demo test coverage campaign test-packages home-assistant requirements packages addon release check docs docs-pictures services demo-audio clean
+.PHONY: help demo test coverage campaign test-packages home-assistant requirements packages addon deb debian-root release check docs docs-pictures services demo-audio clean
 
 help:
 	@echo 'make demo          enroll a synthetic voice, listen to a scene, see the decisions (1 minute)'
@@ -35,6 +42,9 @@ help:
 	@echo 'make requirements  requirements-light.txt anew: what a machine without torch installs'
 	@echo 'make packages      wheel and source distribution, into dist/'
 	@echo 'make addon         the Home Assistant add-on, complete, into build/addon'
+	@echo 'make deb           the Debian package, for the Debian of this machine, into dist/'
+	@echo 'make debian-root   as root: a Debian root in ~/.cache (190 MB), in which test-packages installs'
+	@echo '                   that package and follows the Containerfile'
 	@echo 'make release       packages, notes from CHANGELOG.md, bill of materials, hashes: into dist/'
 	@echo 'make check         ruff, mypy, import-linter, bandit, the structure, no dead link in the site'
 	@echo 'make coverage      as make test, slower: which lines of voiceguard no test reaches'
@@ -82,6 +92,19 @@ packages: $(VENV)/.installed-test
 
 addon: $(VENV)/.installed-test
 	$(BIN)/python -m tests.packages.addon
+
+deb: $(VENV)/.installed-test
+	$(BIN)/python -m tests.packages.debian
+
+# Of the release that this machine runs, since the package is for that one's Python.
+debian-root:
+	@if [ -d $(DEBIAN_ROOT) ]; then exit 0; fi; \
+	$(MAKE) --no-print-directory services SERVICES='debootstrap python3-venv' && \
+	mkdir -p $(dir $(DEBIAN_ROOT)) && rm -rf $(DEBIAN_ROOT).new && \
+	debootstrap --variant=minbase --include=$(subst $() ,$(comma),$(DEBIAN_PACKAGES)) \
+	    $(DEBIAN) $(DEBIAN_ROOT).new >$(DEBIAN_ROOT).log || { tail $(DEBIAN_ROOT).log >&2; exit 1; } && \
+	rm -rf $(DEBIAN_ROOT).new/var/cache/apt/* $(DEBIAN_ROOT).new/var/lib/apt/lists/* && \
+	mv $(DEBIAN_ROOT).new $(DEBIAN_ROOT)
 
 release: $(VENV)/.installed-test
 	$(BIN)/python -m tests.packages.release

@@ -32,6 +32,7 @@ SHOWN = [
     "models info campplus",
     "config show",
     "config check",
+    "doctor --broker none",
     "service status --user",
     "unlock status",
     "audit show",

@@ -32,7 +32,7 @@ def make(folder: Path) -> tuple[Path, Path]:
     """
     with tempfile.TemporaryDirectory() as temporary:
         aside = Path(temporary)
-        _copy_checkout(aside / "checkout")
+        copy_checkout(aside / "checkout")
         made = _build(aside / "checkout", aside / "source", "--sdist")
         same = _the_same_always(made.read_bytes())
         unpacked = aside / "unpacked"
@@ -52,7 +52,8 @@ def last_commit_s() -> int:
     return int(subprocess.run(git, cwd=REPOSITORY, capture_output=True, check=True).stdout)
 
 
-def _copy_checkout(target: Path) -> None:
+def copy_checkout(target: Path) -> None:
+    """What git would commit, in a folder that is made."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=True).stdout
     for name in listed.decode().split("\0"):

@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 
 from tests.benchmarks.light import resident_mb
 from tests.encoder.foreign.made_campplus import make_campplus
+from tests.lab.evaluation.voices import people, write_corpus
 from tests.packages import light as requirements
 from voiceguard.demo.scene import FOLDER
 from voiceguard.encoder import golden
@@ -80,6 +81,17 @@ def test_everything_but_training_runs(light: Installed, tmp_path: Path) -> None:
     said = light.voiceguard("doctor", "--broker", "none", *state, is_ok=False).stdout
     assert "torch is not installed, and not needed" in said
     assert "run by onnxruntime" in said
+
+
+def test_an_evaluation_runs(light: Installed, tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    write_corpus(corpus, people(3, utterances=5, second_session=1), spoken=True)
+    words = ("--conditions", "clean", "--json", "--state-dir", str(tmp_path / "state"))
+    said = json.loads(light.voiceguard("evaluate", str(corpus), *words).stdout)
+    assert said["num_speakers"] == 3
+    assert {row["condition"] for row in said["figures"]} == {"clean"}
+    assert said["daemon"]["calibration"] == "shipped"
 
 
 def test_training_says_what_is_missing(light: Installed, tmp_path: Path) -> None:
