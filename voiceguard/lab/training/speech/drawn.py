@@ -2,7 +2,7 @@
 
 In: the speakers' passages and a teacher. Out: crops of the windows, with what the teacher made of
 the whole, clean window and of each 20 ms of it. No voice is heard twice, and none is made in
-advance: one step of the teacher takes half the time of the student's on a CPU, a third on a GPU.
+advance: the teacher takes a third of a step, on a CPU as on a GPU.
 """
 
 from __future__ import annotations
