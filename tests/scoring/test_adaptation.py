@@ -136,7 +136,7 @@ def test_a_verdict_is_never_laxer_than_strangers_were_counted_at_that_rate(
 ) -> None:
     verdict, plain = decided(llr, marks, config), decided(llr, [], config)
     assert config.p_fa is not None
-    floor = CALIBRATION.floor_for(config.p_fa * (1 - config.look_share))
+    floor = CALIBRATION.floor_for(config.p_fa)
     assert verdict.accept_llr is not None
     assert plain.accept_llr is not None
     assert floor is not None
@@ -147,14 +147,29 @@ def test_a_verdict_is_never_laxer_than_strangers_were_counted_at_that_rate(
 
 
 def test_a_word_between_floor_and_anchor_is_accepted_after_marks_and_says_so() -> None:
-    anchor, moved = final_threshold(CONFIG, 1, CALIBRATION, adapted(*missed(llr=2.5)))
+    config = replace(CONFIG, look_share=0.0)
+    anchor, moved = final_threshold(config, 1, CALIBRATION, adapted(*missed(llr=1.9)))
     assert moved.standing is Standing.LOWERED
     assert moved.llr == pytest.approx(anchor - 0.7)
     between = anchor - 0.3
-    assert decided(between, []).outcome is not Outcome.ACCEPTED
-    verdict = decided(between, missed(llr=2.5))
+    assert decided(between, [], config).outcome is not Outcome.ACCEPTED
+    verdict = decided(between, missed(llr=1.9), config)
     assert verdict.outcome is Outcome.ACCEPTED
     assert verdict.shift_llr == pytest.approx(-0.7)
+
+
+def test_looks_stay_as_calibrated_and_what_they_leave_of_p_fa_is_the_final_verdicts() -> None:
+    look = replace(FINAL, is_final=False)
+    scores = (SpeakerScore(speaker="ada", cosine=0.5, normalised=9.0, llr=9.0),)
+    adaptations = {"ada": adapted(*missed(llr=2.5))}
+    early = decide(scores, look, CONFIG, CALIBRATION, adaptations=adaptations)
+    assert early.shift_llr == 0.0
+    assert early.accept_llr is not None
+    final = decided(9.0, missed(llr=2.5))
+    assert final.accept_llr is not None
+    counted = CALIBRATION.counted_rate
+    assert counted(final.accept_llr) + counted(early.accept_llr) == pytest.approx(0.01)
+    assert counted(final.accept_llr) > 0.007
 
 
 def test_marks_of_another_voiceprint_encoder_or_calibration_count_for_nothing() -> None:

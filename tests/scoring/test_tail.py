@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from voiceguard.scoring.tail import fit_tail, mixed_tail
+from voiceguard.scoring.tail import fit_tail, mixed_tail, rate_at
 
 
 def gaussian(num: int, seed: int = 0) -> np.ndarray:
@@ -124,3 +124,15 @@ def test_a_mixture_lies_between_at_every_rate() -> None:
     none = mixed_tail(new, known, 0.0)
     for rate in (0.4, 0.1, 0.01, 1e-4):
         assert none.threshold(rate).llr == pytest.approx(new.threshold(rate).llr, abs=0.35)
+
+
+def test_a_rate_is_found_again_from_its_threshold() -> None:
+    tail = fit_tail(
+        np.random.default_rng(3).normal(-4, 3, 2000), condition="c", num_independent=900
+    )
+    for rate in (0.4, 0.05, 0.01, 0.004, 1e-4, 1e-7):
+        assert rate_at(tail, tail.threshold(rate).llr) == pytest.approx(rate, rel=1e-6)
+    assert rate_at(tail, -50.0) == pytest.approx(0.5)
+    llrs = np.linspace(-20, 20, 200)
+    rates = [rate_at(tail, float(llr)) for llr in llrs]
+    assert rates == sorted(rates, reverse=True)

@@ -1,9 +1,10 @@
 """What people have said of decisions, and how far that moves one speaker's threshold. Pure.
 
 Part of hop 5. In: the marks of one speaker, the threshold that calibration and policy ask for (the
-anchor, which no mark ever changes), and the lowest one at which strangers were counted within the
-same rate (the floor). Out: the threshold in force. Nothing is accumulated: the threshold is a
-function of the marks, so without them it is the anchor again, to the last bit.
+anchor, which no mark ever changes), and the lowest one at which strangers were counted within
+``p_fa`` all the same (the floor; of final verdicts, looks have none). Out: the threshold in force.
+Nothing is accumulated: the threshold is a function of the marks, so without them it is the anchor
+again, to the last bit.
 
 - *Lowered*, to the floor, where a person's own words are missed: at least ``MIN_WORDS`` words are
   theirs, ``MIN_MISSED`` of these lay below the anchor on ``MIN_DAYS`` days, and they agree with the

@@ -21,7 +21,7 @@ import numpy as np
 from voiceguard.errors import EncoderError
 from voiceguard.scoring.limits import NO_LIMITS, EnrollmentLimits
 from voiceguard.scoring.outlook import PredictionModel  # noqa: TC001 - pydantic reads the fields' annotations
-from voiceguard.scoring.tail import Tail, Threshold
+from voiceguard.scoring.tail import Tail, Threshold, rate_at
 from voiceguard.validation.files import read_whole
 from voiceguard.validation.parsing import MAX_BYTES, parse_json_object
 from voiceguard.validation.reading import plain, read
@@ -154,8 +154,12 @@ class Calibration:
         return _strictest(self.nontarget_tails, p_fa)
 
     def floor_for(self, p_fa: float) -> float | None:
-        """Below this LLR no accept threshold for ``p_fa`` may be moved; None: it must stay."""
+        """No accept threshold may be moved below this LLR, for ``p_fa``; None: it must stay."""
         return _strictest(self.counted_tails, p_fa).llr if self.counted_tails else None
+
+    def counted_rate(self, llr: float) -> float:
+        """How often strangers were counted above an LLR, in the strictest corpus; 1: not at all."""
+        return max((rate_at(tail, llr) for tail in self.counted_tails), default=1.0)
 
     @property
     def calibration_id(self) -> str:

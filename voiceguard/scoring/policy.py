@@ -218,7 +218,7 @@ def decide(
     budget = accept_budget(config, evidence, len(llrs), calibration)
     anchor_llr, extrapolated = _accept_threshold(budget, calibration)
     adaptation = (adaptations or {}).get(ranked[0].speaker)
-    accept_llr = _moved(anchor_llr, budget, calibration, adaptation).llr
+    accept_llr = _moved(anchor_llr, evidence, config, len(llrs), calibration, adaptation).llr
     reject_llr = _reject_threshold(evidence, config, calibration, accept_llr)
     lead = best - others[0] if others else math.inf
     outcome, reason = _compare(best, lead, accept_llr, reject_llr, config)
@@ -261,7 +261,9 @@ def final_threshold(
     evidence = Evidence(net_speech_s=math.inf, snr_db=math.inf, is_final=True)
     budget = accept_budget(config, evidence, num_voiceprints, calibration)
     anchor_llr, _ = _accept_threshold(budget, calibration)
-    return anchor_llr, _moved(anchor_llr, budget, calibration, adaptation)
+    return anchor_llr, _moved(
+        anchor_llr, evidence, config, num_voiceprints, calibration, adaptation
+    )
 
 
 def accept_budget(
@@ -334,12 +336,29 @@ def _accept_threshold(budget: float, calibration: Calibration) -> tuple[float, b
 
 
 def _moved(
-    anchor_llr: float, budget: float, calibration: Calibration, adaptation: Adaptation | None
+    anchor_llr: float,
+    evidence: Evidence,
+    config: PolicyConfig,
+    num_voiceprints: int,
+    calibration: Calibration,
+    adaptation: Adaptation | None,
 ) -> Moved:
-    """Where a speaker's marks have it; like the anchor never below 0."""
-    if adaptation is None or budget <= 0:
+    """Where a speaker's marks have it; like the anchor never below 0.
+
+    Only final verdicts are made laxer: what strangers, as counted, leave of p_fa at the looks is
+    the final verdict's to use.
+    """
+    if adaptation is None or not math.isfinite(anchor_llr):
         return Moved(anchor_llr, Standing.NO_MARKS)
-    floor_llr = calibration.floor_for(budget)
+    floor_llr = None
+    if evidence.is_final:
+        rate = config.p_fa_of(num_voiceprints, calibration) / num_voiceprints
+        look = replace(evidence, is_final=False, look=1)
+        budget = accept_budget(config, look, num_voiceprints, calibration)
+        if budget > 0:
+            look_llr, _ = _accept_threshold(budget, calibration)
+            rate -= config.max_looks * min(budget, calibration.counted_rate(look_llr))
+        floor_llr = calibration.floor_for(rate)
     return adaptation.moved(anchor_llr, None if floor_llr is None else max(floor_llr, 0.0))
 
 

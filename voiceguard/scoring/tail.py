@@ -88,6 +88,17 @@ class Tail:
         return Threshold(value, rate < max(self.shown_rate, self.rates[-1] * _ROUNDING))
 
 
+def rate_at(tail: Tail, llr: float) -> float:
+    """How often a value is exceeded, at most 0.5: the inverse of ``Tail.threshold``."""
+    beyond = (
+        tail.start_rate * math.exp(-max(llr - tail.start, 0.0) / tail.scale) if tail.scale else 0.0
+    )
+    if llr >= tail.quantiles[-1]:
+        return beyond
+    counted = math.exp(-float(np.interp(llr, tail.quantiles, -np.log(tail.rates))))
+    return max(counted, beyond if llr >= tail.start else 0.0)
+
+
 def fit_tail(llrs: NDArray[np.float64], *, condition: str, num_independent: int) -> Tail:
     """Fits the exponential tail by maximum likelihood over a high quantile.
 

@@ -32,7 +32,7 @@ def test_marks_are_made_shown_and_taken_back(home: Home) -> None:
     assert "lowered: words of theirs were missed" in shown
     told = json.loads(voiceguard("voiceprints", "adapt", "anna", "--json", state=state).stdout)
     assert told["threshold"] == "lowered"
-    assert told["accept_llr"] == pytest.approx(told["calibrated_llr"] - 0.5)
+    assert told["accept_llr"] < told["calibrated_llr"] - 0.4
     undone = voiceguard("voiceprints", "adapt", "anna", "--undo", state=state)
     assert undone.stdout == "took back 6 mark(s) of anna: as calibrated\n"
     assert "as calibrated" in voiceguard("voiceprints", "adapt", "anna", state=state).stdout

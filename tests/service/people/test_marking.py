@@ -46,7 +46,7 @@ class Home:
     """Anna and Ben, of the encoder that is shipped, and a history."""
 
     def __init__(self, state: Path) -> None:
-        self.settings = Settings(state_dir=str(state))
+        self.settings = Settings(state_dir=str(state), policy=PolicyConfig(look_share=0.0))
         encoder_id = stated_encoder_id("default", installed_in(self.settings))
         assert encoder_id is not None
         self.encoder_id = encoder_id
@@ -164,7 +164,10 @@ def test_a_decision_that_is_none_is_refused_by_its_id(home: Home) -> None:
 
 async def test_a_running_daemon_notes_it_and_goes_by_it_at_once(home: Home) -> None:
     settings = load_settings(
-        state_dir=str(home.state), mqtt={"broker": "none"}, service={"voiceprint_poll_s": 30}
+        state_dir=str(home.state),
+        mqtt={"broker": "none"},
+        policy={"look_share": 0.0},
+        service={"voiceprint_poll_s": 30},
     )
     ids = [home.decided(number, 2.5, -3.0) for number in range(6)]
     source = FakeSource([listening(), *chunks(quiet(1.0))], is_live=True, hold=True)
@@ -207,7 +210,7 @@ def test_a_lock_is_never_easier_to_open_by_marks(home: Home) -> None:
     judge = Judge(
         encoder_id=home.encoder_id,
         scorer=Scorer([person], None, None),
-        policy=PolicyConfig(),
+        policy=PolicyConfig(look_share=0.0, p_fa=0.007),
         calibration=home.calibration,
         adaptations=in_force(
             MarkStore(store).load_all(["anna"]).marks, [person], home.calibration.calibration_id
