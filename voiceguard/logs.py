@@ -72,6 +72,7 @@ EVENTS: dict[str, str] = {
     "lock_disconnected": "the lock has lost the broker, and tries again",
     "lock_opened": "a valid envelope came for the lock's own request",
     "lock_program_failed": "what the lock should run could not be run, or failed",
+    "marks_refused": "what was said of somebody's decisions can't be believed; it moves nothing",
     "message_refused": "an MQTT message that nobody expected; the others go on",
     "node_id_contested": "another daemon calls itself by our mqtt.node_id",
     "not_announced": "other machines can't find a room's port by themselves",

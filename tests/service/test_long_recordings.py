@@ -25,7 +25,7 @@ MAX_MB = 500
 def minute(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """Somebody talks now and then; ADTS can be written one after another."""
     phrase = np.concatenate([tone(500.0, 2.2, level=0.2), quiet(0.8)])
-    samples = np.concatenate([np.tile(phrase, 2), quiet(54.0)])[:, None]
+    samples = np.concatenate([np.tile(phrase, 4), quiet(48.0)])[:, None]
     path = tmp_path_factory.mktemp("minute") / "a.aac"
     return write_audio(path, samples, 16_000, codec="aac", sample_format="fltp").read_bytes()
 
