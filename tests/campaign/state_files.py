@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import sqlite3
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -26,7 +25,6 @@ from tests.campaign.documents import damaged, hostile_json
 from tests.campaign.protocol import ViolationError
 from tests.fakes import make_decision
 from tests.voiceprints.people import make_audio, make_person
-from voiceguard.cli import output
 from voiceguard.cli.history import _explain, _show
 from voiceguard.decisions.history import History
 from voiceguard.decisions.wire import decision_payload
@@ -333,15 +331,14 @@ def _outcome(attempt: Attempt, name: str, seed: int, number: int) -> str:
 def _silence() -> Iterator[None]:
     """Neither log nor output while files are read by the thousand."""
     structlog.configure(processors=[_no_log])
-    consoles = (output.stdout, output.stderr)
-    with open(os.devnull, "w", encoding="utf-8") as null:  # noqa: PTH123
-        for console in consoles:
-            console.file = null
+    with (
+        open(os.devnull, "w", encoding="utf-8") as null,  # noqa: PTH123
+        contextlib.redirect_stdout(null),
+        contextlib.redirect_stderr(null),
+    ):
         try:
             yield
         finally:
-            for console in consoles:
-                console.file = sys.stdout
             structlog.reset_defaults()
 
 
