@@ -44,6 +44,9 @@ every installation. Beside it, in ``service/units``, are the systemd units."""
 SYSTEM_CONFIG = Path("/etc/voiceguard/voiceguard.toml")
 """The system service's configuration."""
 
+VOICEPRINT_SUFFIX = ".voiceprint"
+"""Of a speaker's file in ``voiceprints_dir``."""
+
 _MAX_SUFFIX = 8
 _SUFFIX = re.compile(r"[a-z0-9]{1,8}")
 
@@ -106,6 +109,11 @@ def state_dir(override: str | Path | None = None, environ: Mapping[str, str] = o
 def voiceprints_dir(state: Path) -> Path:
     """One file per enrolled speaker, and nothing else of value."""
     return state / "voiceprints"
+
+
+def enrolled_in(state: Path) -> list[str]:
+    """Speakers who have a voiceprint there, readable or not; no cipher is imported for it."""
+    return sorted(path.stem for path in voiceprints_dir(state).glob(f"*{VOICEPRINT_SUFFIX}"))
 
 
 def default_key_file(state: Path) -> Path:

@@ -20,12 +20,12 @@ import argparse
 import json
 from collections import Counter
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tests.scoring.marked import make_mark
 from voiceguard.cli.measuring.corpora import measuring_kit, show_progress
 from voiceguard.lab.corpora.clips import seeded
 from voiceguard.lab.corpora.conditions import CLEAN, Clean
@@ -37,7 +37,7 @@ from voiceguard.lab.evaluation.pieces import pieces_of
 from voiceguard.lab.evaluation.plan import FULL, Plan
 from voiceguard.lab.evaluation.utterances import each_speaker, left_to_test, takes_of
 from voiceguard.lab.fitting.rates import speaker_rate
-from voiceguard.scoring.adaptation import Adaptation, Mark, Moved, Standing
+from voiceguard.scoring.adaptation import Adaptation, Moved, Standing
 from voiceguard.types import Outcome
 
 if TYPE_CHECKING:
@@ -48,10 +48,10 @@ if TYPE_CHECKING:
     from voiceguard.lab.evaluation.daemon.playback import HeardSegment
     from voiceguard.lab.evaluation.utterances import SpokenSessions
     from voiceguard.pipeline.judge import Judge
+    from voiceguard.scoring.adaptation import Mark
     from voiceguard.service.kit import Kit
     from voiceguard.types import SpeakerScore
 
-FIRST_DAY = datetime(2026, 11, 1, 12, tzinfo=UTC)
 MARKS_PER_DAY = 2
 TRUE, STRANGERS, NEAREST, LOCK_OUT = (
     "true",
@@ -287,7 +287,7 @@ def marks_of(
     said += [(llr, row != LOCK_OUT) for llr in lies]
     dice.shuffle(said)
     for number, (llr, is_theirs) in enumerate(said):
-        yield made(llr, is_theirs=is_theirs, day=number // MARKS_PER_DAY)
+        yield make_mark(llr, is_theirs=is_theirs, day=number // MARKS_PER_DAY)
 
 
 def lies_of(everybody: Everybody, speaker: str, row: str, dice: np.random.Generator) -> list[float]:
@@ -313,26 +313,6 @@ def scored(everybody: Everybody, speaker: str, numbers: Sequence[int]) -> list[f
     """Their final LLRs; who said too little has none."""
     found = (everybody.final(number, speaker) for number in numbers)
     return [score.llr for score in found if score is not None and score.llr is not None]
-
-
-def made(llr: float, *, is_theirs: bool, day: int) -> Mark:
-    """A mark whose decision was made on a day."""
-    moment = FIRST_DAY + timedelta(days=day)
-    return Mark(
-        decision_id="",
-        is_theirs=is_theirs,
-        llr=llr,
-        accept_llr=None,
-        outcome=Outcome.INCONCLUSIVE,
-        stream="kitchen",
-        decided_at=moment,
-        marked_at=moment,
-        net_speech_s=3.0,
-        snr_db=None,
-        encoder_id="",
-        calibration_id="",
-        voiceprint_id="",
-    )
 
 
 if __name__ == "__main__":

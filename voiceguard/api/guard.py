@@ -272,8 +272,9 @@ class Guard:
         return AsyncPushedStream(self.stream(name))
 
     def _judge_by_rules(self) -> Judge:
-        judge = self._judge_of_all()
-        check_enrolled(self._kit.settings.people, self._store.names())
+        judge, people = self._judge_of_all(), self._kit.settings.people
+        if people.named:  # or the directory would be read for every decision of everybody's
+            check_enrolled(people, self._store.names())
         return judge
 
     def _judge_of_all(self) -> Judge:

@@ -163,12 +163,13 @@ def in_force(
     """
     found = {}
     for each in voiceprints:
-        known = voiceprint_id(each)
+        if each.speaker not in marks:
+            continue
+        rests_on = (voiceprint_id(each), each.encoder_id, calibration_id)
         count = tuple(
             mark
-            for mark in marks.get(each.speaker, ())
-            if (mark.voiceprint_id, mark.encoder_id, mark.calibration_id)
-            == (known, each.encoder_id, calibration_id)
+            for mark in marks[each.speaker]
+            if (mark.voiceprint_id, mark.encoder_id, mark.calibration_id) == rests_on
         )
         if count:
             found[each.speaker] = Adaptation(count)

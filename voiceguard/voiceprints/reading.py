@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import structlog
 
 from voiceguard.errors import UsageError, VoiceguardError, VoiceprintError
-from voiceguard.paths import is_there, voiceprints_dir
+from voiceguard.paths import VOICEPRINT_SUFFIX, is_there, voiceprints_dir
 from voiceguard.validation.boundary import refusing
 from voiceguard.voiceprints import directory as files
 from voiceguard.voiceprints import format as file_format
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from voiceguard.types import Voiceprint
     from voiceguard.voiceprints.kept_audio import KeptAudio
 
-SUFFIX = ".voiceprint"
 AUDIO_SUFFIX = ".audio"
 MARKS_SUFFIX = ".marks"
 
@@ -83,7 +82,9 @@ class VoiceprintReader:
 
     def names(self) -> tuple[str, ...]:
         """Who has a file here, readable or not; needs no key."""
-        return tuple(_printable(path.name.removesuffix(SUFFIX)) for path in self._files())
+        return tuple(
+            _printable(path.name.removesuffix(VOICEPRINT_SUFFIX)) for path in self._files()
+        )
 
     def generation(self) -> Generation:
         """Changes whenever voiceprint, marks or key come, go or are meddled with: only ``stat``.
@@ -186,7 +187,7 @@ class VoiceprintReader:
         return wording.nobody(speaker, self.directory, self.names())
 
     def _path(self, speaker: str) -> Path:
-        return self.directory / (check_speaker_name(speaker) + SUFFIX)
+        return self.directory / (check_speaker_name(speaker) + VOICEPRINT_SUFFIX)
 
     def _audio_path(self, speaker: str) -> Path:
         return self.directory / (check_speaker_name(speaker) + AUDIO_SUFFIX)
@@ -202,12 +203,12 @@ class VoiceprintReader:
     def _paths_to_remove(self, speaker: str) -> tuple[Path, ...]:
         """The voiceprint's last: of a speaker, or of a file that is here under any name."""
         for path in self._files():
-            if _printable(path.name.removesuffix(SUFFIX)) == speaker:
+            if _printable(path.name.removesuffix(VOICEPRINT_SUFFIX)) == speaker:
                 return path.with_suffix(MARKS_SUFFIX), path.with_suffix(AUDIO_SUFFIX), path
         return self.marks_path(speaker), self._audio_path(speaker), self._path(speaker)
 
     def _files(self) -> list[Path]:
-        return files.list_files(self.directory, SUFFIX)
+        return files.list_files(self.directory, VOICEPRINT_SUFFIX)
 
     def _open(self, path: Path, speaker: str, key: StoreKey, encoder_id: str | None) -> Voiceprint:
         what = f"the voiceprint of {speaker!r}"
@@ -256,7 +257,7 @@ class VoiceprintReader:
                 contextlib.suppress(VoiceguardError, FileNotFoundError),
                 refusing(name, VoiceprintError),
             ):
-                content = _read(self.directory / (name + SUFFIX), name)
+                content = _read(self.directory / (name + VOICEPRINT_SUFFIX), name)
                 key_ids.add(file_format.read_header(content, name).key_id)
         if key_ids and key.key_id not in key_ids:
             raise wording.key_does_not_fit(key, self.directory)

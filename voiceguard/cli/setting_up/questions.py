@@ -29,6 +29,7 @@ from voiceguard.errors import (
 )
 from voiceguard.mqtt import embedded
 from voiceguard.mqtt.trial import try_broker
+from voiceguard.paths import enrolled_in
 from voiceguard.service.kit import installed_in
 from voiceguard.service.setup.brokers import as_url, can_browse, likely_brokers, wants_login
 from voiceguard.service.setup.encoder_choice import COST, STRONG, this_machine
@@ -265,7 +266,7 @@ def settle_encoder(answers: Answers, settings: Settings, encoder: str | None) ->
     """The name of the encoder to use from now on; None: the one in use stays."""
     if encoder is not None:
         return encoder
-    has_people = bool(list((installed_in(settings).parent / "voiceprints").glob("*.voiceprint")))
+    has_people = bool(enrolled_in(installed_in(settings).parent))
     is_default = settings.encoder.model == "default"
     if not answers.is_asking or has_people or not is_default:
         return None  # voiceprints are bound to the encoder that made them

@@ -19,6 +19,7 @@ from voiceguard.cli.setting_up.questions import (
     settle_microphone,
 )
 from voiceguard.errors import ExitCode, UsageError
+from voiceguard.paths import enrolled_in
 from voiceguard.service.setup.configuration import check_writable, write_config
 from voiceguard.service.setup.credential import readable, with_credential
 from voiceguard.settings import load_settings
@@ -117,7 +118,7 @@ def _enrolled(service: Service, person: Person) -> int:
     if person.name is None:
         return int(ExitCode.OK)
     name = name_for(person.name)
-    if (service.state_dir / "voiceprints" / f"{name}.voiceprint").exists():
+    if name in enrolled_in(service.state_dir):
         stderr.print(f"{name} is enrolled already.")
         return int(ExitCode.OK)
     if service.state()["active"] == "active":

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 from voiceguard.errors import VoiceguardError
 from voiceguard.paths import (
     COMMENTED_CONFIG,
+    enrolled_in,
     find_config_file,
     models_dir,
     state_dir,
-    voiceprints_dir,
 )
 from voiceguard.validation.files import read_regular
 
@@ -34,8 +34,7 @@ _SETTING = re.compile(r"(?:# )?(\w+) = ")
 def people(incomplete: str) -> list[str]:
     """Everybody who is enrolled."""
     with contextlib.suppress(OSError):
-        files = voiceprints_dir(_state()).glob("*.voiceprint")
-        return _starting(incomplete, sorted(file.stem for file in files))
+        return _starting(incomplete, enrolled_in(_state()))
     return []
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from voiceguard.audio.sources import parse_sources
 from voiceguard.errors import ConfigError
-from voiceguard.paths import state_dir, voiceprints_dir
+from voiceguard.paths import enrolled_in, state_dir
 from voiceguard.people.checking import check_people
 from voiceguard.unlock.config import check_unlock
 from voiceguard.wyoming.making import check_names
@@ -49,8 +49,7 @@ def check_named(settings: Settings) -> None:
             nobody.
     """
     sources = [each.name for each in parse_sources(settings.audio.sources)]
-    found = voiceprints_dir(state_dir(settings.state_dir)).glob("*.voiceprint")
-    enrolled = {path.stem for path in found}
+    enrolled = enrolled_in(state_dir(settings.state_dir))
     streams = {*sources, *settings.wyoming.names}
     check_unlock(settings.unlock, settings.mqtt, streams=streams, enrolled=enrolled)
     check_streams(settings, sources, enrolled)
