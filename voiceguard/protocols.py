@@ -77,6 +77,14 @@ class VoiceActivityDetector(Protocol):
     exit_score: float
     """Scores below it, for as long as the hangover, end speech."""
 
+    @property
+    def left_out_s(self) -> float:
+        """What sounded like speech at first and was found to be something else.
+
+        0: nothing was, or it does not look twice.
+        """
+        ...
+
     def push(self, samples: Samples) -> list[float]:
         """Scores every frame of FRAME_SAMPLES that is complete by now.
 
@@ -95,6 +103,18 @@ class VoiceActivityDetector(Protocol):
 
     def reset(self) -> None:
         """Forgets the audio so far (after a gap), not what was learnt of the room's noise."""
+        ...
+
+    def take_clear(self, first: int, end: int, /) -> int | None:
+        """How many of these frames are speech beyond doubt; forgets them and all before them.
+
+        Args:
+            first: Counted from the beginning or the last ``reset``.
+            end: One past the last.
+
+        Returns:
+            None: it can't tell speech from other sounds so well.
+        """
         ...
 
 

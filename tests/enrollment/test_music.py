@@ -32,6 +32,7 @@ class Knows:
 
     enter_score = 0.5
     exit_score = 0.35
+    left_out_s = 0.0
 
     def __init__(self) -> None:
         self._score = 0.0
@@ -48,6 +49,9 @@ class Knows:
 
     def finish(self) -> list[float]:
         return []
+
+    def take_clear(self, _first: int, _end: int) -> int | None:
+        return None
 
     def reset(self) -> None:
         self._score = 0.0

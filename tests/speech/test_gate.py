@@ -38,6 +38,7 @@ class ScriptedVad:
 
     enter_score = 0.5
     exit_score = 0.3
+    left_out_s = 0.0
 
     def __init__(self, delay_frames: int = 0) -> None:
         self._delay = delay_frames * FRAME_SAMPLES
@@ -55,6 +56,9 @@ class ScriptedVad:
         scores = self.push(np.empty(0, dtype=np.float32))
         self._delay = delay
         return scores
+
+    def take_clear(self, _first: int, _end: int) -> int | None:
+        return None
 
     def reset(self) -> None:
         self._kept = np.empty(0, dtype=np.float32)

@@ -22,7 +22,6 @@ from voiceguard.enrollment.voices import BreakSearch
 from voiceguard.scoring.limits import NO_LIMITS
 from voiceguard.speech.gate import SpeechFigures, speech_segments
 from voiceguard.speech.recorded import blocks_of
-from voiceguard.speech.vad.cascade import CascadeVad
 from voiceguard.types import SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
@@ -108,11 +107,10 @@ class TakeJudge:
         for segment in speech_segments(counted, vad, self.gate):
             heard.add(segment)
         speech = heard.figures
-        left_out_s = vad.left_out_s if isinstance(vad, CascadeVad) else 0.0
         clearest = None if heard.breaks is None else heard.breaks.clearest()
         limit = self.limits.max_voice_break
         is_short = speech.net_speech_s < MIN_TAKE_SPEECH_S or heard.embedding is None
-        is_music = is_short and left_out_s >= MIN_TAKE_SPEECH_S
+        is_music = is_short and vad.left_out_s >= MIN_TAKE_SPEECH_S
         found = {
             Problem.NOT_SPEECH: is_music,
             Problem.SILENCE: not heard.has_speech and not is_music,
@@ -127,7 +125,7 @@ class TakeJudge:
             net_speech_s=speech.net_speech_s,
             snr_db=speech.snr_db,
             clipped_fraction=counted.clipped_fraction,
-            left_out_s=left_out_s,
+            left_out_s=vad.left_out_s,
             voice_break=clearest,
             problems=tuple(problem for problem, stands in found.items() if stands),
             embedding=heard.embedding,

@@ -17,7 +17,6 @@ import numpy as np
 from voiceguard.speech.conditioning import OffsetRemover, level_gain
 from voiceguard.speech.levels import LevelMeter, NoiseMeter, sanitise, snr_db
 from voiceguard.speech.recorded import blocks_of
-from voiceguard.speech.vad.cascade import CascadeVad
 from voiceguard.types import (
     FRAME_S,
     FRAME_SAMPLES,
@@ -230,11 +229,11 @@ class SpeechGate:
         return events
 
     def _clear_share(self, cause: EndCause) -> float | None:
-        """Of the segment that ends here. Where speech goes on, the judge is not done with it."""
-        if not isinstance(self._vad, CascadeVad) or cause is EndCause.MAX_LENGTH:
+        """Of the segment that ends here. Where speech goes on, the detector isn't done with it."""
+        if cause is EndCause.MAX_LENGTH:
             return None
-        end = self._num_scored - self._num_quiet
-        return min(1.0, self._vad.take_clear(self._opened_at, end) / self._num_speech)
+        num_clear = self._vad.take_clear(self._opened_at, self._num_scored - self._num_quiet)
+        return None if num_clear is None else min(1.0, num_clear / self._num_speech)
 
     def _release(self, events: list[GateEvent]) -> None:
         """Hands over the frames held."""

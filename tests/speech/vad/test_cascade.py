@@ -31,6 +31,7 @@ class Sign:
     """Judges a frame by the sign of its first sample; remembers what it was given."""
 
     enter_score = exit_score = 0.5
+    left_out_s = 0.0
 
     def __init__(self) -> None:
         self.num_heard = 0
@@ -42,6 +43,9 @@ class Sign:
 
     def finish(self) -> list[float]:
         return []
+
+    def take_clear(self, _first: int, _end: int) -> int | None:
+        return None
 
     def reset(self) -> None:
         pass

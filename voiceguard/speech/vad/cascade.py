@@ -84,12 +84,7 @@ class CascadeVad:
         """Frames that the judge was sure of, rising."""
 
     def take_clear(self, first: int, end: int) -> int:
-        """How many of these frames the judge was sure of; forgets them and all before them.
-
-        Args:
-            first: Counted from the beginning or the last ``reset``.
-            end: One past the last.
-        """
+        """How many of these frames the judge was sure of."""
         num_clear = 0
         while self._clear and self._clear[0] < end:
             num_clear += self._clear.popleft() >= first

@@ -106,6 +106,8 @@ class NoiseFloor:
 class EnergyVad:
     """Scores frames in dB above the noise floor. Implements ``VoiceActivityDetector``.
 
+    By loudness alone nothing is speech beyond doubt, and nothing is found to be something else.
+
     Args:
         enter_db: Score that starts speech.
         exit_db: Score below which a frame is no speech.
@@ -117,6 +119,7 @@ class EnergyVad:
     ) -> None:
         self.enter_score = enter_db
         self.exit_score = exit_db
+        self.left_out_s = 0.0
         self._meter = LevelMeter(low_hz=BAND_HZ[0], high_hz=BAND_HZ[1])
         self._floor = NoiseFloor(first_below_db)
         self._recent: list[float] = []
@@ -127,6 +130,9 @@ class EnergyVad:
 
     def finish(self) -> list[float]:
         return []
+
+    def take_clear(self, _first: int, _end: int) -> int | None:
+        return None
 
     def reset(self) -> None:
         self._meter.reset()

@@ -44,6 +44,7 @@ class SileroVad:
     def __init__(self, *, enter_score: float, exit_score: float) -> None:
         self.enter_score = enter_score
         self.exit_score = exit_score
+        self.left_out_s = 0.0
         self._session = open_session()
         self._rate = np.array(SAMPLE_RATE_HZ, dtype=np.int64)
         self._kept: Samples = np.zeros(CONTEXT_SAMPLES, dtype=np.float32)
@@ -71,6 +72,9 @@ class SileroVad:
             FRAME_SAMPLES
         ) - self._num_frames
         return self.push(np.zeros(CHUNK_SAMPLES, dtype=np.float32))[:num_left]
+
+    def take_clear(self, _first: int, _end: int) -> int | None:
+        return None
 
     def reset(self) -> None:
         self._kept = np.zeros(CONTEXT_SAMPLES, dtype=np.float32)
