@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def check_streams(
     settings: Settings, sources: Collection[str], enrolled: Collection[str] | None = None
-) -> None:
+) -> set[str]:
     """What rules and proxies say fits the streams that there are.
 
     Args:
@@ -27,18 +27,23 @@ def check_streams(
         sources: Of the daemon, by name.
         enrolled: Speakers; None: the daemon looks at each change of them.
 
+    Returns:
+        Every stream, by name: sources, proxies and satellites.
+
     Raises:
         UsageError: A name is used twice.
         ConfigError: A rule names a stream, an action or a speaker that there is not.
     """
     check_names(sources, settings.wyoming)
+    streams = {*sources, *settings.wyoming.names}
     check_people(
         settings.people,
         settings.policy,
-        streams={*sources, *settings.wyoming.names},
+        streams=streams,
         actions={*settings.unlock.actions, *settings.wyoming.actions},
         enrolled=enrolled,
     )
+    return streams
 
 
 def check_named(settings: Settings) -> None:
@@ -50,9 +55,8 @@ def check_named(settings: Settings) -> None:
     """
     sources = [each.name for each in parse_sources(settings.audio.sources)]
     enrolled = enrolled_in(state_dir(settings.state_dir))
-    streams = {*sources, *settings.wyoming.names}
+    streams = check_streams(settings, sources, enrolled)
     check_unlock(settings.unlock, settings.mqtt, streams=streams, enrolled=enrolled)
-    check_streams(settings, sources, enrolled)
     for proxy in settings.wyoming.proxy:
         for name in proxy.allow:
             if name not in enrolled:
