@@ -43,7 +43,6 @@ class Judge:
     """Likewise for actions that final judgements say the permission of."""
     adaptations: Mapping[str, Adaptation] = field(default_factory=dict)
     """Marks of right and wrong that count, by speaker."""
-    calibration_id: str | None = None
 
     @property
     def change_cosine(self) -> float | None:
@@ -81,7 +80,7 @@ class Judge:
             encoder_id=self.encoder_id,
             raised_by=self.raised_by,
             allows=tuple(self._allowed(scores, evidence)) if evidence.is_final else (),
-            calibration_id=self.calibration_id,
+            calibration_id=self.calibration.calibration_id if self.calibration else None,
         )
 
     def _allowed(self, scores: tuple[SpeakerScore, ...], evidence: Evidence) -> Iterator[str]:

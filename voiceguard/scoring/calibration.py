@@ -14,6 +14,7 @@ import hashlib
 import json
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -61,7 +62,7 @@ class Provenance:
     """As many speakers' worth of an earlier calibration is in it; 0: fitted from nothing."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Calibration:
     """``llr = (slope + slope_quality.q) score + offset + offset_quality.q``, bounded.
 
@@ -161,7 +162,7 @@ class Calibration:
         """How often strangers were counted above an LLR, in the strictest corpus; 1: not at all."""
         return max((rate_at(tail, llr) for tail in self.counted_tails), default=1.0)
 
-    @property
+    @cached_property
     def calibration_id(self) -> str:
         """Hash of all of it, 16 hexadecimal digits: an LLR is that of one calibration."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]

@@ -156,7 +156,6 @@ class Kit:
             calibration=self.calibration,
             claim=claim,
             adaptations=in_force(marks or {}, voiceprints, calibration_id),
-            calibration_id=calibration_id,
         )
 
 
