@@ -25,14 +25,8 @@ import structlog
 
 from voiceguard.audio.sources import parse_sources
 from voiceguard.clock import SystemClock
-from voiceguard.control.server import ControlServer
-from voiceguard.control.watching import EVENTS, Watching
-from voiceguard.decisions.history import History
-from voiceguard.decisions.sinks import HistorySink
 from voiceguard.errors import VoiceguardError
-from voiceguard.paths import history_file, settle_node_suffix, state_dir
-from voiceguard.pipeline.permission import Permission
-from voiceguard.pipeline.television import Television
+from voiceguard.paths import settle_node_suffix, state_dir
 from voiceguard.service.checks.names import check_streams
 from voiceguard.service.commands import Commands
 from voiceguard.service.ending import (
@@ -44,25 +38,18 @@ from voiceguard.service.ending import (
 from voiceguard.service.kit import assemble
 from voiceguard.service.lock import DaemonLock
 from voiceguard.service.noting import note_policy
-from voiceguard.service.parts import (
-    Parts,
-    announce,
-    make_desk,
-    make_link,
-    make_streams,
-)
+from voiceguard.service.parts import announce, make_desk, make_link, make_parts, make_streams
 from voiceguard.service.reporting import systemd
 from voiceguard.service.reporting.health import DaemonState, Health
 from voiceguard.service.reporting.report import Reporter
 from voiceguard.settings import with_node_suffix
 from voiceguard.types import SourceState
-from voiceguard.wyoming.making import make_rooms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Sequence
 
     from voiceguard.clock import Clock
-    from voiceguard.decisions.result import Decision, DecisionSink
+    from voiceguard.decisions.result import DecisionSink
     from voiceguard.mqtt.topics import Command
     from voiceguard.protocols import AudioSource
     from voiceguard.scoring.policy import PolicyConfig
@@ -108,33 +95,18 @@ class Daemon:
         specs = parse_sources(settings.audio.sources) if sources is None else ()
         check_streams(settings, [each.name for each in (sources or specs)])
         io = ThreadPoolExecutor(2 + len(sources or specs), thread_name_prefix="io")
-        state, clock = state_dir(settings.state_dir), clock or SystemClock()
-        control = ControlServer(state, EVENTS)
-        self._parts = Parts(
-            settings=settings,
-            state=state,
-            clock=clock,
+        self._parts = make_parts(
+            settings,
             specs=specs,
             sources=sources,
+            clock=clock or SystemClock(),
             commands=Commands(
-                *(state, settings, io),
+                *(state_dir(settings.state_dir), settings, io),
                 on_policy=self._use_policy,
                 on_stop=self.stop,
                 on_change=self._attention.set,
                 can_restart=can_restart,
             ),
-            television=Television(settings.television, clock),
-            permission=Permission(settings.people, clock),
-            rooms=make_rooms(
-                settings.wyoming,
-                clock=clock,
-                published=self._published,
-                names=lambda: self.speakers,
-                judged_for=self._judged_for,
-            ),
-            history=HistorySink(History(history_file(state), settings.history), io),
-            control=control,
-            watching=Watching(control),
             inference=ThreadPoolExecutor(1, thread_name_prefix="inference"),
             io=io,
         )
@@ -155,7 +127,7 @@ class Daemon:
     @property
     def speakers(self) -> dict[str, str]:
         """Who is known now: name, and what they are called for people."""
-        return dict(self._parts.roster.speakers)
+        return self._parts.speakers
 
     def status(self) -> dict[str, Any]:
         """What the status topic says; once it serves."""
@@ -309,14 +281,6 @@ class Daemon:
         if self._reporter is not None:
             self._reporter.hurry()
         self._attention.set()
-
-    async def _published(self, decision_id: str) -> None:
-        """Returns when the broker has it, where there is one."""
-        if self._parts.link is not None:
-            await self._parts.link.published(decision_id)
-
-    def _judged_for(self, action: str, decision: Decision) -> Decision:
-        return self._parts.judged_for(action, decision)
 
     async def _watch_voiceprints(self) -> None:
         """Sees speakers added, changed and removed by other processes, without a restart."""

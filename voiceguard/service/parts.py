@@ -1,4 +1,4 @@
-"""The daemon's parts, and what is made of them once its encoder is loaded: streams, link, desk.
+"""The daemon's parts; and what is made of them once its encoder is loaded: streams, link, desk.
 
 Event loop; nothing here waits, and nothing here is started.
 """
@@ -12,16 +12,23 @@ from typing import TYPE_CHECKING
 import structlog
 
 from voiceguard.audio.sources import open_source
-from voiceguard.decisions.sinks import FanOut
+from voiceguard.control.server import ControlServer
+from voiceguard.control.watching import EVENTS, Watching
+from voiceguard.decisions.history import History
+from voiceguard.decisions.sinks import FanOut, HistorySink
 from voiceguard.mqtt.client import MqttLink
 from voiceguard.mqtt.home.household import area_of
+from voiceguard.paths import history_file, state_dir
+from voiceguard.pipeline.permission import Permission
 from voiceguard.pipeline.stream import Stream
+from voiceguard.pipeline.television import Television
 from voiceguard.service.kit import open_store
 from voiceguard.service.noting import policy_in_force
 from voiceguard.service.roster import Roster
 from voiceguard.service.streams import StreamSet
 from voiceguard.unlock.answering.opening import open_desk
 from voiceguard.unlock.answering.pending import Home
+from voiceguard.wyoming.making import make_rooms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -30,13 +37,8 @@ if TYPE_CHECKING:
 
     from voiceguard.audio.sources import SourceSpec
     from voiceguard.clock import Clock
-    from voiceguard.control.server import ControlServer
-    from voiceguard.control.watching import Watching
     from voiceguard.decisions.result import Decision, DecisionSink
-    from voiceguard.decisions.sinks import HistorySink
     from voiceguard.pipeline.judge import Judge
-    from voiceguard.pipeline.permission import Permission
-    from voiceguard.pipeline.television import Television
     from voiceguard.protocols import AudioSource
     from voiceguard.scoring.policy import Verdict
     from voiceguard.service.commands import Commands
@@ -66,9 +68,10 @@ class Parts:
     history: HistorySink
     control: ControlServer
     watching: Watching
-    rooms: Rooms | None
     inference: ThreadPoolExecutor
     io: ThreadPoolExecutor
+    rooms: Rooms | None = None
+    """Voice satellites' and proxies', where there are any."""
     kit: Kit = field(init=False)
     roster: Roster = field(init=False)
     link: MqttLink | None = None
@@ -85,6 +88,16 @@ class Parts:
             hint = "`voiceguard calibrate DIR` makes a calibration, after which start this again"
             log.warning("encoder_uncalibrated", encoder=kit.encoder.info.name, hint=hint)
 
+    @property
+    def speakers(self) -> dict[str, str]:
+        """Who is known now: name, and what they are called for people."""
+        return dict(self.roster.speakers)
+
+    async def published(self, decision_id: str) -> None:
+        """Returns when the broker has it, where there is one."""
+        if self.link is not None:
+            await self.link.published(decision_id)
+
     def judge_at(self, stream: str) -> Judge:
         """The judge for a stream at this moment, people's rules aside."""
         return self.television.judge(stream, self.roster.judge)
@@ -97,6 +110,44 @@ class Parts:
         """What a final decision would have been for a lock: at its own rate, or the rules'."""
         judge = self.permission.judge_for(action, decision, self.roster.judge)
         return judge.decide_at(decision.judgement, p_fa)
+
+
+def make_parts(
+    settings: Settings,
+    *,
+    specs: Sequence[SourceSpec],
+    sources: Sequence[AudioSource] | None,
+    clock: Clock,
+    commands: Commands,
+    inference: ThreadPoolExecutor,
+    io: ThreadPoolExecutor,
+) -> Parts:
+    """What there is before the encoder is loaded; arguments as they stand in ``Parts``."""
+    state = state_dir(settings.state_dir)
+    control = ControlServer(state, EVENTS)
+    parts = Parts(
+        settings=settings,
+        state=state,
+        clock=clock,
+        specs=specs,
+        sources=sources,
+        commands=commands,
+        television=Television(settings.television, clock),
+        permission=Permission(settings.people, clock),
+        history=HistorySink(History(history_file(state), settings.history), io),
+        control=control,
+        watching=Watching(control),
+        inference=inference,
+        io=io,
+    )
+    parts.rooms = make_rooms(
+        settings.wyoming,
+        clock=clock,
+        published=parts.published,
+        names=lambda: parts.speakers,
+        judged_for=parts.judged_for,
+    )
+    return parts
 
 
 def make_desk(parts: Parts, is_listening: Callable[[], bool]) -> Desk | None:
