@@ -286,6 +286,54 @@ def test_mutated_files_are_decoded_or_refused_within_bounds() -> None:
     assert {"decoded", "damaged", "refused"} == set(figures["outcomes"])
 
 
+# --- what has no end ------------------------------------------------------------------------
+
+TERABYTE = 10**12
+
+
+@pytest.mark.parametrize("num_bytes", [2**32 - 1, 0, 4 * 10**9])
+def test_a_recording_of_more_than_a_day_is_refused_before_it_is_decoded(
+    num_bytes: int, tmp_path: Path
+) -> None:
+    """By its header, or by its size where that leaves the length open."""
+    path = tmp_path / "a.wav"
+    path.write_bytes(wav_header(16_000, 1, min(num_bytes, 2**32 - 37))[:-4])
+    with path.open("ab") as file:
+        file.write(num_bytes.to_bytes(4, "little"))
+        file.truncate(TERABYTE)
+    began_s = time.monotonic()
+    with pytest.raises(AudioError, match=r"it is \d+ hours long, .* up to 24 are read") as found:
+        SoundFile(path).check()
+    assert "ffmpeg -i FILE -t 3600" in found.value.hint
+    assert time.monotonic() - began_s < 10
+
+
+def test_a_recording_whose_header_says_nothing_is_counted(tmp_path: Path) -> None:
+    path = write_audio(
+        tmp_path / "a.aac", tone(3.0, 16_000), 16_000, codec="aac", sample_format="fltp"
+    )
+    assert sum(len(block.samples) for block in SoundFile(path, longest_s=4.0)) > 3 * 16_000
+    with pytest.raises(AudioError, match="goes on after 0 hours, where recordings of up to"):
+        list(SoundFile(path, longest_s=2.0))
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "sample_format"),
+    [("a.wav", "pcm_s16le", "s16"), ("a.flac", "flac", "s16"), ("a.mp3", "libmp3lame", "fltp")],
+)
+def test_nobody_searches_a_terabyte_of_nothing_for_the_next_packet(
+    name: str, codec: str, sample_format: str, tmp_path: Path
+) -> None:
+    """FFmpeg would, for hours and deaf to signals: the audio before it is all there is."""
+    path = write_audio(
+        tmp_path / name, tone(1.0, 16_000), 16_000, codec=codec, sample_format=sample_format
+    )
+    with path.open("ab") as file:
+        file.truncate(TERABYTE)
+    samples = load_audio(path)
+    assert len(samples) == pytest.approx(16_000, abs=1_600)
+
+
 def test_a_codec_that_nothing_decodes_is_named(tmp_path: Path) -> None:
     """A WAV of samples of no bits has no codec at all."""
     path = write_audio(tmp_path / "a.wav", tone(0.1, 16_000), 16_000)

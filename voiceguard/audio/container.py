@@ -12,7 +12,7 @@ import os
 import stat
 from contextlib import ExitStack
 from io import FileIO
-from typing import TYPE_CHECKING, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 import av
 
@@ -31,6 +31,18 @@ DEMUXERS = (
     *("mpc", "mpc8", "dsf", "gsm", "sbc"),
 )
 """FFmpeg's names of what may be read."""
+
+HEADERLESS = (
+    *("mp3", "aac", "loas", "amr", "amrnb", "amrwb", "ac3", "eac3", "dts", "gsm", "sbc", "shn"),
+    *("mpegts", "voc"),
+)
+"""Of these FFmpeg guesses the length, by the size of the file and the rate of the first frames."""
+
+MAX_BARREN_BYTES = 32 << 20
+"""Of pictures and video before or between audio. FFmpeg would look for the next packet to the end,
+for hours in a file of a terabyte that is mostly a hole."""
+SEEK_BYTES = 4096
+"""A leap counts as much: it looks about in steps of 8 bytes, too."""
 
 _OPTIONS = {
     "format_whitelist": ",".join(DEMUXERS),
@@ -94,30 +106,54 @@ def _refuse(path: Path, mode: int) -> None:
             raise AudioError(f"{path} is {kind}, not an audio file", hint=hint)
 
 
-def open_container(file: Readable, suffix: str = "") -> InputContainer:
-    """Opens what a file object holds.
-
-    Args:
-        file: Stays open for as long as the container.
-        suffix: Of the file's name; helps FFmpeg where the content is ambiguous.
+def open_container(supply: Supply) -> InputContainer:
+    """Opens what a file holds, which stays open for as long as the container.
 
     Raises:
         av.error.FFmpegError: It is no container of DEMUXERS.
     """
-    known = suffix if suffix[1:].isalnum() and len(suffix) < 8 else ""
-    named = _Named(file, f"audio{known}")
-    return cast("InputContainer", av.open(named, options=_OPTIONS, metadata_errors="replace"))
+    return cast("InputContainer", av.open(supply, options=_OPTIONS, metadata_errors="replace"))
 
 
-class _Named:
-    """A file object under a name that means nothing; seekable if that is."""
+class Supply:
+    """A file object as FFmpeg gets it: under a name that means nothing, and with an end.
 
-    def __init__(self, file: Readable, name: str) -> None:
-        self.name = name
-        self.read = file.read
+    Args:
+        file: Seekable or not.
+        suffix: Of the file's name; helps FFmpeg where the content is ambiguous.
+    """
+
+    def __init__(self, file: Readable, suffix: str = "") -> None:
+        known = suffix if suffix[1:].isalnum() and len(suffix) < 8 else ""
+        self.name = f"audio{known}"
+        self._file = cast("Any", file)  # with seek and tell, perhaps
+        self._num_barren = 0
+        self._read_to = 0
         if getattr(file, "seekable", bool)():
-            self.seek = file.seek  # type: ignore[attr-defined]
-            self.tell = file.tell  # type: ignore[attr-defined]
+            self.seek = self._seek
+            self.tell = self._file.tell
+
+    def read(self, num_bytes: int, /) -> bytes | None:
+        """What comes next; nothing where too much has come for nothing."""
+        if self._num_barren > MAX_BARREN_BYTES:
+            return b""
+        data: bytes | None = self._file.read(num_bytes)
+        self._num_barren += len(data or b"")
+        self._read_to += len(data or b"")
+        return data
+
+    def note_audio(self) -> None:
+        """It was not for nothing."""
+        self._num_barren = 0
+
+    def _seek(self, offset: int, whence: int = 0, /) -> int:
+        place = int(self._file.seek(offset, whence))
+        self._num_barren += SEEK_BYTES
+        if place < self._read_to:  # it has seen enough, and reads what it passed over
+            self._num_barren = 0
+        if whence != os.SEEK_END:  # that is only how it asks for the size
+            self._read_to = place
+        return place
 
 
 # --- what FFmpeg does not look at in WAV files' headers -------------------------------------

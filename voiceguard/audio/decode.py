@@ -16,7 +16,7 @@ import av.error
 import numpy as np
 import structlog
 
-from voiceguard.audio.container import Readable, RiffHeader, open_container, open_file
+from voiceguard.audio.container import Readable, RiffHeader, Supply, open_container, open_file
 from voiceguard.audio.packets import CONVERT, DecodedBlock, PacketDecoder
 from voiceguard.errors import AudioError
 
@@ -108,6 +108,11 @@ class AudioDecoder:
         """Of all blocks."""
         return self._packets.num_channels
 
+    @property
+    def stated_s(self) -> float | None:
+        """How long it is by its header; None: that doesn't say."""
+        return self._packets.declared_s if self._packets.has_header else None
+
     def close(self) -> None:
         """Frees the file, after the read that another thread may be in (milliseconds)."""
         with self._lock:
@@ -140,7 +145,9 @@ class AudioDecoder:
     def _decode(self, source: Path | Readable) -> Generator[DecodedBlock, None, None]:
         try:
             self._packets = self._open(source)
-            yield from self._packets.blocks()
+            for block in self._packets.blocks():
+                self._supply.note_audio()
+                yield block
             self._conclude()
         except AudioError:
             raise
@@ -163,7 +170,8 @@ class AudioDecoder:
             suffix = source.suffix
             source = file
         try:
-            container = self._exits.enter_context(open_container(source, suffix))
+            self._supply = Supply(source, suffix)
+            container = self._exits.enter_context(open_container(self._supply))
         except (av.error.FFmpegError, OSError, ValueError) as error:
             raise AudioError(
                 f"{self.name} is not a readable audio file: {getattr(error, 'strerror', error)}",
@@ -173,7 +181,7 @@ class AudioDecoder:
         return PacketDecoder(container, self.name, is_big_endian=is_big_endian)
 
     def _conclude(self) -> None:
-        packets, stream = self._packets, self._packets.stream
+        packets = self._packets
         if not packets.num_decoded:
             raise AudioError(
                 f"{self.name} holds no audio that can be decoded"
@@ -181,9 +189,7 @@ class AudioDecoder:
                 hint="it may have been cut off while it was written or copied; make it again",
             )
         decoded_s = packets.num_decoded / packets.rate_hz
-        declared_s = decoded_s
-        if stream.duration is not None and stream.time_base is not None:
-            declared_s = float(stream.duration * stream.time_base)
+        declared_s = decoded_s if packets.declared_s is None else packets.declared_s
         declared_s /= self._share_present
         margin_s = max(TRUNCATED_S, TRUNCATED_SHARE * declared_s)
         is_short = decoded_s + packets.lost_s < declared_s - margin_s

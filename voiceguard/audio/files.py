@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from voiceguard.errors import AudioError
 from voiceguard.speech.levels import sanitise
 from voiceguard.speech.mixing import MonoMixer
 from voiceguard.speech.recorded import joined
@@ -40,6 +41,8 @@ BLOCK_S = 0.5
 MAX_BLOCK_VALUES = 2_000_000
 """Of all channels together, however many a file has."""
 PACED_CHUNK_S = 0.04
+MAX_RECORDING_S = 24 * 3600.0
+"""Of what is read as a whole. A stream may go on for ever."""
 
 
 class AudioFile:
@@ -158,15 +161,19 @@ class SoundFile:
     Args:
         path: Of any container and codec that is read.
         channel: Which to listen to, or their mean.
+        longest_s: A longer one is an error, before it is decoded where its header says so.
     """
 
-    def __init__(self, path: Path, channel: Channel = "downmix") -> None:
+    def __init__(
+        self, path: Path, channel: Channel = "downmix", longest_s: float = MAX_RECORDING_S
+    ) -> None:
         self.path = path
         self.report: DecodeReport | None = None
         """What was missing in it, since it was last read to its end."""
         self.channels_cancel = False
         """Whether the mean of its channels is next to nothing (``MonoMixer``)."""
         self._channel = channel
+        self._longest_s = longest_s
 
     def faults(self) -> dict[str, int | float | bool]:
         """For machines: what was wrong with it when it was last read; empty: nothing."""
@@ -184,7 +191,7 @@ class SoundFile:
         """Opens it and decodes its beginning.
 
         Raises:
-            AudioError: Not readable as audio, or without that channel.
+            AudioError: Not readable as audio, without that channel, or too long by its header.
         """
         next(iter(self))
 
@@ -192,13 +199,16 @@ class SoundFile:
         """Yields mono 16 kHz, resampled exactly as a stream of the file would be.
 
         Raises:
-            AudioError: Not readable as audio, or without that channel.
+            AudioError: Not readable as audio, without that channel, or too long.
         """
         mixer = MonoMixer(self._channel, str(self.path))
-        after_gap = False
+        after_gap, num_decoded = False, 0
         with open_decoder(self.path) as decoder:
+            self._check_length(decoder.stated_s or 0.0, "says that it is {:.0f} hours long")
             resampler = StreamResampler(decoder.rate_hz)
             while (block := decoder.read(block_samples(decoder))) is not None:
+                num_decoded += len(block.samples)
+                self._check_length(num_decoded / decoder.rate_hz, "goes on after {:.0f} hours")
                 if block.num_missing is not None:
                     yield MonoBlock(resampler.flush(), after_gap)
                     after_gap = True
@@ -210,6 +220,15 @@ class SoundFile:
                     after_gap = False
             yield MonoBlock(resampler.flush(), after_gap)
             self.report, self.channels_cancel = decoder.report, mixer.channels_cancel
+
+    def _check_length(self, length_s: float, fault: str) -> None:
+        if length_s > self._longest_s:
+            raise AudioError(
+                f"{self.path} {fault.format(length_s / 3600)}, where recordings of up to "
+                f"{self._longest_s / 3600:g} are read",
+                hint="cut it: `ffmpeg -i FILE -t 3600 PART.wav`; or listen to it as a stream: "
+                "`voiceguard run --source file:FILE`",
+            )
 
 
 def load_audio(path: Path, channel: Channel = "downmix", max_s: float | None = None) -> Samples:

@@ -13,6 +13,7 @@ import av.error
 import numpy as np
 
 from voiceguard.audio.config import MAX_CHANNELS, MAX_RATE_HZ, MIN_RATE_HZ
+from voiceguard.audio.container import HEADERLESS
 from voiceguard.errors import AudioError
 
 if TYPE_CHECKING:
@@ -64,6 +65,12 @@ class PacketDecoder:
         self.stream = container.streams.audio[0]
         if self.stream.codec_context is None:
             raise AudioError(f"{name} is of a codec that nothing here decodes", hint=CONVERT)
+        self.declared_s: float | None = None
+        """How long FFmpeg takes it to be; None: it can't tell."""
+        if self.stream.duration is not None and self.stream.time_base is not None:
+            self.declared_s = float(self.stream.duration * self.stream.time_base)
+        self.has_header = container.format.name not in HEADERLESS
+        """Whether that is what the file says, and no guess."""
         self.rate_hz = 0
         self.num_channels = 0
         self.num_decoded = 0
