@@ -12,6 +12,7 @@ import typer
 from voiceguard.cli.measuring.corpora import (
     DirArgument,
     EnrollOption,
+    ExcludeOption,
     SplitOption,
     measuring_kit,
     show_progress,
@@ -53,6 +54,7 @@ def cohort(
         typer.Option(help="Where to write it; the default is beside the weights."),
     ] = None,
     split: SplitOption = None,
+    exclude: ExcludeOption = None,
     min_seconds: Annotated[
         float, typer.Option(min=1.0, help="Net speech below which a speaker is left out.")
     ] = 3.0,
@@ -66,7 +68,7 @@ def cohort(
     json_lines: JsonOption = False,
 ) -> None:
     """Make the cohort that scores are normalised with: strangers, plain and by telephone."""
-    corpus = read_corpus(directory, split=split)
+    corpus = read_corpus(directory, split=split, exclude=exclude or ())
     with measuring_kit(
         config, model, device, state_dir=state_dir, with_cohort=False, with_calibration=False
     ) as kit:
@@ -122,6 +124,7 @@ def calibrate(
         ),
     ] = False,
     split: SplitOption = None,
+    exclude: ExcludeOption = None,
     num_enroll: EnrollOption = 3,
     config: ConfigOption = None,
     state_dir: StateDirOption = None,
@@ -134,7 +137,9 @@ def calibrate(
     The shipped calibration is corrected, not replaced, so ten speakers of your own room do. The
     figures printed are cross-fitted on two halves of the speakers.
     """
-    corpus = read_corpus(directory, split=split, min_speakers=calibrating.MIN_SPEAKERS)
+    corpus = read_corpus(
+        directory, split=split, exclude=exclude or (), min_speakers=calibrating.MIN_SPEAKERS
+    )
     plan = Plan(num_enroll=num_enroll, conditions=(Clean(), *conditions_to_fit(noise, rir)))
     with measuring_kit(config, model, device, state_dir=state_dir, with_calibration=False) as kit:
         shipped = None if from_scratch else _shipped(kit)

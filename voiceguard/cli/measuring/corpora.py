@@ -17,6 +17,7 @@ from voiceguard.cli.settings import configured
 from voiceguard.encoder.library import DEFAULT_MODEL, cohort_path, resolve_name
 from voiceguard.errors import UsageError
 from voiceguard.lab.corpora.embedding_cache import RememberingEncoder, cache_dir
+from voiceguard.lab.corpora.exclusion import Exclusion
 from voiceguard.scoring.snorm import load_cohort
 from voiceguard.service.kit import Kit, assemble, installed_in, open_encoder
 
@@ -34,6 +35,15 @@ DirArgument = Annotated[
 ]
 SplitOption = Annotated[
     str | None, typer.Option(help="Only this split of the manifest.", show_default=False)
+]
+ExcludeOption = Annotated[
+    list[Exclusion] | None,
+    typer.Option(
+        metavar="COLUMN=PATTERN",
+        parser=Exclusion.parse,
+        help="Leave out the manifest's rows that match, 'licence=*GPL*' for example. Repeat it.",
+        show_default=False,
+    ),
 ]
 EnrollOption = Annotated[
     int, typer.Option("--enroll-utterances", min=1, help="Utterances per voiceprint.")

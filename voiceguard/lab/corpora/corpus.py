@@ -12,11 +12,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from voiceguard.errors import UsageError
+from voiceguard.lab.corpora.exclusion import without
 from voiceguard.validation.files import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from voiceguard.lab.corpora.exclusion import Exclusion
 
 AUDIO_SUFFIXES = frozenset({
     ".aac", ".aif", ".aiff", ".au", ".caf", ".flac", ".m4a", ".mka", ".mp3", ".mp4", ".oga",
@@ -84,7 +87,13 @@ def together(corpora: Sequence[Corpus]) -> Corpus:
     )
 
 
-def read_corpus(source: Path, *, split: str | None = None, min_speakers: int = 2) -> Corpus:
+def read_corpus(
+    source: Path,
+    *,
+    split: str | None = None,
+    exclude: Sequence[Exclusion] = (),
+    min_speakers: int = 2,
+) -> Corpus:
     """Reads a manifest, or a folder that has one in it or above it, or a folder per speaker.
 
     A manifest has the columns ``path`` and ``speaker``, and where known ``corpus``, ``session``,
@@ -94,16 +103,23 @@ def read_corpus(source: Path, *, split: str | None = None, min_speakers: int = 2
     Args:
         source: The CSV file or the folder; of a manifest above it, the rows inside it count.
         split: Keep the rows of this split only.
+        exclude: Which of them to leave out.
         min_speakers: Fewer are refused.
 
     Raises:
-        UsageError: There is nothing there, no usable recording, or too few speakers.
+        UsageError: There is nothing there, no usable recording, or too few speakers; or nothing
+            that is to be left out.
     """
     manifest = _find_manifest(source)
     if manifest is None:
+        if exclude:
+            raise UsageError(
+                f"{source} has no manifest, so there is no column to exclude by",
+                hint="leave --exclude out, or name a manifest CSV",
+            )
         corpus = _read_folders(source)
     else:
-        rows = _read_rows(manifest, _SPEAKER_COLUMNS, split)
+        rows = without(exclude, _read_rows(manifest, _SPEAKER_COLUMNS, split), manifest)
         within = source.resolve() if source.is_dir() else None
         corpus = _from_rows(manifest, rows, within)
     num_speakers = len(corpus.by_speaker())
