@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _REASONS = {
     Reason.TOO_SHORT: "too short",
     Reason.TOO_NOISY: "too noisy to tell",
-    Reason.MORE_THAN_ONE_VOICE: "more than one voice at once",
+    Reason.MORE_THAN_ONE_VOICE: "more than one voice",
     Reason.NO_VOICEPRINTS: "somebody; nobody is enrolled",
     Reason.UNCALIBRATED: "somebody; this encoder decides nothing before `voiceguard calibrate`",
     Reason.AUDIO_LOST: "a part of it was lost; say it again",
