@@ -60,14 +60,15 @@ class SegmentEvidence:
             The first sample that is not surely the earlier voice's: where the latest probe
             begins, or the one before it; None where the voice is the same.
         """
-        if not self.probes:
-            return None
-        later, latest = self.probes[-1]
-        for window, earlier in self.probes[-2:-4:-1]:
-            if float(earlier @ latest) < max_cosine:
-                return later.first_sample
-            later = window
+        later = (window for window, _ in reversed(self.probes))
+        for cosine, window in zip(self.latest_cosines(), later, strict=False):
+            if cosine < max_cosine:
+                return window.first_sample
         return None
+
+    def latest_cosines(self) -> list[float]:
+        """Of the latest probe with the one before it, and with the last but one, if there are."""
+        return [float(earlier @ self.probes[-1][1]) for _, earlier in self.probes[-2:-4:-1]]
 
     def note_change(self, max_cosine: float) -> None:
         """Remembers that the voice changed, where the segment cannot be ended for it.

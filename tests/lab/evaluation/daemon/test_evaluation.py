@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import date
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from voiceguard.lab.evaluation.daemon.evaluation import (
     choose,
     evaluate,
 )
-from voiceguard.lab.evaluation.daemon.experiment import run_experiment
+from voiceguard.lab.evaluation.daemon.experiment import MAX_KEPT_BYTES, run_experiment
 from voiceguard.lab.evaluation.daemon.speaker_changes import (
     Continuous,
     VoiceChanges,
@@ -44,11 +45,14 @@ from voiceguard.lab.fitting.trials import Kind
 from voiceguard.scoring.snorm import load_cohort, save_cohort
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from voiceguard.lab.corpora.corpus import Corpus
     from voiceguard.lab.evaluation.daemon.evaluation import Evaluation
     from voiceguard.service.kit import Kit
+
+_T = TypeVar("_T")
 
 TODAY = date(2026, 11, 21)
 PLAN = Plan(lengths_s=(1.0,), max_places=1)
@@ -167,6 +171,39 @@ def test_a_calibration_is_fitted_to_what_was_heard(corpus: Corpus) -> None:
     assert run.figures[-1].num_pairs == 2 * 5 * 4 // 2
 
 
+def test_a_corpus_is_heard_again_only_if_there_is_no_room_for_what_changes(tmp_path: Path) -> None:
+    """The calibration is the same, to the last digit."""
+    rows = [
+        Written(f"s{number:02}", "only", 300.0 + 240.0 * number, seconds=seconds)
+        for number in range(10)
+        for seconds in (4.7, 4.5)
+    ]
+    plan = replace(PLAN, num_enroll=1)
+    corpus = read_corpus(write_corpus(tmp_path, rows))
+    shipped = replace(plain_calibration(), change_cosine=0.9999)  # more than any voice keeps
+    done: list[str] = []
+
+    def noted(items: Sequence[_T], description: str) -> Sequence[_T]:
+        done.append(description)
+        return items
+
+    runs = [
+        calibrate(
+            make_kit(),
+            corpus,
+            plan,
+            today=TODAY,
+            shipped=shipped,
+            max_kept_bytes=room,
+            track=noted,
+        ).calibration
+        for room in (MAX_KEPT_BYTES, 0)
+    ]
+    assert runs[0] == runs[1]
+    once = ["listening", "two voices", "voices in a take"]
+    assert done == [*once, *once[:2], "listening", once[2]]
+
+
 def test_nine_speakers_are_too_few_to_calibrate_on(tmp_path: Path) -> None:
     few = read_corpus(write_corpus(tmp_path, people(9, utterances=4, second_session=0)))
     with pytest.raises(UsageError, match=r"9 speakers .* needs 10"):
@@ -177,7 +214,7 @@ def changes_in(corpus: Corpus) -> VoiceChanges:
     kit = make_kit()
     same_voice, longest = [], []
     for spoken in each_speaker(kit, corpus, seed=0, description="one voice"):
-        same_voice += successive_cosines(kit, spoken)
+        same_voice += successive_cosines(kit, chain(*spoken.sessions.values()))
         assert spoken.longest is not None
         longest.append(Continuous.of(spoken.about, spoken.longest))
     return measure_changes(kit, longest, same_voice)

@@ -13,16 +13,26 @@ from voiceguard.errors import UsageError
 from voiceguard.lab.corpora.clips import Clip
 from voiceguard.lab.corpora.conditions import Clean, Noisy, Telephone
 from voiceguard.lab.corpora.corpus import read_corpus
-from voiceguard.lab.evaluation.daemon.experiment import Experiment, in_the_clip, run_experiment
+from voiceguard.lab.evaluation.daemon.experiment import (
+    MAX_KEPT_BYTES,
+    Experiment,
+    Hindsight,
+    in_the_clip,
+    run_experiment,
+)
 from voiceguard.lab.evaluation.daemon.playback import HeardSegment, Note
+from voiceguard.lab.evaluation.daemon.speaker_changes import successive_cosines
 from voiceguard.lab.evaluation.daemon.trials import fitted_to_the_other_half, score_trials
 from voiceguard.lab.evaluation.plan import FULL, Plan
+from voiceguard.lab.evaluation.utterances import each_speaker
 from voiceguard.lab.fitting.trials import Kind
 from voiceguard.scoring.cosine import renormalised_mean
 from voiceguard.scoring.policy import Evidence
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from voiceguard.lab.corpora.corpus import Corpus
 
 PLAN = Plan(lengths_s=(1.0, 2.0), max_places=1)
 
@@ -106,6 +116,85 @@ def test_noise_makes_conditions_of_its_own_and_is_the_same_each_time(tmp_path: P
         np.testing.assert_array_equal(one.heard.final.embedding, other.heard.final.embedding)
         if one.noise == "10 dB":
             assert one.heard.final.evidence.snr_db == pytest.approx(10, abs=4)
+
+
+CHANGE_COSINE = 0.9
+SHORT_PLAN = Plan(lengths_s=(1.0,), max_places=1, num_enroll=1)
+
+
+@pytest.fixture(scope="module")
+def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    """Three speakers; in one of the utterances that are tested, somebody else goes on."""
+    folder = tmp_path_factory.mktemp("interrupted")
+    rows = [Written(f"s{n}", "only", 500.0 + 700 * n, seconds=7.0) for n in range(3)] * 2
+    manifest = write_corpus(folder, rows)
+    halves = [tone(500.0, 3.3, seed=1), tone(2600.0, 3.3, seed=2)]
+    write_wav(folder / "tones" / "s0" / "3.wav", np.concatenate([quiet(0.4), *halves, quiet(0.4)]))
+    return read_corpus(manifest)
+
+
+@pytest.fixture(scope="module")
+def in_hindsight(interrupted: Corpus) -> Hindsight:
+    return heard_in_hindsight(interrupted)
+
+
+def heard_in_hindsight(corpus: Corpus, max_kept_bytes: int = MAX_KEPT_BYTES) -> Hindsight:
+    heard = Hindsight(kit=make_kit(), plan=SHORT_PLAN, max_kept_bytes=max_kept_bytes)
+    for spoken in each_speaker(heard.kit, corpus, seed=SHORT_PLAN.seed, description="listening"):
+        heard.take(spoken)
+    return heard
+
+
+def in_full(experiment: Experiment) -> list[tuple[object, ...]]:
+    """All that was heard, to the last bit."""
+    return [
+        (
+            *(test.about, test.condition, heard.start_s, heard.end_s),
+            *(note.known_s, note.evidence, np.asarray(note.embedding).tobytes()),
+        )
+        for test in experiment.tests
+        for heard in [test.heard]
+        if heard is not None
+        for note in (*heard.looks, heard.final)
+    ]
+
+
+def test_in_hindsight_is_heard_what_would_have_been_heard_with_the_threshold(
+    interrupted: Corpus, in_hindsight: Hindsight
+) -> None:
+    """One clip is cut in two by the threshold that only comes afterwards."""
+    before = len(in_hindsight.finish().tests)
+    assert in_hindsight.settled(CHANGE_COSINE)
+    found = in_hindsight.finish()
+    expected = run_experiment(make_kit(), interrupted, SHORT_PLAN, change_cosine=CHANGE_COSINE)
+    assert len(found.tests) == before + 1
+    assert in_full(found) == in_full(expected)
+    assert found.skips == expected.skips
+
+
+def test_in_hindsight_one_voice_is_known_from_every_utterance(
+    interrupted: Corpus, in_hindsight: Hindsight
+) -> None:
+    """Those that were enrolled from, too."""
+    kit, expected = make_kit(), []
+    for spoken in each_speaker(kit, interrupted, seed=0, description="one voice"):
+        for session in spoken.sessions.values():
+            expected += successive_cosines(kit, session)
+    assert sorted(in_hindsight.same_voice) == sorted(expected)
+    assert len(expected) >= 6 * 2
+
+
+def test_clips_that_there_was_no_room_for_are_missed_only_where_they_matter(
+    interrupted: Corpus,
+) -> None:
+    a_clip = 4 * 16_000 * 11  # bytes, of 7 s with the room around it
+    least_alike = heard_in_hindsight(interrupted, max_kept_bytes=a_clip)
+    assert least_alike.settled(CHANGE_COSINE)
+    assert not least_alike.settled(1.1)
+    nothing = heard_in_hindsight(interrupted, max_kept_bytes=0)
+    assert not nothing.settled(CHANGE_COSINE)
+    assert nothing.settled(-1.0)
+    assert nothing.settled(None)
 
 
 def test_files_that_are_no_audio_or_silent_are_named(tmp_path: Path) -> None:

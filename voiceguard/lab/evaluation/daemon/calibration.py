@@ -13,12 +13,15 @@ import numpy as np
 from voiceguard.errors import UsageError
 from voiceguard.lab.corpora.conditions import CLEAN
 from voiceguard.lab.evaluation.daemon.enrollment_limits import measure_takes, with_enrollment
-from voiceguard.lab.evaluation.daemon.experiment import run_experiment
+from voiceguard.lab.evaluation.daemon.experiment import (
+    MAX_KEPT_BYTES,
+    Hindsight,
+    run_experiment,
+)
 from voiceguard.lab.evaluation.daemon.figures import score_figures
 from voiceguard.lab.evaluation.daemon.speaker_changes import (
     Continuous,
     measure_changes,
-    successive_cosines,
 )
 from voiceguard.lab.evaluation.daemon.trials import fitted_to_the_other_half, score_trials
 from voiceguard.lab.evaluation.plan import FULL
@@ -68,12 +71,13 @@ def calibrate(
     *,
     today: date,
     shipped: Calibration | None = None,
+    max_kept_bytes: int = MAX_KEPT_BYTES,
     track: Track = untracked,
 ) -> CalibrationRun:
     """Fits change of speaker, coefficients and tails, in that order: each depends on the last.
 
-    So the corpus is read twice: where a change of speaker ends a segment must be known before
-    segments are heard, and hours of speech are not kept in memory.
+    All is heard once, and clips that a change of speaker may cut are kept until it is known whether
+    it does. Only if more of them are cut than there is room for, the corpus is heard again.
 
     Args:
         kit: Encoder and cohort.
@@ -81,23 +85,27 @@ def calibrate(
         plan: What is played; fitting is by its conditions.
         today: For the provenance.
         shipped: What to shrink towards, of the same encoder and cohort; None: nothing.
+        max_kept_bytes: Of those clips.
         track: Shows progress.
 
     Raises:
         UsageError: Fewer than MIN_SPEAKERS speakers, or too few trials of them.
     """
     prior = None if shipped is None else Prior(shipped, PRIOR_SPEAKERS)
-    same_voice: list[float] = []
     longest: list[Continuous] = []
-    for spoken in each_speaker(kit, corpus, seed=plan.seed, track=track, description="one voice"):
-        same_voice += successive_cosines(kit, spoken, seed=plan.seed)
+    heard = Hindsight(kit=kit, plan=plan, skips=list(corpus.skips), max_kept_bytes=max_kept_bytes)
+    for spoken in each_speaker(kit, corpus, seed=plan.seed, track=track, description="listening"):
+        heard.take(spoken)
         if (speech := spoken.longest) is not None:
             longest.append(Continuous.of(spoken.about, speech))
-    changes = measure_changes(kit, longest, same_voice, seed=plan.seed, track=track)
+    changes = measure_changes(kit, longest, heard.same_voice, seed=plan.seed, track=track)
     change_cosine = fitted_change_cosine(changes)
     if shipped is not None and change_cosine is None:
         change_cosine = shipped.change_cosine
-    experiment = run_experiment(kit, corpus, plan, change_cosine=change_cosine, track=track)
+    if heard.settled(change_cosine):
+        experiment = heard.finish()
+    else:
+        experiment = run_experiment(kit, corpus, plan, change_cosine=change_cosine, track=track)
     trials = score_trials(experiment, kit.cohort)
     calibration = fit(
         kit, trials, corpus.corpora, change_cosine=change_cosine, today=today, prior=prior

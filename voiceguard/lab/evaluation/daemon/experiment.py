@@ -6,27 +6,33 @@ corpus. Trials never cross corpora: another channel would give the stranger away
 
 from __future__ import annotations
 
+import heapq
+import math
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from voiceguard.enrollment import Takes
 from voiceguard.errors import EnrollmentError, UsageError
+from voiceguard.lab.corpora.conditions import CLEAN
 from voiceguard.lab.corpora.corpus import HALVES
 from voiceguard.lab.evaluation.daemon.playback import hear
+from voiceguard.lab.evaluation.daemon.speaker_changes import Probes, successive_cosines
 from voiceguard.lab.evaluation.pieces import pieces_of
 from voiceguard.lab.evaluation.plan import FULL
 from voiceguard.lab.evaluation.utterances import each_speaker, left_to_test, takes_of
 from voiceguard.lab.progress import untracked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from voiceguard.lab.corpora.clips import Clip
+    from voiceguard.lab.corpora.conditions import Condition
     from voiceguard.lab.corpora.corpus import Corpus, Recording, Skip
     from voiceguard.lab.evaluation.daemon.playback import HeardSegment
+    from voiceguard.lab.evaluation.pieces import Piece
     from voiceguard.lab.evaluation.plan import Plan
     from voiceguard.lab.evaluation.utterances import SpokenSessions, Utterance
     from voiceguard.lab.progress import Track
@@ -35,6 +41,9 @@ if TYPE_CHECKING:
 
 _MIN_INSIDE = 0.5
 """Share of a segment that lies within the utterance that was played."""
+
+MAX_KEPT_BYTES = 2**28
+"""Of speech that a change of speaker may cut: 500 clips of 8 s."""
 
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 """Voiceprints made here are never kept."""
@@ -91,6 +100,26 @@ def _in_first_half(about: Recording) -> Recording:
     return replace(about, half=HALVES[0])
 
 
+class _Played(NamedTuple):
+    """What a session's speaker says, and how it arrives."""
+
+    about: Recording
+    piece: Piece
+    condition: Condition
+
+    def tests(
+        self, kit: Kit, change_cosine: float | None, probes: Probes | None = None
+    ) -> list[Test]:
+        """What the daemon hears of it, at least one: nothing."""
+        clip, length = self.piece.heard(self.condition), self.piece.length
+        segments = hear(kit, clip.samples, change_cosine=change_cosine, probes=probes)
+        heard = in_the_clip(segments, clip, whole=length == FULL)
+        return [
+            Test(about=self.about, length=length, noise=self.condition.name, heard=segment)
+            for segment in heard or (None,)
+        ]
+
+
 @dataclass(slots=True, kw_only=True)
 class Listener:
     """Enrolls and tests speakers as they come, by the product's own enrollment and pipeline."""
@@ -102,17 +131,29 @@ class Listener:
     """As in a calibration: where a change of speaker ends a segment."""
     skips: list[Skip] = field(default_factory=list)
     _enrolled: list[Enrolled] = field(default_factory=list)
-    _tests: list[Test] = field(default_factory=list)
+    _tests: list[list[Test]] = field(default_factory=list)
+    """Of each clip."""
 
-    def take(self, spoken: SpokenSessions) -> None:
-        """Enrolls a speaker, and plays everything that was not enrolled from."""
+    def take(self, spoken: SpokenSessions) -> list[Utterance]:
+        """Enrolls a speaker, and plays everything that was not enrolled from.
+
+        Returns:
+            What was enrolled from.
+        """
         self.skips += spoken.skips
         takes = takes_of(spoken.sessions, self.plan.num_enroll)
         enrolled = self.enroll(takes) if takes else None
-        if enrolled is not None:
+        if enrolled is None:
+            takes = []
+        else:
             self._enrolled.append(enrolled)
-        for session in left_to_test(spoken.sessions, takes if enrolled else ()):
-            self._tests += self._played(session)
+        for session in left_to_test(spoken.sessions, takes):
+            for number, piece in enumerate(pieces_of(session, self.plan, as_recorded=True)):
+                for condition in self.plan.heard_by_daemon:
+                    if not self.plan.is_left_out(piece.length, condition.name, number):
+                        played = _Played(session[0].recording, piece, condition)
+                        self._tests.append(self._hear(played))
+        return takes
 
     def finish(self) -> Experiment:
         """Everything that was heard.
@@ -127,7 +168,9 @@ class Listener:
                 "are long enough to enroll from",
             )
         return Experiment(
-            enrolled=tuple(self._enrolled), tests=tuple(self._tests), skips=tuple(self.skips)
+            enrolled=tuple(self._enrolled),
+            tests=tuple(test for tests in self._tests for test in tests),
+            skips=tuple(self.skips),
         )
 
     def enroll(self, utterances: Sequence[Utterance]) -> Enrolled | None:
@@ -141,21 +184,63 @@ class Listener:
             return None
         return Enrolled(about=about, voiceprint=voiceprint)
 
-    def _played(self, session: Sequence[Utterance]) -> Iterator[Test]:
-        for number, piece in enumerate(pieces_of(session, self.plan, as_recorded=True)):
-            for condition in self.plan.heard_by_daemon:
-                if self.plan.is_left_out(piece.length, condition.name, number):
-                    continue
-                clip = piece.heard(condition)
-                segments = hear(self.kit, clip.samples, change_cosine=self.change_cosine)
-                heard = in_the_clip(segments, clip, whole=piece.length == FULL)
-                for segment in heard or (None,):
-                    yield Test(
-                        about=session[0].recording,
-                        length=piece.length,
-                        noise=condition.name,
-                        heard=segment,
-                    )
+    def _hear(self, played: _Played) -> list[Test]:
+        return played.tests(self.kit, self.change_cosine)
+
+
+@dataclass(slots=True, kw_only=True)
+class Hindsight(Listener):
+    """Hears before it is known where a change of speaker is called, and learns what tells that.
+
+    A change only matters to clips with probes less alike than the threshold: a few in a hundred.
+    They are kept, least alike first, and heard once more in the end.
+    """
+
+    change_cosine: float | None = None
+    same_voice: list[float] = field(default_factory=list)
+    """Cosines between successive probes of utterances as spoken."""
+    max_kept_bytes: int = MAX_KEPT_BYTES
+    """Of kept clips' speech."""
+    _kept: list[tuple[float, int, _Played]] = field(default_factory=list)
+    """A heap by the lowest cosine, negated, and where the clip's tests are."""
+    _kept_bytes: int = 0
+    _least_forgotten: float = math.inf
+    """The lowest cosine of those that there was no room for."""
+
+    def take(self, spoken: SpokenSessions) -> list[Utterance]:
+        """See ``Listener.take``; of a plan that tests whole utterances."""
+        takes = Listener.take(self, spoken)
+        self.same_voice += successive_cosines(self.kit, takes, seed=self.plan.seed)
+        return takes
+
+    def settled(self, change_cosine: float | None) -> bool:
+        """Hears again what that threshold changes; False where the speech was not kept."""
+        if change_cosine is None:
+            return True
+        if change_cosine > self._least_forgotten:
+            return False
+        for lowest, number, played in self._kept:
+            if -lowest < change_cosine:
+                self._tests[number] = played.tests(self.kit, change_cosine)
+        return True
+
+    def _hear(self, played: _Played) -> list[Test]:
+        probes = Probes()
+        tests = played.tests(self.kit, None, probes)
+        successive, lowest = probes.compared()
+        if played.piece.length == FULL and played.condition.name == CLEAN:
+            self.same_voice += successive
+        if lowest < math.inf:
+            self._keep(lowest, played)
+        return tests
+
+    def _keep(self, lowest: float, played: _Played) -> None:
+        heapq.heappush(self._kept, (-lowest, len(self._tests), played))
+        self._kept_bytes += played.piece.clip.samples.nbytes
+        while self._kept_bytes > self.max_kept_bytes:
+            most_alike, _, forgotten = heapq.heappop(self._kept)
+            self._kept_bytes -= forgotten.piece.clip.samples.nbytes
+            self._least_forgotten = min(self._least_forgotten, -most_alike)
 
 
 def run_experiment(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from voiceguard.decisions.result import Decision, Judgement
+    from voiceguard.lab.evaluation.daemon.speaker_changes import Probes
     from voiceguard.scoring.policy import Evidence
     from voiceguard.service.kit import Kit
     from voiceguard.speech.gate import GateConfig
@@ -64,14 +65,18 @@ class HeardSegment:
         return max(0.0, min(self.end_s, end_s) - max(self.start_s, start_s))
 
 
-def hear(kit: Kit, samples: Samples, *, change_cosine: float | None) -> tuple[HeardSegment, ...]:
+def hear(
+    kit: Kit, samples: Samples, *, change_cosine: float | None, probes: Probes | None = None
+) -> tuple[HeardSegment, ...]:
     """Runs a clip through the pipeline.
 
     Args:
         kit: Encoder, gate, windows and policy; its cohort and calibration play no part.
         samples: ``(num_samples,)`` mono 16 kHz.
         change_cosine: As in a calibration: where a change of speaker ends a segment.
+        probes: Takes note of those that are heard.
     """
+    encoder = lazy_stream(kit.encoder)
     notes = _NoteTaker(
         encoder_id=kit.encoder.info.encoder_id,
         scorer=Scorer((), None, None),
@@ -83,7 +88,7 @@ def hear(kit: Kit, samples: Samples, *, change_cosine: float | None) -> tuple[He
     stream = Stream(
         _Clip(samples),
         ear=kit.make_ear(),
-        encoder=lazy_stream(kit.encoder),
+        encoder=encoder if probes is None else probes.of(encoder),
         judge=lambda: notes,
         sink=decisions,
         executor=_AtOnce(),

@@ -6,25 +6,28 @@ them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
 from voiceguard.lab.corpora.clips import in_a_room, join, seeded
 from voiceguard.lab.corpora.lazy_embedding import lazy_stream
 from voiceguard.lab.progress import untracked
+from voiceguard.pipeline.segments import SegmentEvidence
 from voiceguard.types import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
     from voiceguard.lab.corpora.clips import Clip, Speech
     from voiceguard.lab.corpora.corpus import Recording
-    from voiceguard.lab.evaluation.utterances import SpokenSessions
+    from voiceguard.lab.evaluation.utterances import Utterance
     from voiceguard.lab.progress import Track
+    from voiceguard.protocols import EncoderStream
     from voiceguard.service.kit import Kit
     from voiceguard.types import Embedding
 
@@ -46,7 +49,9 @@ class Continuous:
     @classmethod
     def of(cls, about: Recording, speech: Speech) -> Self:
         """Keeps no more of it than is compared."""
-        return cls(about=about, speech=speech.between(0, min(speech.net_s, _KEPT_S)))
+        kept = speech.between(0, min(speech.net_s, _KEPT_S))
+        # Copied: a part of an array holds all of it.
+        return cls(about=about, speech=replace(kept, samples=kept.samples.copy()))
 
     @property
     def has_turn(self) -> bool:
@@ -73,21 +78,66 @@ class VoiceChanges:
         return float(np.mean(self.lowest_at_change < change_cosine))
 
 
-def successive_cosines(kit: Kit, spoken: SpokenSessions, *, seed: int = 0) -> list[float]:
-    """Between successive probes within each utterance of one speaker, as spoken.
+class Compared(NamedTuple):
+    """What the probes of a clip say."""
 
-    A joint between two utterances is not what a breath is. In the same room tone as the experiment
-    that follows, so that an encoder that remembers need not embed them again.
+    successive: list[float]
+    """Cosines between each probe and the one before it in the same segment."""
+    lowest: float
+    """Of all that the daemon looks at: below it no change of speaker is called."""
+
+
+class Probes:
+    """The probes of a clip, to be compared afterwards as the daemon compares them."""
+
+    def __init__(self) -> None:
+        self._heard: list[tuple[Window, Embedding]] = []
+
+    def of(self, encoder: EncoderStream) -> EncoderStream:
+        """A stream like this one, of whose probes a note is taken."""
+        return _Noting(encoder, self._heard)
+
+    def compared(self) -> Compared:
+        """Those of each segment among themselves."""
+        evidence: SegmentEvidence | None = None
+        successive: list[float] = []
+        lowest = math.inf
+        for window, embedding in self._heard:
+            if evidence is None or evidence.segment != window.segment:
+                evidence = SegmentEvidence(window.segment, max_window_samples=0)
+            evidence.add(window, embedding)
+            if cosines := evidence.latest_cosines():
+                successive.append(cosines[0])
+                lowest = min(lowest, *cosines)
+        return Compared(successive, lowest)
+
+
+class _Noting:
+    def __init__(self, encoder: EncoderStream, heard: list[tuple[Window, Embedding]]) -> None:
+        self._encoder = encoder
+        self._heard = heard
+
+    def embed(self, window: Window) -> Embedding:
+        embedding = self._encoder.embed(window)
+        if window.is_probe:
+            self._heard.append((window, embedding))
+        return embedding
+
+
+def successive_cosines(kit: Kit, utterances: Iterable[Utterance], *, seed: int = 0) -> list[float]:
+    """Between successive probes within each utterance, as spoken.
+
+    A joint between two utterances is not what a breath is. In the same room tone as in an
+    experiment.
 
     Args:
         kit: Encoder, gate and windows.
-        spoken: The speaker's utterances.
+        utterances: As recorded.
         seed: Of the room tone.
     """
     return [
         cosine
-        for session in spoken.sessions.values()
-        for each in session
+        for each in utterances
         for about in [each.recording]
         for cosine in _successive_cosines(
             kit,
@@ -150,13 +200,9 @@ def _turn(kit: Kit, first: Speech, second: Speech, seed: int) -> list[float]:
 
 def _successive_cosines(kit: Kit, clip: Clip) -> list[float]:
     """Between each probe and the one before it in the same segment."""
-    encoder = lazy_stream(kit.encoder)
-    cosines: list[float] = []
-    before: tuple[int, Embedding] | None = None
+    probes = Probes()
+    encoder = probes.of(lazy_stream(kit.encoder))
     for item in kit.make_ear().hear(clip.samples):
         if isinstance(item, Window) and item.is_probe:
-            embedding = encoder.embed(item)
-            if before is not None and before[0] == item.segment:
-                cosines.append(float(before[1] @ embedding))
-            before = (item.segment, embedding)
-    return cosines
+            encoder.embed(item)
+    return probes.compared().successive
