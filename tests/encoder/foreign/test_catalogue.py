@@ -58,12 +58,19 @@ def test_an_entry_is_on_the_hub_or_in_a_wheel_or_elsewhere() -> None:
         replace(campplus, elsewhere="the moon")
 
 
-def test_aliases_mean_one_entry_and_a_files_hash_does() -> None:
-    campplus = find_known("campplus")
-    assert campplus is not None
-    assert campplus.name == "campplus-zh-en"
-    assert campplus.wheel is not None
-    assert of_sha256(campplus.wheel.sha256) is campplus
+def test_one_file_may_be_two_encoders_as_published_and_tuned() -> None:
+    published, tuned = find_known("campplus-zh-en"), find_known("campplus")
+    assert published is not None
+    assert tuned is not None
+    assert published.wheel is not None
+    assert tuned.wheel == published.wheel
+    assert tuned.tuning is not None
+    assert tuned.encoder_id != published.encoder_id
+    assert "changed by voiceguard" in tuned.attribution, "Apache-2.0, section 4 (b)"
+    assert of_sha256(published.wheel.sha256) is published, "a file is what was published"
     assert of_sha256("0" * 64) is None
+
+
+def test_aliases_are_no_other_entrys_name() -> None:
     names = [name for known in CATALOGUE for name in (known.name, *known.aliases)]
     assert len(set(names)) == len(names)

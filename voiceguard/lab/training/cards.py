@@ -36,7 +36,6 @@ _CAMPPLUS = Teacher(
 )
 _TEACHERS = {
     "resemblyzer": _RESEMBLYZER,
-    "campplus": _CAMPPLUS,
     "campplus-zh-en": _CAMPPLUS,
 }
 

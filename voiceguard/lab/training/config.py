@@ -48,9 +48,9 @@ class TrainingConfig:
     """On top: the length of the vocal tract alone. (1, 1) switches it off."""
     max_speaker_s: float = 60.0
     """Of a speaker's speech; nobody drowns the others."""
-    teacher: str = "campplus"
-    """Encoder whose embeddings are matched: a name or path, or ``none``. CAM++ comes by
-    `voiceguard models pull campplus`."""
+    teacher: str = "campplus-zh-en"
+    """Encoder whose embeddings are matched: a name or path, or ``none``. CAM++ as
+    published comes by `voiceguard models pull campplus-zh-en`."""
     distillation_weight: float = 4.0
     """1 - cosine between a linear head's output and the teacher's centred embedding."""
     similarity_weight: float = 2.0
