@@ -78,22 +78,26 @@ class Rules:
             return None
         for name, rule in about.there:
             if self._is_time(name, moment):
-                return Allowance(
-                    rule=name, is_allowed=True, p_fa=rule.p_fa, far_per_hour=rule.far_per_hour
-                )
+                return allowance_by(name, rule)
         return Allowance(rule=about.refused_by, is_allowed=False)
+
+    def with_rates(self, speaker: str) -> list[tuple[str, Rule]]:
+        """Those with a rate of their own that a decision about a speaker goes by, there or then."""
+        actions = {None, *(action for _, rule in self._rules for action in rule.actions)}
+        theirs = {
+            name for each in actions for name, _ in self._about_them(self._for(each), speaker)
+        }
+        return [
+            (name, rule)
+            for name, rule in self._rules
+            if name in theirs and (rule.p_fa is not None or rule.far_per_hour is not None)
+        ]
 
     def _find(self, speaker: str, stream: str, action: str | None) -> _About | None:
         """The first three questions, whose answers never change."""
-        found = [each for each in self._rules if action is not None and action in each[1].actions]
-        is_named = bool(found)
-        found = found or [each for each in self._rules if not each[1].actions]
-        role = self.config.role_of(speaker)
-        theirs = _first(
-            [each for each in found if speaker in each[1].who],
-            [each for each in found if role in each[1].who],
-            [each for each in found if not each[1].who],
-        )
+        found = self._for(action)
+        theirs = self._about_them(found, speaker)
+        is_named = any(rule.actions for _, rule in found)
         if not theirs and not is_named:
             return None
         there = _first(
@@ -102,11 +106,32 @@ class Rules:
         )
         return _About(tuple(there), ", ".join(name for name, _ in there or theirs or found))
 
+    def _for(self, action: str | None) -> list[tuple[str, Rule]]:
+        """The first question."""
+        return _first(
+            [each for each in self._rules if action is not None and action in each[1].actions],
+            [each for each in self._rules if not each[1].actions],
+        )
+
+    def _about_them(self, found: list[tuple[str, Rule]], speaker: str) -> list[tuple[str, Rule]]:
+        """The second."""
+        role = self.config.role_of(speaker)
+        return _first(
+            [each for each in found if speaker in each[1].who],
+            [each for each in found if role in each[1].who],
+            [each for each in found if not each[1].who],
+        )
+
     def _is_time(self, name: str, moment: datetime) -> bool:
         times = self._times[name]
         return times.is_always or (
             is_plausible(moment) and times.hold_at(moment.astimezone(self._zone))
         )
+
+
+def allowance_by(name: str, rule: Rule) -> Allowance:
+    """What a rule allows to whom it is about, while it holds."""
+    return Allowance(rule=name, is_allowed=True, p_fa=rule.p_fa, far_per_hour=rule.far_per_hour)
 
 
 def _first(*tiers: list[tuple[str, Rule]]) -> list[tuple[str, Rule]]:

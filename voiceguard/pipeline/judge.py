@@ -113,7 +113,11 @@ class Judge:
             judgement: By this judge.
             p_fa: False accepts per final decision, all voiceprints together.
         """
-        policy = replace(self.policy, p_fa=p_fa, far_per_hour=None, look_share=0.0)
         raising = {name: each.raising_only() for name, each in self.adaptations.items()}
-        judge = replace(self, policy=policy, adaptations=raising)
+        judge = replace(self, policy=policy_at(self.policy, p_fa), adaptations=raising)
         return judge.decide(judgement.scores, judgement.evidence).verdict
+
+
+def policy_at(policy: PolicyConfig, p_fa: float) -> PolicyConfig:
+    """The policy at another operating point, all of it for the final decision."""
+    return replace(policy, p_fa=p_fa, far_per_hour=None, look_share=0.0)

@@ -38,6 +38,25 @@ def test_marks_are_made_shown_and_taken_back(home: Home) -> None:
     assert "as calibrated" in voiceguard("voiceprints", "adapt", "anna", state=state).stdout
 
 
+def test_a_stricter_rule_is_shown_beside_the_policy(home: Home, tmp_path: Path) -> None:
+    config = tmp_path / "voiceguard.toml"
+    config.write_text(
+        f'state_dir = "{home.state}"\n[people.rules.night]\nwho = ["ben"]\np_fa = 0.0001\n'
+    )
+    shown = voiceguard("voiceprints", "adapt", "--config", str(config), state=home.state)
+    anna, ben, rule = shown.stdout.splitlines()
+    assert "anna" in anna.casefold()
+    assert "as calibrated" in ben
+    assert rule.startswith("  rule night: more than +")
+    told = voiceguard(
+        "voiceprints", "adapt", "ben", "--json", "--config", str(config), state=home.state
+    )
+    row = json.loads(told.stdout)
+    (by_rule,) = row["rules"]
+    assert (by_rule["rule"], by_rule["lock"]) == ("night", None)
+    assert by_rule["accept_llr"] > row["accept_llr"]
+
+
 def test_what_cannot_be_done_says_what_can(home: Home) -> None:
     for arguments, why in (
         (("history", "--mark", "last", "wrong"), "say who it was"),

@@ -29,7 +29,8 @@ from voiceguard.scoring.policy import Evidence, PolicyConfig
 from voiceguard.scoring.scorer import Scorer
 from voiceguard.service.daemon import Daemon
 from voiceguard.service.kit import installed_in, load_scoring, open_store
-from voiceguard.service.people.marking import mark, show, undo
+from voiceguard.service.people.marking import mark, undo
+from voiceguard.service.people.thresholds import show
 from voiceguard.service.reporting.health import DaemonState
 from voiceguard.settings import Settings, load_settings
 from voiceguard.types import Outcome, SpeakerScore
@@ -93,9 +94,9 @@ class Home:
     def standing(self, speaker: str = "anna") -> tuple[Standing, float, int]:
         """Of a speaker: where, by how much, and how many marks count for nothing."""
         (found,) = (each for each in show(self.settings) if each.speaker == speaker)
-        assert found.accept_llr is not None
-        assert found.calibrated_llr is not None
-        return found.standing, round(found.accept_llr - found.calibrated_llr, 6), found.num_void
+        asked = found.asked
+        assert asked is not None
+        return asked.standing, round(asked.accept_llr - asked.calibrated_llr, 6), found.num_void
 
 
 @pytest.fixture

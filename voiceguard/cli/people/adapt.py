@@ -21,7 +21,7 @@ from voiceguard.errors import StateError, UsageError
 from voiceguard.paths import state_dir as find_state_dir
 
 if TYPE_CHECKING:
-    from voiceguard.service.people.marking import Shown
+    from voiceguard.service.people.thresholds import Asked, Shown
     from voiceguard.settings import Settings
 
 
@@ -105,7 +105,7 @@ def _undo(settings: Settings, speaker: str, *, json_lines: bool) -> None:
 
 
 def _show(settings: Settings, speaker: str | None, *, json_lines: bool) -> None:
-    from voiceguard.service.people.marking import show  # noqa: PLC0415 - brings ciphers along
+    from voiceguard.service.people.thresholds import show  # noqa: PLC0415 - brings ciphers along
 
     shown = [each for each in show(settings) if speaker in (None, each.speaker)]
     if speaker is not None and not shown:
@@ -128,25 +128,38 @@ def _payload(shown: Shown) -> dict[str, Any]:
         "num_theirs": shown.num_theirs,
         "num_others": shown.num_others,
         "num_void": shown.num_void,
-        "threshold": str(shown.standing),
-        "calibrated_llr": rounded(shown.calibrated_llr, 3),
-        "accept_llr": rounded(shown.accept_llr, 3),
+        **_threshold_payload(shown.asked),
         "fault": shown.refused,
+        "rules": [
+            {"rule": each.rule, "lock": each.lock, **_threshold_payload(each)}
+            for each in shown.by_rules
+        ],
+    }
+
+
+def _threshold_payload(asked: Asked | None) -> dict[str, Any]:
+    return {
+        "threshold": str(asked.standing) if asked else "no_marks",
+        "calibrated_llr": rounded(asked.calibrated_llr, 3) if asked else None,
+        "accept_llr": rounded(asked.accept_llr, 3) if asked else None,
     }
 
 
 def _print(shown: Shown) -> None:
     from voiceguard.scoring.adaptation import Standing  # noqa: PLC0415
 
-    is_moved = shown.standing in {Standing.LOWERED, Standing.RAISED}
-    style = "bold yellow" if is_moved else "bold"
-    stdout.print(f"[{style}]{escape(shown.name)}[/]: {_threshold(shown)}", soft_wrap=True)
+    standing = shown.asked.standing if shown.asked else Standing.NO_MARKS
+    style = "bold yellow" if standing in {Standing.LOWERED, Standing.RAISED} else "bold"
+    stdout.print(f"[{style}]{escape(shown.name)}[/]: {_threshold(shown.asked)}", soft_wrap=True)
+    for each in shown.by_rules:
+        where = f"the lock {each.lock}, rule {each.rule}" if each.lock else f"rule {each.rule}"
+        stdout.print(f"  {where}: {_threshold(each)}", markup=False, soft_wrap=True)
     if shown.refused is not None:
         stdout.print(f"  [bold red]marks unusable:[/] {escape(shown.refused)}", soft_wrap=True)
     num_marks = shown.num_theirs + shown.num_others
     if num_marks:
         stdout.print(f"  {num_marks} mark(s): {shown.num_theirs} theirs, {shown.num_others} not")
-        stdout.print(f"  {_WHY[shown.standing]}", soft_wrap=True)
+        stdout.print(f"  {_WHY[standing]}", soft_wrap=True)
     if shown.num_void:
         stdout.print(
             f"  {shown.num_void} more no longer count: voiceprint, encoder or calibration has "
@@ -155,13 +168,13 @@ def _print(shown: Shown) -> None:
         )
 
 
-def _threshold(shown: Shown) -> str:
-    if shown.accept_llr is None:
+def _threshold(asked: Asked | None) -> str:
+    if asked is None:
         return "nobody is accepted, the encoder is not calibrated"
-    needed = f"more than {format_llr(shown.accept_llr)} needed"
-    if shown.accept_llr == shown.calibrated_llr:
+    needed = f"more than {format_llr(asked.accept_llr)} needed"
+    if asked.accept_llr == asked.calibrated_llr:
         return f"{needed}, as calibrated"
-    return f"{needed}, calibrated: {format_llr(shown.calibrated_llr)}"
+    return f"{needed}, calibrated: {format_llr(asked.calibrated_llr)}"
 
 
 _WHY = {

@@ -1,25 +1,21 @@
-"""Marks of right and wrong: said of a decision in the history, stored, shown, taken back.
+"""Marks of right and wrong: said of a decision in the history, stored, taken back.
 
 Blocking: the daemon calls it on its I/O executor, the command line itself where no daemon runs.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from voiceguard.audit.log import AuditLog
 from voiceguard.decisions.history import History
-from voiceguard.encoder.library import stated_encoder_id
 from voiceguard.errors import StateError, UsageError
 from voiceguard.marks.claims import claims, mark_of
 from voiceguard.marks.store import MarkStore
 from voiceguard.paths import audit_file, history_file, state_dir
-from voiceguard.scoring.adaptation import Standing, in_force, voiceprint_id
-from voiceguard.scoring.policy import final_threshold
-from voiceguard.service.arming import PolicyChoice
-from voiceguard.service.kit import installed_in, load_scoring, open_store
+from voiceguard.scoring.adaptation import voiceprint_id
+from voiceguard.service.kit import open_store
 from voiceguard.validation.boundary import refusing
 
 if TYPE_CHECKING:
@@ -112,61 +108,3 @@ def _note(settings: Settings, event: str, **fields: Any) -> None:  # noqa: ANN40
     audit = AuditLog(audit_file(state_dir(settings.state_dir)))
     if audit.exists:
         audit.append(event, **fields)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
-    """What the marks of one speaker have done."""
-
-    speaker: str
-    name: str
-    num_theirs: int
-    """Marks that count."""
-    num_others: int
-    num_void: int
-    """Of an earlier voiceprint, encoder or calibration."""
-    standing: Standing
-    calibrated_llr: float | None
-    """What final decisions ask for without marks; None: nothing is calibrated."""
-    accept_llr: float | None
-    refused: str | None
-    """Why the marks can't be used; None: they can."""
-
-
-def show(settings: Settings) -> list[Shown]:
-    """Everybody whose voiceprint can be used, by name.
-
-    Raises:
-        VoiceguardError: Voiceprints, cohort or calibration can't be read.
-    """
-    store = open_store(settings)
-    encoder_id = stated_encoder_id(settings.encoder.model, installed_in(settings))
-    voiceprints = store.load_all(encoder_id=encoder_id).voiceprints
-    _, calibration = load_scoring(settings, encoder_id) if encoder_id else (None, None)
-    policy = PolicyChoice(state_dir(settings.state_dir), settings.policy).policy
-    marks, refused = MarkStore(store).load_all(each.speaker for each in voiceprints)
-    counting = in_force(marks, voiceprints, calibration.calibration_id if calibration else None)
-    shown = []
-    for each in voiceprints:
-        adaptation = counting.get(each.speaker)
-        count = adaptation.marks if adaptation else ()
-        calibrated_llr = accept_llr = None
-        standing = Standing.NO_MARKS
-        if calibration is not None:
-            calibrated_llr, (accept_llr, standing) = final_threshold(
-                policy, len(voiceprints), calibration, adaptation
-            )
-        shown.append(
-            Shown(
-                speaker=each.speaker,
-                name=each.display_name,
-                num_theirs=sum(one.is_theirs for one in count),
-                num_others=sum(not one.is_theirs for one in count),
-                num_void=len(marks.get(each.speaker, ())) - len(count),
-                standing=standing,
-                calibrated_llr=calibrated_llr,
-                accept_llr=accept_llr,
-                refused=refused.get(each.speaker),
-            )
-        )
-    return shown
