@@ -8,7 +8,14 @@ from typing import Annotated, Any
 
 import typer
 
-from voiceguard.cli.shell.values import brokers, detectors, devices, encoders, microphones
+from voiceguard.cli.shell.values import (
+    brokers,
+    detectors,
+    devices,
+    encoders,
+    microphones,
+    runtimes,
+)
 
 ConfigOption = Annotated[
     Path | None,
@@ -41,6 +48,16 @@ DeviceOption = Annotated[
         metavar="DEVICE",
         help="auto, cpu or cuda[:N].",
         autocompletion=devices,
+        show_default=False,
+    ),
+]
+RuntimeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--runtime",
+        metavar="NAME",
+        help="auto, torch, onnx or openvino.",
+        autocompletion=runtimes,
         show_default=False,
     ),
 ]
@@ -97,11 +114,12 @@ def overrides(
     state_dir: Path | None = None,
     model: str | None = None,
     device: str | None = None,
+    runtime: str | None = None,
     vad_backend: str | None = None,
 ) -> dict[str, Any]:
     """What the shared options say, nested as the settings are; None stays unset."""
     return {
         "state_dir": None if state_dir is None else str(state_dir),
-        "encoder": {"model": model, "device": device},
+        "encoder": {"model": model, "device": device, "runtime": runtime},
         "vad": {"backend": vad_backend},
     }

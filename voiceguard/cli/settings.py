@@ -17,6 +17,7 @@ def configured(
     state_dir: Path | None = None,
     model: str | None = None,
     device: str | None = None,
+    runtime: str | None = None,
     vad_backend: str | None = None,
     **tables: Any,  # noqa: ANN401 - as the settings have them
 ) -> Settings:
@@ -26,16 +27,19 @@ def configured(
         config: The file, instead of the usual places.
         in_words: What makes a sentence of an event for a person at a terminal; None: the log is
             as the settings say.
-        state_dir: As the options of that name, as are model, device and vad_backend.
+        state_dir: As the options of that name, as are model, device, runtime and vad_backend.
         model: None: as configured.
         device: Likewise.
+        runtime: Likewise.
         vad_backend: Likewise.
         tables: What other options say, nested as the settings are; None inside stays unset.
 
     Raises:
         ConfigError: A setting is wrong, or the file can't be read.
     """
-    shared = overrides(state_dir=state_dir, model=model, device=device, vad_backend=vad_backend)
+    shared = overrides(
+        state_dir=state_dir, model=model, device=device, runtime=runtime, vad_backend=vad_backend
+    )
     settings = load_settings(config, **shared, **tables)
     configure_logging(settings.log, in_words)
     return settings

@@ -20,6 +20,7 @@ def test_bench_measures_encoder_and_daemon(tmp_path: Path) -> None:
     finished = voiceguard("bench", "--seconds", "15", "--json", state=tmp_path)
     assert finished.returncode == 0, finished.stderr
     result = json.loads(finished.stdout)
+    assert result["runtime"] == "onnx"
     assert [timing["window_s"] for timing in result["windows"]] == [1.0, 2.0, 3.0, 4.0]
     assert all(timing["median_ms"] >= timing["min_ms"] > 0 for timing in result["windows"])
     daemon = result["daemon"]
@@ -35,10 +36,12 @@ def test_the_daemon_that_is_measured_runs_the_encoder_that_was_named(tmp_path: P
     other = tmp_path / "other.safetensors"
     for suffix in (".safetensors", ".json"):
         other.with_suffix(suffix).write_bytes(weights.with_suffix(suffix).read_bytes())
-    environment = _environment(EncoderConfig(model=str(other), num_threads=2))
+    chosen = EncoderConfig(model=str(other), runtime="openvino", num_threads=2)
+    environment = _environment(chosen)
     assert environment == {
         "VOICEGUARD_ENCODER__MODEL": str(other),
         "VOICEGUARD_ENCODER__DEVICE": "auto",
+        "VOICEGUARD_ENCODER__RUNTIME": "openvino",
         "VOICEGUARD_ENCODER__NUM_THREADS": "2",
     }
     settings = load_settings(None, encoder={"model": str(other)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -31,6 +32,7 @@ def _run(place: Place, *, num_cuda: int = 0) -> Run:
         memory_mb=300,
         precision="half" if place.device == "cuda" else "float32",
         num_cuda=num_cuda,
+        runtime="openvino",
     )
 
 
@@ -40,12 +42,14 @@ def test_every_encoder_is_measured_in_a_process_of_its_own(
     monkeypatch.setattr(side_by_side, "NUM_REPEATS", 2)
     # Two threads on a busy machine wait for each other for half a minute.
     monkeypatch.setattr(side_by_side, "ON_CPU", ON_CPU[:1])
-    assert bench_encoders.bench_encoders(state_dir=tmp_path, json_lines=True) == 0
+    measured = bench_encoders.bench_encoders(runtime="onnx", state_dir=tmp_path, json_lines=True)
+    assert measured == 0
     (line,) = capsys.readouterr().out.splitlines()
     row = json.loads(line)
     assert (row["name"], row["fault"]) == (DEFAULT_MODEL, "")
     assert row["runs"][0]["place"] == {"device": "cpu", "num_threads": 1}
     for run in row["runs"]:
+        assert run["runtime"] == "onnx"
         assert run["encoder_id"] == stated_encoder_id("default")
         assert set(run["window_ms"]) == {"1", "2", "3"}
         assert min(run["window_ms"].values()) > 0
@@ -59,7 +63,7 @@ def test_one_and_two_threads_are_measured_and_cuda_where_there_is_a_device(
 ) -> None:
     places: list[Place] = []
 
-    def measured(_name: str, _models_dir: Path, place: Place) -> Run:
+    def measured(_name: str, _models_dir: Path, _runtime: str, place: Place) -> Run:
         places.append(place)
         return _run(place, num_cuda=1)
 
@@ -82,7 +86,7 @@ def test_people_see_a_table(capsys: pytest.CaptureFixture[str]) -> None:
         [Measured(name="big", runs=runs), Measured(name="bad", runs=(), fault="no file")]
     )
     shown = capsys.readouterr()
-    for words in ("big", " 1 thread", " 2 threads", "CUDA, half", "0.0500", "2.00 M, 192"):
+    for words in ("big", " 1 thread", " 2 threads", "CUDA, half", "0.0500", "M, 192, openvino"):
         assert words in shown.out
     assert "bad: no file" in shown.err
 
@@ -97,6 +101,19 @@ def test_the_table_fits_a_narrow_terminal(
     assert max(map(len, lines)) <= 80
     assert "…" not in "".join(lines)
     assert sum("0.0500" in line and "300 MB" in line for line in lines) == len(runs)
+
+
+def test_a_runtime_that_is_not_installed_is_a_fault_with_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing else is measured in its place."""
+    hidden = tmp_path / "openvino"
+    hidden.mkdir()
+    (hidden / "__init__.py").write_text("raise ModuleNotFoundError(name='openvino')\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    found = measure(DEFAULT_MODEL, tmp_path, "openvino")
+    assert not found.runs
+    assert "needs the package openvino" in found.fault
 
 
 def test_a_name_that_is_not_here_is_an_error_before_the_work(tmp_path: Path) -> None:

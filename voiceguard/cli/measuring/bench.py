@@ -14,7 +14,13 @@ from rich.table import Table
 
 from voiceguard.audio.files import load_audio
 from voiceguard.cli.measuring.bench_encoders import bench_encoders
-from voiceguard.cli.options import ConfigOption, DeviceOption, JsonOption, ModelOption
+from voiceguard.cli.options import (
+    ConfigOption,
+    DeviceOption,
+    JsonOption,
+    ModelOption,
+    RuntimeOption,
+)
 from voiceguard.cli.output import print_json, print_table, stderr
 from voiceguard.cli.settings import configured
 from voiceguard.cli.shell.help import HelpfulCommand, HelpfulGroup
@@ -27,6 +33,7 @@ if TYPE_CHECKING:
     from voiceguard.encoder.config import EncoderConfig
     from voiceguard.lab.bench.daemon import DaemonTiming, EncoderTiming
     from voiceguard.settings import Settings
+    from voiceguard.types import EncoderInfo
 
 
 app = typer.Typer(cls=HelpfulGroup, add_completion=False)
@@ -41,6 +48,7 @@ def bench(
     config: ConfigOption = None,
     model: ModelOption = None,
     device: DeviceOption = None,
+    runtime: RuntimeOption = None,
     json_lines: JsonOption = False,
 ) -> None:
     """Measure the encoder, and the whole daemon's latency, CPU time and memory.
@@ -52,7 +60,7 @@ def bench(
     if context.invoked_subcommand is not None:
         return
 
-    settings = configured(config, model=model, device=device)
+    settings = configured(config, model=model, device=device, runtime=runtime)
     kit = assemble(settings)
     speech = np.concatenate([load_audio(take) for take in load_scene().takes])
     with Progress(console=stderr, transient=True, disable=not stderr.is_terminal) as progress:
@@ -73,13 +81,14 @@ def bench(
         print_json(
             {
                 "encoder": kit.encoder.info.name,
+                "runtime": kit.encoder.info.runtime,
                 "cores": os.cpu_count(),
                 "windows": [as_dict(timing) for timing in encoder],
                 "daemon": as_dict(daemon),
             }
         )
     else:
-        _print(kit.encoder.info.name, encoder, daemon)
+        _print(kit.encoder.info, encoder, daemon)
 
 
 def _wherever(settings: Settings) -> EncoderConfig:
@@ -92,8 +101,9 @@ def _wherever(settings: Settings) -> EncoderConfig:
 app.command("encoders", cls=HelpfulCommand)(bench_encoders)
 
 
-def _print(name: str, windows: list[EncoderTiming], daemon: DaemonTiming) -> None:
-    table = Table(title=f"encoder {name}, one window", title_justify="left")
+def _print(info: EncoderInfo, windows: list[EncoderTiming], daemon: DaemonTiming) -> None:
+    title = f"encoder {info.name} on {info.runtime}, one window"
+    table = Table(title=title, title_justify="left")
     table.add_column("window")
     table.add_column("median", justify="right")
     table.add_column("fastest", justify="right")

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from voiceguard.cli.models.names import check_here
-from voiceguard.cli.options import ConfigOption, JsonOption, StateDirOption
+from voiceguard.cli.options import ConfigOption, JsonOption, RuntimeOption, StateDirOption
 from voiceguard.cli.output import print_json, print_table, stderr, stdout
 from voiceguard.cli.settings import configured
 from voiceguard.cli.shell.values import encoders
@@ -36,6 +36,7 @@ def bench_encoders(
             show_default=False,
         ),
     ] = None,
+    runtime: RuntimeOption = None,
     config: ConfigOption = None,
     state_dir: StateDirOption = None,
     json_lines: JsonOption = False,
@@ -43,9 +44,11 @@ def bench_encoders(
     """Measure every shipped and installed encoder: speed per window, rolling, memory, start-up.
 
     On the CPU with one and two threads, and on CUDA where there is one; each in a process of its
-    own, one after the other. Exits with 1 when one can't be measured.
+    own, one after the other, on the runtime that is configured. Exits with 1 when one can't be
+    measured.
     """
-    directory = installed_in(configured(config, state_dir=state_dir))
+    settings = configured(config, state_dir=state_dir, runtime=runtime)
+    directory = installed_in(settings)
     known = [*shipped_models(), *installed_models(directory)]
     chosen = [check_here(name, directory) for name in names or known]
     found: list[Measured] = []
@@ -55,7 +58,7 @@ def bench_encoders(
             status.update(f"{name}, {place}")
 
         for name in dict.fromkeys(chosen):
-            found.append(measure(name, directory, on_progress=show))
+            found.append(measure(name, directory, settings.encoder.runtime, on_progress=show))
             if json_lines:
                 print_json({**found[-1].as_dict(), "cores": os.cpu_count()})
     if not json_lines:
@@ -75,14 +78,15 @@ def _print(found: Sequence[Measured]) -> None:
         table.add_column(title, justify="right", no_wrap=True)
     for each in found:
         for number, run in enumerate(each.runs):
-            sizes = f"  {run.num_parameters / 1e6:.2f} M, {run.embedding_dim}"
+            sizes = f"  {run.num_parameters / 1e6:.2f} M, {run.embedding_dim}, {run.runtime}"
             about = {0: each.name, 1: sizes}.get(number, "")
             table.add_row(about, *_cells(run))
     if any(each.runs for each in found):
         print_table(table)
         stdout.print(
-            "[dim]below a name: parameters, dimensions; RTF: seconds of work per second of speech, "
-            "windows as the daemon cuts them; start: Python, torch and the first embedding[/]"
+            "[dim]below a name: parameters, dimensions, runtime; RTF: seconds of work per second "
+            "of speech, windows as the daemon cuts them; start: Python, the runtime and the first "
+            "embedding[/]"
         )
     for each in found:
         if each.fault:

@@ -95,6 +95,11 @@ def detectors(incomplete: str) -> list[str]:
     return _starting(incomplete, ("cascade", "energy", "silero"))
 
 
+def runtimes(incomplete: str) -> list[str]:
+    """What may compute an encoder."""
+    return _starting(incomplete, ("auto", "torch", "onnx", "openvino"))
+
+
 def languages(incomplete: str) -> list[str]:
     """Of the sentences that are read at an enrollment."""
     from voiceguard.cli.people.sentences import SENTENCES  # noqa: PLC0415 - likewise
@@ -118,7 +123,7 @@ VALUES: dict[str, Callable[[str], list[str]]] = {
     each.__name__: each
     for each in (
         *(people, encoders, installed_encoders, published_encoders, known_encoders),
-        *(sources, microphones, brokers, devices, detectors, languages),
+        *(sources, microphones, brokers, devices, detectors, languages, runtimes),
         settings_in,
     )
 }

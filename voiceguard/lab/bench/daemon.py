@@ -227,6 +227,7 @@ def _environment(encoder: EncoderConfig) -> dict[str, str]:
     return {
         "VOICEGUARD_ENCODER__MODEL": encoder.model,
         "VOICEGUARD_ENCODER__DEVICE": encoder.device,
+        "VOICEGUARD_ENCODER__RUNTIME": encoder.runtime,
         "VOICEGUARD_ENCODER__NUM_THREADS": str(encoder.num_threads),
     }
 

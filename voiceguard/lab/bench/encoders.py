@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from voiceguard.encoder.config import Runtime
     from voiceguard.protocols import Encoder
 
 WINDOWS_S = (1.0, 2.0, 3.0)
@@ -57,7 +58,7 @@ class Run:
     num_parameters: int
     embedding_dim: int
     start_up_s: float
-    """From the process's start until the encoder has embedded once, Python and torch included."""
+    """From the process's start until the encoder has embedded once, with Python and the runtime."""
     window_ms: dict[str, float]
     """Median per length of window ("1", "2", "3" s), features included."""
     rolling_rtf: float
@@ -69,6 +70,8 @@ class Run:
     """float32, or half where the encoder runs so."""
     num_cuda: int
     """Devices that torch sees."""
+    runtime: str
+    """torch, onnx or openvino."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +90,7 @@ class Measured:
 def measure(
     name: str,
     models_dir: Path,
+    runtime: str = "auto",
     *,
     on_progress: Callable[[str, Place], None] = lambda _name, _place: None,
 ) -> Measured:
@@ -95,6 +99,7 @@ def measure(
     Args:
         name: As ``library.find_model`` takes it.
         models_dir: Where installed encoders are.
+        runtime: As ``EncoderConfig.runtime``.
         on_progress: Told what begins.
     """
     places = list(ON_CPU)
@@ -102,7 +107,7 @@ def measure(
     while places:
         place = places.pop(0)
         on_progress(name, place)
-        found = _in_a_process(name, models_dir, place)
+        found = _in_a_process(name, models_dir, runtime, place)
         if isinstance(found, str):
             return Measured(name=name, runs=tuple(runs), fault=found)
         runs.append(found)
@@ -111,9 +116,9 @@ def measure(
     return Measured(name=name, runs=tuple(runs))
 
 
-def _in_a_process(name: str, models_dir: Path, place: Place) -> Run | str:
+def _in_a_process(name: str, models_dir: Path, runtime: str, place: Place) -> Run | str:
     """What it measured, or why it could not."""
-    order = {"name": name, "models_dir": str(models_dir), **asdict(place)}
+    order = {"name": name, "models_dir": str(models_dir), "runtime": runtime, **asdict(place)}
     order |= {"num_repeats": NUM_REPEATS, "began_s": time.time()}
     try:
         finished = subprocess.run(  # noqa: S603 - this very program
@@ -150,6 +155,7 @@ def _measured(
     *,
     name: str,
     models_dir: str,
+    runtime: Runtime,
     device: str,
     num_threads: int,
     num_repeats: int,
@@ -162,7 +168,7 @@ def _measured(
     from voiceguard.encoder.loading import load_encoder  # noqa: PLC0415
     from voiceguard.types import SAMPLE_RATE_HZ  # noqa: PLC0415
 
-    encoder = load_encoder(name, device, num_threads, Path(models_dir))
+    encoder = load_encoder(name, device, num_threads, Path(models_dir), runtime)
     shortest_s = max(1.0, encoder.info.min_window_s + 0.01)
     encoder.embed(np.full(round(shortest_s * SAMPLE_RATE_HZ), 0.1, np.float32))
     start_up_s = time.time() - began_s
@@ -183,6 +189,7 @@ def _measured(
         "memory_mb": round(peak_memory_mb(), 1),
         "precision": _precision(encoder, device),
         "num_cuda": _num_cuda(),
+        "runtime": info.runtime,
     }
 
 
