@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from voiceguard.audio.devices import DeviceDescription
+    from voiceguard.service.setup.encoder_choice import Machine
     from voiceguard.settings import Settings
 
 
@@ -262,8 +263,17 @@ def _asked_for_login(login: Login) -> Login:
 # --- the encoder ----------------------------------------------------------------------------
 
 
-def settle_encoder(answers: Answers, settings: Settings, encoder: str | None) -> str | None:
-    """The name of the encoder to use from now on; None: the one in use stays."""
+def settle_encoder(
+    answers: Answers, settings: Settings, encoder: str | None, machine: Machine | None = None
+) -> str | None:
+    """The name of the encoder to use from now on; None: the one in use stays.
+
+    Args:
+        answers: Says whether anybody is asked.
+        settings: As they are.
+        encoder: Named by option.
+        machine: What carries it; None: this one.
+    """
     if encoder is not None:
         return encoder
     has_people = bool(enrolled_in(installed_in(settings).parent))
@@ -271,7 +281,7 @@ def settle_encoder(answers: Answers, settings: Settings, encoder: str | None) ->
     if not answers.is_asking or has_people or not is_default:
         return None  # voiceprints are bound to the encoder that made them
     heading("Encoder")
-    if not this_machine().carries_strong:
+    if not (machine or this_machine()).carries_strong:
         stderr.print("The shipped one, which suits a machine like this.")
         return None
     stderr.print(f"The shipped one is small and quick. {STRONG} is stronger: {COST}.")
