@@ -24,7 +24,7 @@ from wyoming.server import AsyncEventHandler, AsyncTcpServer
 from tests.services import free_port
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from wyoming.event import Event
 
@@ -161,6 +161,7 @@ async def speak(
     pace: float = 0.0,
     rate_hz: int = 16_000,
     patience_s: float = 20.0,
+    sent: Callable[[int], Awaitable[None]] | None = None,
 ) -> Heard:
     """One turn, as Home Assistant's client has one.
 
@@ -170,15 +171,20 @@ async def speak(
         pace: Seconds of waiting per second of audio; 0: as fast as it goes.
         rate_hz: Theirs.
         patience_s: For the transcript.
+        sent: Waited for after each chunk; told how many bytes of audio are out.
     """
     form = {"rate": rate_hz, "width": 2, "channels": 1}
     async with AsyncTcpClient("127.0.0.1", port) as client:
         await client.write_event(Transcribe(language="en").event())
         await client.write_event(AudioStart(**form).event())
         with contextlib.suppress(ConnectionError):  # it may be left before it has said all
+            num_bytes = 0
             for payload in pcm_chunks(samples, rate_hz):
                 await client.write_event(AudioChunk(audio=payload, **form).event())
                 await asyncio.sleep(pace * CHUNK_S)
+                num_bytes += len(payload)
+                if sent is not None:
+                    await sent(num_bytes)
         last_s = asyncio.get_running_loop().time()
         with contextlib.suppress(ConnectionError):
             await client.write_event(AudioStop().event())

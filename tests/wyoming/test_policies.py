@@ -10,7 +10,7 @@ import pytest
 
 from tests.fakes import altered, make_decision, quiet, tone
 from tests.pipeline.test_stream import ANNA_HZ, STRANGER_HZ
-from tests.wyoming.bench import house
+from tests.wyoming.bench import house, until
 from tests.wyoming.peers import WORDS, SpeechToText, serving, speak
 from voiceguard.people.config import PeopleConfig, Rule
 from voiceguard.types import Outcome, Reason
@@ -49,11 +49,12 @@ async def test_observe_changes_nothing(samples: Samples) -> None:
 async def test_every_chunk_is_passed_on_at_once() -> None:
     """Not when the turn is over: an upstream that streams begins with the first of them."""
     async with serving(SpeechToText()) as upstream, house(upstream.uri) as home:
-        turn = asyncio.create_task(speak(home.port, ANNA, pace=0.5))
-        await asyncio.sleep(0.5)
-        num_halfway = upstream.num_bytes
-        await turn
-    assert 0.2 < num_halfway / upstream.num_bytes < 0.6
+
+        async def passed_on(num_bytes: int) -> None:
+            await until(lambda: upstream.num_bytes == num_bytes)
+
+        heard = await speak(home.port, ANNA, sent=passed_on)
+    assert heard.transcript["text"] == WORDS
 
 
 async def test_tag_puts_the_speaker_into_the_context() -> None:
@@ -166,9 +167,17 @@ async def test_disarmed_nothing_is_judged_and_a_gate_stays_closed(policy: str, t
 async def test_two_turns_at_once_never_mix() -> None:
     """The second passes unjudged; what is decided of the first is of the first alone."""
     async with serving(SpeechToText()) as upstream, house(upstream.uri, policy="gate") as home:
-        first = asyncio.create_task(speak(home.port, ANNA, pace=0.3))
-        await asyncio.sleep(0.3)
+        is_half_said, is_second_over = asyncio.Event(), asyncio.Event()
+
+        async def pause_halfway(num_bytes: int) -> None:
+            if num_bytes >= len(ANNA):  # of 16 bits
+                is_half_said.set()
+                await is_second_over.wait()
+
+        first = asyncio.create_task(speak(home.port, ANNA, sent=pause_halfway))
+        await is_half_said.wait()
         second = await speak(home.port, STRANGER)
+        is_second_over.set()
         assert (await first).transcript["text"] == WORDS
     assert second.transcript["text"] == ""
     assert [each.outcome for each in home.finals] == [Outcome.ACCEPTED]
