@@ -11,6 +11,7 @@ import pytest
 
 from tests.services import require_program
 from voiceguard.errors import StateError
+from voiceguard.service.setup.credential import with_credential
 from voiceguard.service.setup.units import Service
 
 ANSWERS = """#!/bin/sh
@@ -171,3 +172,17 @@ def test_a_debian_packages_unit_is_started_and_stopped_and_never_written(
     another = tmp_path / "another.toml"
     another.write_text("")
     assert service.install(another) == tmp_path / "root/etc/systemd/system/voiceguard.service"
+
+
+@pytest.mark.parametrize("kind", ["a FIFO", "a directory"])
+def test_a_password_file_that_is_none_is_refused_and_not_waited_for(
+    kind: str, tmp_path: Path
+) -> None:
+    named = tmp_path / "secret"
+    if kind == "a FIFO":
+        os.mkfifo(named, 0o600)
+    else:
+        named.mkdir()
+    with pytest.raises(StateError, match=f"cannot read .*secret: it is {kind}"):
+        with_credential(tmp_path / "root", {"password_file": str(named)})
+    assert not (tmp_path / "root").exists()
