@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from voiceguard.demo.scene import Scene
 
 
+_WITH_LATENCY = 80
+"""Columns."""
+
+
 def demo(
     fast: Annotated[
         bool, typer.Option("--fast", help="As fast as it goes, not in real time.")
@@ -114,10 +118,16 @@ def _run(scene: Scene, on_heard: Callable[[Heard], None], *, is_paced: bool) -> 
 
 
 def decision_table(scene: Scene, heard: Sequence[Heard], *, is_over: bool = False) -> Table:
-    """What was said, beside what was decided about it; fits a terminal of 80 columns."""
+    """What was said, beside what was decided about it; fits a terminal of 80 columns.
+
+    In a narrower one without the latencies, which `conclusion` sums up.
+    """
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
     table.add_column("s", justify="right")
-    for header in ("who", "said", "decided", "LLR", "latency"):
+    headers = ["who", "said", "decided", "LLR"]
+    if stdout.width >= _WITH_LATENCY:
+        headers.append("latency")
+    for header in headers:
         table.add_column(header, no_wrap=header != "said")
     for item in scene.said:
         about = [decision for decision in heard if match(decision, scene.said) is item]
@@ -129,7 +139,7 @@ def decision_table(scene: Scene, heard: Sequence[Heard], *, is_over: bool = Fals
         early = (each.payload for each in about if each.is_accept and not each.is_final)
         first_accept = next(early, None)
         for decision in finals:
-            table.add_row(*said, *_figures(decision, first_accept))
+            table.add_row(*said, *_figures(decision, first_accept)[: len(headers) - 2])
             said, first_accept = ("", "", ""), None
     return table
 

@@ -103,7 +103,7 @@ app.command("encoders", cls=HelpfulCommand)(bench_encoders)
 
 def _print(info: EncoderInfo, windows: list[EncoderTiming], daemon: DaemonTiming) -> None:
     title = f"encoder {info.name} on {info.runtime}, one window"
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", box=None)
     table.add_column("window")
     table.add_column("median", justify="right")
     table.add_column("fastest", justify="right")
@@ -115,6 +115,7 @@ def _print(info: EncoderInfo, windows: list[EncoderTiming], daemon: DaemonTiming
         f"{os.cpu_count()} cores",
         title_justify="left",
         show_header=False,
+        box=None,
     )
     latency = (
         f"p50 {daemon.latency_p50_ms} ms, p99 {daemon.latency_p99_ms} ms "

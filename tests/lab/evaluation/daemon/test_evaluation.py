@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 import pytest
 
+from tests.cli.widths import check_fits
 from tests.fakes import plain_calibration
 from tests.lab.evaluation.voices import Written, make_kit, people, write_corpus
+from voiceguard.cli.measuring import calibrate as command
+from voiceguard.cli.output import print_table
 from voiceguard.errors import UsageError
 from voiceguard.lab.corpora.corpus import read_corpus
 from voiceguard.lab.evaluation.daemon.calibration import calibrate
@@ -157,7 +160,19 @@ def test_the_report_can_be_printed_and_sent(evaluation: Evaluation) -> None:
     assert plain(evaluation.scores)[-1]["condition"] == "all"
 
 
-def test_a_calibration_is_fitted_to_what_was_heard(corpus: Corpus) -> None:
+def test_its_tables_fit_a_narrow_terminal(
+    evaluation: Evaluation, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def show() -> None:
+        for table in daemon_tables(evaluation):
+            print_table(table)
+
+    check_fits(show, monkeypatch, capsys)
+
+
+def test_a_calibration_is_fitted_to_what_was_heard(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     kit = make_kit()
     cohort, _ = make_cohort(kit, corpus, top_k=5)
     run = calibrate(replace(kit, cohort=cohort), corpus, PLAN, today=TODAY)
@@ -169,6 +184,7 @@ def test_a_calibration_is_fitted_to_what_was_heard(corpus: Corpus) -> None:
     assert made.provenance.num_speakers == 10
     assert [tail.condition for tail in made.nontarget_tails] == ["clean"]
     assert run.figures[-1].num_pairs == 2 * 5 * 4 // 2
+    check_fits(lambda: command._tell(run, 10), monkeypatch, capsys)
 
 
 def test_a_corpus_is_heard_again_only_if_there_is_no_room_for_what_changes(tmp_path: Path) -> None:

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from tests.cli.widths import check_fits
 from tests.fakes import PitchEncoder, plain_calibration, quiet
 from tests.lab.evaluation.voices import Written, make_kit, people, write_corpus, write_wav
+from voiceguard.cli.output import print_table
 from voiceguard.errors import UsageError
 from voiceguard.lab.corpora.conditions import Clean, Noisy
 from voiceguard.lab.corpora.corpus import read_corpus
@@ -21,6 +23,7 @@ from voiceguard.lab.evaluation.encoders.costs import measure_costs
 from voiceguard.lab.evaluation.encoders.embeddings import Cell
 from voiceguard.lab.evaluation.plan import Plan
 from voiceguard.lab.evaluation.report.encoder_tables import encoder_tables, plain_evaluation
+from voiceguard.lab.evaluation.report.tables import eer_table
 from voiceguard.lab.evaluation.run import Request, labelled, run
 from voiceguard.lab.fitting.metrics import eer
 from voiceguard.lab.fitting.trials import Kind
@@ -275,6 +278,18 @@ def test_cost_is_the_median_of_cpu_time() -> None:
     (cost,) = measure_costs({"pitch": PitchEncoder()}, num_timed=3, cpu_s=lambda: next(ticks))
     assert cost.cpu_ms == pytest.approx(12)
     assert (cost.label, cost.embedding_dim) == ("pitch", 32)
+
+
+def test_its_tables_fit_a_narrow_terminal(
+    evaluation: EncoderEvaluation,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def show() -> None:
+        for table in (eer_table(evaluation), *encoder_tables(evaluation)):
+            print_table(table)
+
+    check_fits(show, monkeypatch, capsys)
 
 
 def test_the_report_says_it_all(evaluation: EncoderEvaluation) -> None:
