@@ -9,7 +9,7 @@ import pytest
 from tests.fakes import quiet
 from tests.lab.evaluation.voices import Written, write_corpus, write_wav
 from voiceguard.errors import UsageError
-from voiceguard.lab.corpora.corpus import read_corpus, read_noise, refuse_held_back
+from voiceguard.lab.corpora.corpus import read_corpus, read_noise, refuse_held_back, together
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -133,6 +133,18 @@ def test_nobody_is_learnt_whom_the_manifest_keeps_for_measuring(tmp_path: Path) 
         corpus = read_corpus(manifest, split=split)
         with pytest.raises(UsageError, match=r"tones/anna.* stand in the split eval or test of"):
             refuse_held_back(tmp_path, corpus)
+
+
+def test_nobody_is_learnt_from_another_folder_either(tmp_path: Path) -> None:
+    for name in ("divided", "other"):
+        (tmp_path / name).mkdir()
+    divided = write_corpus(tmp_path / "divided", ROWS)
+    again = Written(speaker="anna", session="wed", hz=400, seconds=0.2, split="train")
+    other = write_corpus(tmp_path / "other", [again])
+    corpora = [read_corpus(each, split="train", min_speakers=1) for each in (divided, other)]
+
+    with pytest.raises(UsageError, match="tones/anna stand in the split"):
+        refuse_held_back(divided, together(corpora))
 
 
 def test_train_speakers_of_their_own_and_corpora_without_splits_are_learnt(tmp_path: Path) -> None:

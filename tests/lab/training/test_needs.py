@@ -73,6 +73,13 @@ def test_a_disk_too_small_is_told_with_what_is_needed(tmp_path: Path) -> None:
         check_space(tmp_path, endless(10**12), TINY)
 
 
+def test_checkpoints_without_room_are_told_before_anything_is_decoded(tmp_path: Path) -> None:
+    inputs = tiny_inputs(tmp_path / "corpus", tmp_path)
+
+    with pytest.raises(StateError, match=r"checkpoints of this network take \d+ MB in"):
+        check_inputs(inputs, replace(TINY, channels=800_000))
+
+
 @pytest.mark.skipif(available_memory() is None, reason="this system does not say")
 def test_memory_too_small_is_told_with_what_is_needed(tmp_path: Path) -> None:
     available = available_memory()

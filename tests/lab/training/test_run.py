@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pytest
 import torch
 
 from tests.fakes import tone
-from tests.lab.training.tiny import TINY, drawn, tiny_run, tiny_teacher
+from tests.lab.evaluation.voices import write_wav
+from tests.lab.training.tiny import TINY, drawn, tiny_inputs, tiny_run, tiny_teacher
 from voiceguard.encoder import golden
 from voiceguard.encoder.card import native
 from voiceguard.encoder.loading import load_encoder
+from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn
 from voiceguard.errors import UsageError
 from voiceguard.lab.training.cards import make_card, save_model
+from voiceguard.lab.training.hardware import find_hardware
 from voiceguard.lab.training.inputs import Schedule
+from voiceguard.lab.training.run import Run
 from voiceguard.lab.training.trainer import Progress, TrainingError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from torch import Tensor
 
-    from voiceguard.lab.training.run import Run
+T = TypeVar("T")
 
 PLAIN: dict[str, Any] = {"aam_margin": 0.0, "large_margin_share": 0.0, "spec_augment": 0.0}
 """A loss whose values at the beginning and at the end can be compared."""
@@ -124,6 +130,62 @@ def test_a_teacher_without_frames_is_matched_whole_and_the_recipe_says_so(tmp_pa
     assert [report.step for report in reports] == [1, 2, 3]
     assert [row["step"] for row in run.trainer.history] == [2, 3]
     assert run.trainer.history[0]["losses"] == reports[1].losses
+
+
+class FarNetwork(EcapaTdnn):
+    """On a device, as far as these tests have one: fetched from there, it is not asked again."""
+
+    is_fetched = False
+
+    def cpu(self) -> FarNetwork:
+        self.is_fetched = True
+        return super().cpu()
+
+    def forward(self, features: Tensor) -> Tensor:
+        assert not self.is_fetched, "features on the device, weights on the CPU"
+        return super().forward(features)
+
+
+def test_a_finished_network_is_fetched_from_its_device_when_all_is_measured(tmp_path: Path) -> None:
+    run = tiny_run(tmp_path / "corpus", tmp_path / "out", num_steps=2)
+    train(run)
+    run.trainer.average = FarNetwork(run.trainer.average.config).eval()
+    run.trainer.average.load_state_dict(run.trainer.network.state_dict())
+
+    network, before, after = run.finish()
+
+    assert isinstance(network, FarNetwork)
+    assert network.is_fetched
+    assert before.keys() == after.keys() != set()
+
+
+def test_what_takes_long_says_where_it_is(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    def track(items: Sequence[T], description: str) -> Sequence[T]:
+        told.append(description)
+        return items
+
+    recipe = {**drawn(tiny_teacher(tmp_path)), "num_steps": 1, "heldout_share": 0.0}
+    run = Run(
+        replace(TINY, **recipe),
+        tiny_inputs(tmp_path / "corpus", tmp_path / "out"),
+        find_hardware("cpu", "float32", num_threads=1),
+        track=track,
+    )
+    train(run)
+    run.finish()
+
+    assert told == ["reading", "labels: is each one voice?", "the teacher's means", "the last turn"]
+
+
+def test_a_run_goes_on_with_the_noise_that_it_was_begun_with(tmp_path: Path) -> None:
+    train(tiny_run(tmp_path / "corpus", tmp_path / "out"), until=1)
+    write_wav(tmp_path / "noise/hum.wav", tone(100.0, 1.0))
+    inputs = replace(tiny_inputs(tmp_path / "corpus", tmp_path / "out"), noise=tmp_path / "noise")
+
+    with pytest.raises(UsageError, match=r"with other settings: corruption was \w+, now \w+"):
+        Run(TINY, inputs, find_hardware("cpu", "float32", num_threads=1))
 
 
 def test_the_finished_model_is_what_the_program_loads(tmp_path: Path) -> None:

@@ -15,13 +15,13 @@ import typer
 from voiceguard.cli.measuring.corpora import show_progress, tell_skips
 from voiceguard.cli.options import DeviceOption, JsonOption
 from voiceguard.cli.output import print_json, stderr, stdout
-from voiceguard.errors import InterruptedRunError
+from voiceguard.errors import InterruptedRunError, StateError, install_command
 from voiceguard.lab.corpora.corpus import read_corpus, refuse_held_back, together
 from voiceguard.lab.training.cards import make_card, save_model
 from voiceguard.lab.training.config import DRAWN
 from voiceguard.lab.training.hardware import find_hardware
 from voiceguard.lab.training.inputs import Inputs, Schedule
-from voiceguard.lab.training.plots import plot_progress
+from voiceguard.lab.training.plots import can_plot, plot_progress
 from voiceguard.lab.training.recipe import recipe
 from voiceguard.lab.training.run import Run
 
@@ -115,10 +115,11 @@ def train(
         device or "auto", precision, num_threads=threads, compile_network=compile_network
     )
     corpora = [read_corpus(directory, split=split) for directory in directories]
-    for directory, corpus in zip(directories, corpora, strict=True):
+    corpus = together(corpora)
+    for directory in directories:
         refuse_held_back(directory, corpus)
     inputs = Inputs(
-        corpus=together(corpora),
+        corpus=corpus,
         out=out,
         noise=noise,
         rooms=rir,
@@ -171,6 +172,9 @@ def particulars(run: Run) -> Iterator[str]:
         )
     if run.config.voices == DRAWN and not run.config.frames_weight:
         yield "  the teacher's frames are not learnt: frames_weight is 0, or it has none"
+    if not can_plot():
+        install = install_command("matplotlib")
+        yield f"  progress.png is not drawn: matplotlib is not installed (`{install}`)"
 
 
 class _Report:
@@ -193,10 +197,16 @@ class _Report:
             )
         else:
             stdout.print(_line(progress))
-        if progress.eers:
-            folder = self._run.folder
-            title = f"{folder.name}: {progress.step} of {progress.num_steps} steps"
+        if progress.eers and can_plot():
+            self._plot(progress)
+
+    def _plot(self, progress: Progress) -> None:
+        folder = self._run.folder
+        title = f"{folder.name}: {progress.step} of {progress.num_steps} steps"
+        try:
             plot_progress(self._run.trainer.history, folder / "progress.png", title=title)
+        except StateError as error:  # a picture ends no run
+            stderr.print(f"warning: {error}", markup=False)
 
 
 def _line(progress: Progress) -> str:

@@ -10,6 +10,8 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from voiceguard.lab.corpora.corpus import read_noise
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -64,6 +66,18 @@ def material_key(inputs: Inputs, config: TrainingConfig) -> str:
     recordings = [(str(each.path), each.speaker, each.session) for each in inputs.corpus.recordings]
     return _digest(
         {"corpus": recordings, "max_speaker_s": config.max_speaker_s, "seed": config.seed}
+    )
+
+
+def corruption_key(inputs: Inputs) -> str:
+    """Names the noise and the rooms that crops are corrupted with."""
+    return _digest(
+        {
+            name: []
+            if source is None
+            else [str(path) for path in read_noise(source, split=inputs.split)]
+            for name, source in (("noise", inputs.noise), ("rooms", inputs.rooms))
+        }
     )
 
 

@@ -11,11 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
+
 from voiceguard.errors import StateError, UsageError
 from voiceguard.lab.corpora.corpus import Skip, read_noise
 from voiceguard.lab.training.config import ROUNDS
 from voiceguard.lab.training.corruption.rooms import require_simulator
 from voiceguard.lab.training.speech.material import MIN_TUNING_SPEAKERS
+from voiceguard.lab.training.trainer import network_of
 
 if TYPE_CHECKING:
     from voiceguard.lab.training.config import TrainingConfig
@@ -27,16 +30,22 @@ _COPIES_IN_MEMORY = 4
 """While a round of voices is made: its samples as float32, as 16-bit numbers and as a file."""
 _COPIES_IF_DRAWN = 2
 """The speech by label, and what is read of it to order it."""
+_BYTES_PER_WEIGHT = 4
+_COPIES_IN_CHECKPOINT = 4
+"""Of each weight: its own value, its average and two moments."""
+_CHECKPOINTS = 2
+"""The old one stands until the new one is whole."""
 _MEGABYTE = 1e6
 _MEMINFO = Path("/proc/meminfo")
 
 
 def check_inputs(inputs: Inputs, config: TrainingConfig) -> None:
-    """Looks for packages and files; decodes nothing.
+    """Looks for packages, files and room for checkpoints; decodes nothing.
 
     Raises:
         VoiceguardError: A package is missing.
         UsageError: There is no noise or no room where it was said to be.
+        StateError: Two checkpoints have no room on the disk.
     """
     if inputs.noise is not None:
         read_noise(inputs.noise, split=inputs.split)
@@ -44,6 +53,19 @@ def check_inputs(inputs: Inputs, config: TrainingConfig) -> None:
         require_simulator()
         if inputs.rooms is not None:
             read_noise(inputs.rooms, split=inputs.split)
+    _check_room_for_checkpoints(inputs.out, config)
+
+
+def _check_room_for_checkpoints(folder: Path, config: TrainingConfig) -> None:
+    with torch.device("meta"):  # sizes without weights
+        weights = sum(parameter.numel() for parameter in network_of(config).parameters())
+    needed = _CHECKPOINTS * _COPIES_IN_CHECKPOINT * _BYTES_PER_WEIGHT * weights
+    if (free := shutil.disk_usage(folder).free) < needed:
+        raise StateError(
+            f"checkpoints of this network take {needed / _MEGABYTE:.0f} MB in {folder}, where "
+            f"{free / _MEGABYTE:.0f} MB are free",
+            hint="Make room, or name another --out.",
+        )
 
 
 def check_space(folder: Path, material: Material, config: TrainingConfig) -> None:

@@ -5,13 +5,19 @@ In: the history of a trainer. Out: a PNG: losses, and errors on held-out speaker
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from voiceguard.errors import VoiceguardError, install_command
+from voiceguard.errors import StateError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+
+def can_plot() -> bool:
+    """Whether matplotlib is installed: an extra, which a run does without."""
+    return find_spec("matplotlib") is not None
 
 
 def plot_progress(history: Sequence[dict[str, Any]], path: Path, *, title: str) -> None:
@@ -23,15 +29,11 @@ def plot_progress(history: Sequence[dict[str, Any]], path: Path, *, title: str) 
         title: Above it.
 
     Raises:
-        VoiceguardError: The extra is not installed.
+        ImportError: See ``can_plot``.
+        StateError: It could not be written.
     """
-    try:
-        from matplotlib.figure import Figure  # noqa: PLC0415 - heavy, and an extra
-    except ImportError as error:
-        raise VoiceguardError(
-            "plots need matplotlib, which is not installed",
-            hint=f"run: {install_command('matplotlib')}",
-        ) from error
+    from matplotlib.figure import Figure  # noqa: PLC0415 - heavy, and an extra
+
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     figure.suptitle(title)
     losses, errors = figure.subplots(1, 2)
@@ -50,4 +52,7 @@ def plot_progress(history: Sequence[dict[str, Any]], path: Path, *, title: str) 
         axes.grid(visible=True, alpha=0.3)
         if axes.lines:
             axes.legend(fontsize=8, frameon=False)
-    figure.savefig(path, dpi=130)
+    try:
+        figure.savefig(path, dpi=130)
+    except OSError as error:
+        raise StateError(f"{path} could not be written: {error.strerror}") from error

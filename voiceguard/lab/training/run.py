@@ -23,7 +23,7 @@ from voiceguard.lab.training.checkpoint import NAME as CHECKPOINT
 from voiceguard.lab.training.config import NO_TEACHER
 from voiceguard.lab.training.corruption.augment import Augmenter
 from voiceguard.lab.training.corruption.rooms import load_noises, load_rooms, simulate_rooms
-from voiceguard.lab.training.inputs import material_key, voices_key
+from voiceguard.lab.training.inputs import corruption_key, material_key, voices_key
 from voiceguard.lab.training.needs import check_inputs, check_space, without_short
 from voiceguard.lab.training.sources import Listening, make_source, settled, shortest_s
 from voiceguard.lab.training.speech.bank import VoiceBank
@@ -84,6 +84,7 @@ class Run:
     ) -> None:
         self.folder = inputs.out
         self._hardware = hardware
+        self._track = track
         initial = _initial(inputs.initial, config)
         self.initial = None if initial is None else initial[0]
         _make_folder(self.folder)
@@ -99,7 +100,7 @@ class Run:
         self.source = make_source(passages, learnt, inputs, config, listening, hardware, track)
         self.num_apart = self.source.num_speakers - len(learnt)
         hardware.use_threads()
-        self._augment, found = _augmenters(inputs, config)
+        self._augment, found = _augmenters(inputs, config, track)
         inputs.on_skips([*self.material.skips, *found])
         self.trainer = Trainer(
             config,
@@ -117,7 +118,7 @@ class Run:
             self._begin()
 
     def _begin(self) -> None:
-        self.source.begin()
+        self.source.begin(self._track)
         if self.initial is not None and isinstance(self.source, VoiceBank):
             self.trainer.place_centers(self.source)
 
@@ -160,7 +161,9 @@ class Run:
         if self.config.whitening:
             matrix = within_voice_transform(*self._crops_of_voices(), self.config.whitening)
             fold(self.trainer.average, matrix)
-        return self.trainer.average.cpu(), before, self.trainer.measure()
+        after = self.trainer.measure()
+        # Last: this moves the network itself, and on the device nothing could embed by it any more.
+        return self.trainer.average.cpu(), before, after
 
     def _crops_of_voices(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """Embeddings and labels of corrupted crops of everybody's voices."""
@@ -169,7 +172,8 @@ class Run:
         embeddings: list[Tensor] = []
         labels = []
         # No more batches than the run itself had: a trial run ends in no time.
-        for turn in range(min(_WHITENING_BATCHES, self.config.num_steps)):
+        turns = range(min(_WHITENING_BATCHES, self.config.num_steps))
+        for turn in self._track(turns, "the last turn"):
             length_s = _WHITENING_LENGTHS_S[turn % len(_WHITENING_LENGTHS_S)]
             batch = self.source.draw_voices(_WHITENING_BATCH, int(length_s * SAMPLE_RATE_HZ), rng)
             embeddings.append(self.trainer.embed(augmenter(batch.crops, rng)).cpu())
@@ -201,7 +205,11 @@ def _identity(
     initial: native.ModelCard | None,
 ) -> dict[str, Any]:
     """What a checkpoint is bound to."""
-    run = {"config": config.to_json(), "material": voices_key(inputs, config, teacher)}
+    run = {
+        "config": config.to_json(),
+        "material": voices_key(inputs, config, teacher),
+        "corruption": corruption_key(inputs),
+    }
     return run if initial is None else {**run, "initial": initial.encoder_id}
 
 
@@ -246,7 +254,7 @@ def _material(
 
 
 def _augmenters(
-    inputs: Inputs, config: TrainingConfig
+    inputs: Inputs, config: TrainingConfig, track: Track
 ) -> tuple[Callable[[torch.device | str], Augmenter], list[Skip]]:
     """Makes augmenters of the same noise and rooms; and what of those was unreadable."""
     noises: list[Tensor] = []
@@ -259,7 +267,7 @@ def _augmenters(
     if config.augment.p_room:
         rng = seeded(config.seed, "rooms")
         hall_share = config.augment.hall_share
-        rooms.append(simulate_rooms(NUM_SIMULATED_ROOMS, rng, hall_share=hall_share))
+        rooms.append(simulate_rooms(NUM_SIMULATED_ROOMS, rng, hall_share=hall_share, track=track))
         if inputs.rooms is not None:
             measured, found = load_rooms(inputs.rooms, split=inputs.split)
             rooms.append(measured)

@@ -202,7 +202,7 @@ class Trainer:
 
         Args:
             report_every: Steps between reports that the history keeps.
-            heldout_every: Steps between measurements on held-out speakers.
+            heldout_every: Steps between measurements on held-out speakers, reported as well.
             said_every_s: A report in between is made where the last one is so long ago.
             on_report: Called with every report.
             is_stopped: Asked after each step.
@@ -220,16 +220,16 @@ class Trainer:
             self.step += 1
             now = time.monotonic()
             is_last = self.step == config.num_steps
-            is_kept = is_last or not self.step % report_every
+            is_measured = is_last or not self.step % heldout_every
+            is_kept = is_measured or not self.step % report_every
             if not is_kept and now - said_at < said_every_s:
                 continue
             losses = self._mean_losses(num_summed)
-            is_due = is_kept and (self.step % heldout_every == 0 or is_last)
             progress = Progress(
                 step=self.step,
                 num_steps=config.num_steps,
                 losses=losses,
-                eers=self.measure() if is_due else {},
+                eers=self.measure() if is_measured else {},
                 crops_per_s=num_crops / max(now - since, 1e-9),
                 remaining_s=(now - started)
                 / (self.step - first_step)

@@ -16,6 +16,7 @@ import torch
 from voiceguard.audio.files import load_audio
 from voiceguard.errors import AudioError, UsageError, VoiceguardError, install_command
 from voiceguard.lab.corpora.corpus import Skip, read_noise
+from voiceguard.lab.progress import untracked
 from voiceguard.lab.training.corruption.filters import convolve
 from voiceguard.types import SAMPLE_RATE_HZ
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from voiceguard.lab.progress import Track
     from voiceguard.types import Samples
 
 DIRECT_TAP = 48
@@ -93,7 +95,13 @@ def require_simulator() -> None:
         )
 
 
-def simulate_rooms(num_rooms: int, rng: np.random.Generator, *, hall_share: float = 0.0) -> Tensor:
+def simulate_rooms(
+    num_rooms: int,
+    rng: np.random.Generator,
+    *,
+    hall_share: float = 0.0,
+    track: Track = untracked,
+) -> Tensor:
     """Responses of random shoebox rooms, by image sources first and a diffuse tail later.
 
     The image source method alone needs orders of 50 and more to last an RT60 of 0.8 s. Here it
@@ -104,6 +112,7 @@ def simulate_rooms(num_rooms: int, rng: np.random.Generator, *, hall_share: floa
         num_rooms: How many.
         rng: Draws them.
         hall_share: How many of them are halls (RT60 0.8 to 4 s) and not living rooms (to 0.9 s).
+        track: Shows progress.
 
     Returns:
         ``(num_rooms, ROOM_TAPS)`` float32, direct path at ``DIRECT_TAP``, unit energy.
@@ -122,7 +131,9 @@ def simulate_rooms(num_rooms: int, rng: np.random.Generator, *, hall_share: floa
         ) from error
     num_halls = round(hall_share * num_rooms)
     kinds = [_HALL] * num_halls + [_ROOM] * (num_rooms - num_halls)
-    responses = [_simulate_room(pyroomacoustics, kind, rng) for kind in kinds]
+    responses = [
+        _simulate_room(pyroomacoustics, kind, rng) for kind in track(kinds, "simulating rooms")
+    ]
     return torch.from_numpy(np.stack(responses))
 
 

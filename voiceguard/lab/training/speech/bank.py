@@ -195,7 +195,7 @@ class VoiceBank:
         """None: a teacher's frames would take a hundred times the room of its embeddings."""
         return None
 
-    def begin(self) -> None:
+    def begin(self, track: Track = untracked) -> None:
         """Nothing: everything was made before."""
 
     def _voice_targets(self, given: list[NDArray[np.float32] | None]) -> NDArray[np.float32] | None:

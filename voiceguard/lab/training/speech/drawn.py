@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from voiceguard.lab.corpora.clips import seeded
+from voiceguard.lab.progress import untracked
 from voiceguard.lab.training.speech.memory import Memory
 from voiceguard.lab.training.speech.source import Batch
 from voiceguard.lab.training.speech.voices import stretched
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from voiceguard.lab.progress import Track
     from voiceguard.lab.training.config import TrainingConfig
     from voiceguard.lab.training.speech.circles import Circles
     from voiceguard.lab.training.speech.hearing import WindowTeacher
@@ -79,10 +81,10 @@ class DrawnVoices:
         return self._teacher.frame_channels if self._config.frames_weight else None
 
     @torch.no_grad()
-    def begin(self) -> None:
+    def begin(self, track: Track = untracked) -> None:
         """Listens to a few batches, for the means that targets are told from."""
         rng = seeded(self._config.seed, "begin")
-        for _ in range(_BEGUN_BATCHES):
+        for _ in track(range(_BEGUN_BATCHES), "the teacher's means"):
             self.state.add(self._teacher(self.windows(self._num_windows, rng)[0]))
         self.state.begin()
 

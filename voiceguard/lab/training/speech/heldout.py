@@ -78,8 +78,8 @@ def choose_heldout(passages: tuple[Passage, ...], share: float, seed: int) -> li
     if share and len(chosen) < MIN_HELDOUT:
         raise UsageError(
             f"{len(chosen)} speakers could be held out, where {MIN_HELDOUT} are needed",
-            hint=f"they need {needed:g} s of speech each: add some, raise heldout_share, or set "
-            "it to 0",
+            hint=f"they need {needed:g} s of speech each, and every corpus gives its share or "
+            "nobody: add some, raise heldout_share (--set heldout_share=0.2), or set it to 0",
         )
     return sorted(chosen)
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from voiceguard.lab.progress import untracked
+
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
+
+    from voiceguard.lab.progress import Track
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +52,7 @@ class Source(Protocol):
     def frame_channels(self) -> int | None:
         """Of the teacher's frames; None where there are none."""
 
-    def begin(self) -> None:
+    def begin(self, track: Track = untracked) -> None:
         """Brings ``state`` to where a run begins; one that goes on has it from its checkpoint."""
 
     def draw(self, num_crops: int, num_samples: int, rng: np.random.Generator) -> Batch:
