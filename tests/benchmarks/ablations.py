@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING
 
 from voiceguard.lab.corpora.clips import seeded
 from voiceguard.lab.corpora.corpus import Corpus, read_corpus, together
-from voiceguard.lab.training.cards import make_card, save_model
 from voiceguard.lab.training.hardware import find_hardware
 from voiceguard.lab.training.inputs import Inputs, Schedule
 from voiceguard.lab.training.recipe import recipe
 from voiceguard.lab.training.run import Run
+from voiceguard.lab.training.students.kept import keep
 
 if TYPE_CHECKING:
     from voiceguard.lab.training.trainer import Progress
@@ -130,22 +130,13 @@ def train(variant: Variant, options: argparse.Namespace, corpus: Corpus) -> None
         on_report=lambda progress: tell(variant, progress),
         is_stopped=lambda: False,
     )
-    network, _, eers = run.finish()
     compute = f"{(time.process_time() - begun) / 60:.0f} CPU minutes"
-    card = make_card(
-        variant.name,
-        config,
-        network,
-        run.material.counts,
-        eers=eers,
-        command="python -m tests.benchmarks.ablations",
-        compute=compute,
-    )
-    save_model(folder / f"{variant.name}.safetensors", card, network, half=False)
+    command = "python -m tests.benchmarks.ablations"
+    made = keep(run, command=command, compute=compute, licence=None, half=False)
     for scratch in [*folder.glob("voices-*"), folder / "speech.i16"]:
         if variant.name != "full":
             scratch.unlink(missing_ok=True)
-    shown = ", ".join(f"{name} {100 * eer:.1f}" for name, eer in eers.items())
+    shown = ", ".join(f"{name} {100 * eer:.1f}" for name, eer in made.eers.items())
     print(f"{variant.name}: {compute}; held-out EER in %: {shown}", flush=True)
 
 

@@ -89,7 +89,7 @@ def test_a_stopped_run_says_so_and_goes_on(tmp_path: Path) -> None:
 
 def test_what_the_recipe_does_not_say_is_told() -> None:
     def told(**config: Any) -> str:  # noqa: ANN401 - fields of the recipe
-        run = SimpleNamespace(config=TrainingConfig(**config), num_apart=3)
+        run = SimpleNamespace(config=TrainingConfig(**config), num_apart=3, student=None)
         return " ".join(particulars(cast("Run", run)))
 
     assert "3 voices more than labels" in told()
@@ -102,7 +102,11 @@ def test_the_recipe_is_shown_without_data(tmp_path: Path) -> None:
     shown = voiceguard("train", "--show-recipe", state=tmp_path)
 
     assert shown.returncode == 0
-    assert json.loads(shown.stdout)["augment"]["p_noise"] > 0
+    default = json.loads(shown.stdout)
+    assert default["augment"]["p_noise"] > 0
+    assert default["tuning"] is None
+    tuning = voiceguard("train", "--tune", "campplus", "--show-recipe", state=tmp_path)
+    assert json.loads(tuning.stdout)["tuning"]["share"] > 0
 
 
 def test_bad_input_is_told_in_a_sentence(tmp_path: Path) -> None:
@@ -120,6 +124,7 @@ def test_bad_input_is_told_in_a_sentence(tmp_path: Path) -> None:
         (("train", manifest, "--out", manifest), 1, "cannot be made"),
         (("train", manifest, *out, "--init", tmp_path / "x.safetensors"), 1, "x.json"),
         (("train", manifest, *out, "--set", "teacher=nobody"), 1, "nobody"),
+        (("train", manifest, *out, "--tune", "default"), 2, "default is no CAM++"),
     ):
         ended = voiceguard(*arguments, state=tmp_path)
         assert ended.returncode == code, (arguments, ended.stderr)

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from voiceguard.errors import ConfigError
-from voiceguard.lab.training.config import TrainingConfig
+from voiceguard.lab.training.config import TrainingConfig, TuningConfig
 from voiceguard.lab.training.recipe import recipe
 
 
@@ -61,6 +61,35 @@ def test_values_are_set_by_name_and_keep_their_kind() -> None:
 def test_what_cannot_be_meant_is_refused_by_name(assignment: str, named: str) -> None:
     with pytest.raises(ConfigError, match=named.replace("[", r"\[")):
         recipe([assignment])
+
+
+def test_a_tuning_has_a_recipe_of_its_own_with_settings_of_its_own() -> None:
+    changed = recipe(["tuning.share=0.5", 'tuning.learns=["norm"]'], tuned="campplus-zh-en")
+
+    assert changed.teacher == "campplus-zh-en"
+    assert changed.tuning == TuningConfig(share=0.5, learns=("norm",))
+    assert changed.learning_rate < TrainingConfig().learning_rate
+
+
+@pytest.mark.parametrize(
+    ("assignment", "tuned", "named"),
+    [
+        ("tuning.share=0.5", None, "tuning.share"),
+        ("tuning={}", None, "tuning"),
+        ("tuning.share=1.5", "campplus", "share must be between 0 and 1"),
+        ("tuning.learns=[]", "campplus", "learns must name something"),
+        ("channels=256", "campplus", "channels is not chosen with --tune"),
+        ("teacher=default", "campplus", "is its own teacher"),
+        ("whitening=0.5", "campplus", "whitening must be 0"),
+        ("similarity_weight=1", "campplus", "similarity_weight must be 0"),
+        ("voices=rounds", "campplus", "by voices=drawn, not rounds"),
+    ],
+)
+def test_what_a_tuning_does_not_have_is_refused_by_name(
+    assignment: str, tuned: str | None, named: str
+) -> None:
+    with pytest.raises(ConfigError, match=named):
+        recipe([assignment], tuned=tuned)
 
 
 def test_a_recipe_with_nothing_to_learn_is_refused() -> None:

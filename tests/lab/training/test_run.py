@@ -22,6 +22,7 @@ from voiceguard.lab.training.cards import make_card, save_model
 from voiceguard.lab.training.hardware import find_hardware
 from voiceguard.lab.training.inputs import Schedule
 from voiceguard.lab.training.run import Run
+from voiceguard.lab.training.students.ecapa import EcapaStudent
 from voiceguard.lab.training.trainer import Progress, TrainingError
 
 if TYPE_CHECKING:
@@ -50,7 +51,13 @@ def train(run: Run, *, until: int | None = None) -> list[Progress]:
 
 
 def weights(run: Run) -> dict[str, Tensor]:
-    return {name: tensor.clone() for name, tensor in run.trainer.average.state_dict().items()}
+    return {name: tensor.clone() for name, tensor in run.student.average.state_dict().items()}
+
+
+def ecapa(run: Run) -> EcapaStudent:
+    """Who learns in these runs."""
+    assert isinstance(run.student, EcapaStudent)
+    return run.student
 
 
 def test_a_stopped_run_goes_on_as_if_it_had_not_been_stopped(tmp_path: Path) -> None:
@@ -149,8 +156,9 @@ class FarNetwork(EcapaTdnn):
 def test_a_finished_network_is_fetched_from_its_device_when_all_is_measured(tmp_path: Path) -> None:
     run = tiny_run(tmp_path / "corpus", tmp_path / "out", num_steps=2)
     train(run)
-    run.trainer.average = FarNetwork(run.trainer.average.config).eval()
-    run.trainer.average.load_state_dict(run.trainer.network.state_dict())
+    student = ecapa(run)
+    student.average = FarNetwork(student.average.config).eval()
+    student.average.load_state_dict(student.network.state_dict())
 
     network, before, after = run.finish()
 
@@ -191,9 +199,15 @@ def test_a_run_goes_on_with_the_noise_that_it_was_begun_with(tmp_path: Path) -> 
 def test_the_finished_model_is_what_the_program_loads(tmp_path: Path) -> None:
     run = tiny_run(tmp_path / "corpus", tmp_path / "out")
     train(run)
-    network, _, eers = run.finish()
+    student, (network, _, eers) = ecapa(run), run.finish()
     card = make_card(
-        "tiny", TINY, network, run.material.counts, eers=eers, command="train", compute="no time"
+        "tiny",
+        TINY,
+        student.average.config,
+        run.material.counts,
+        eers=eers,
+        command="train",
+        compute="no time",
     )
     path = tmp_path / "tiny.safetensors"
     save_model(path, card, network, half=True)
@@ -203,7 +217,7 @@ def test_the_finished_model_is_what_the_program_loads(tmp_path: Path) -> None:
 
     with torch.no_grad():
         samples = torch.from_numpy(tone(440.0, 1.0)).unsqueeze(0)
-        expected = network(run.trainer.log_mel(samples))[0]
+        expected = network(student.log_mel(samples))[0]
     expected = torch.nn.functional.normalize(expected, dim=0)
     assert float(torch.from_numpy(embedding) @ expected) > 0.999  # half precision
     written = native.read_card(native.card_path(path))
@@ -215,9 +229,15 @@ def test_the_finished_model_is_what_the_program_loads(tmp_path: Path) -> None:
 def test_fine_tuning_begins_with_the_given_weights(tmp_path: Path) -> None:
     run = tiny_run(tmp_path / "corpus", tmp_path / "out", whitening=0.0)
     train(run)
-    network, *_ = run.finish()
+    student, (network, *_) = ecapa(run), run.finish()
     card = make_card(
-        "tiny", TINY, network, run.material.counts, eers={}, command="train", compute="no time"
+        "tiny",
+        TINY,
+        student.average.config,
+        run.material.counts,
+        eers={},
+        command="train",
+        compute="no time",
     )
     save_model(tmp_path / "tiny.safetensors", card, network, half=False)
 
@@ -225,7 +245,7 @@ def test_fine_tuning_begins_with_the_given_weights(tmp_path: Path) -> None:
 
     assert not tuned.trainer.step
     for name, tensor in network.state_dict().items():
-        torch.testing.assert_close(tuned.trainer.network.state_dict()[name], tensor)
+        torch.testing.assert_close(tuned.student.network.state_dict()[name], tensor)
     with pytest.raises(UsageError, match="8 channels, the run 16"):
         tiny_run(
             tmp_path / "corpus",
@@ -246,7 +266,7 @@ def test_a_diverged_run_ends_with_the_last_checkpoint_whole(tmp_path: Path) -> N
     run = tiny_run(tmp_path / "corpus", tmp_path / "out")
     train(run, until=2)
     with torch.no_grad():
-        run.trainer.network.projection.weight.fill_(float("nan"))
+        run.student.network.projection.weight.fill_(float("nan"))
 
     with pytest.raises(TrainingError, match=r"nan at step 2") as caught:
         train(run)

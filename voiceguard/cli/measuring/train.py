@@ -17,23 +17,25 @@ from voiceguard.cli.options import DeviceOption, JsonOption
 from voiceguard.cli.output import print_json, stderr, stdout
 from voiceguard.errors import InterruptedRunError, StateError, install_command
 from voiceguard.lab.corpora.corpus import read_corpus, refuse_held_back, together
-from voiceguard.lab.training.cards import make_card, save_model
 from voiceguard.lab.training.config import DRAWN
 from voiceguard.lab.training.hardware import find_hardware
 from voiceguard.lab.training.inputs import Inputs, Schedule
 from voiceguard.lab.training.plots import can_plot, plot_progress
 from voiceguard.lab.training.recipe import recipe
 from voiceguard.lab.training.run import Run
+from voiceguard.lab.training.students.campplus import TunedCamPlusPlus
+from voiceguard.lab.training.students.kept import keep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from voiceguard.lab.training.students.kept import Kept
     from voiceguard.lab.training.trainer import Progress
 
 
-def _print_recipe(is_wanted: bool) -> None:
+def _print_recipe(context: typer.Context, is_wanted: bool) -> None:
     if is_wanted:
-        print_json(recipe([]).to_json())
+        print_json(recipe([], tuned=context.params.get("tune")).to_json())
         raise typer.Exit
 
 
@@ -68,6 +70,16 @@ def train(
             show_default=False,
         ),
     ] = None,
+    tune: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            is_eager=True,  # --show-recipe looks for it
+            help="Tune this CAM++, a name or a path, by what it hears itself: rooms, noise, "
+            "telephones, short speech.",
+            show_default=False,
+        ),
+    ] = None,
     steps: Annotated[
         int | None, typer.Option(min=1, help="Of the optimiser.", show_default=False)
     ] = None,
@@ -86,7 +98,7 @@ def train(
             "--show-recipe",
             callback=_print_recipe,
             is_eager=True,
-            help="Print the default recipe and leave.",
+            help="Print the default recipe (of --tune, if that stands before it) and leave.",
         ),
     ] = False,
     device: DeviceOption = None,
@@ -102,15 +114,25 @@ def train(
         int, typer.Option(min=1, help="Steps between measurements and checkpoints.")
     ] = 500,
     half: Annotated[
-        bool, typer.Option("--half/--full", help="Store the weights in half precision.")
-    ] = True,
+        bool | None,
+        typer.Option(
+            "--half/--full",
+            help="Store the weights in half precision; left out: yes, but of --tune only what "
+            "changed.",
+            show_default=False,
+        ),
+    ] = None,
     licence: Annotated[
-        str, typer.Option(help="Of the weights, for the model's card.")
-    ] = "not stated",
+        str | None,
+        typer.Option(
+            help="Of the weights, for the model's card; left out: not stated, of --tune as before.",
+            show_default=False,
+        ),
+    ] = None,
     json_lines: JsonOption = False,
 ) -> None:
     """Train an encoder on labelled speech; stopped, it goes on with the same command."""
-    config = recipe(set_ or [], num_steps=steps)
+    config = recipe(set_ or [], num_steps=steps, tuned=tune)
     hardware = find_hardware(
         device or "auto", precision, num_threads=threads, compile_network=compile_network
     )
@@ -141,7 +163,9 @@ def train(
             f"stopped at step {run.trainer.step}", hint="the same command goes on from there"
         )
     compute = f"{(time.monotonic() - begun) / 3600:.2f} h in the last sitting"
-    _finish(run, compute, licence=licence, half=half, json_lines=json_lines)
+    command = "voiceguard " + shlex.join(sys.argv[1:])
+    kept = keep(run, command=command, compute=compute, licence=licence, half=half)
+    _tell_end(run, kept, json_lines=json_lines)
 
 
 def _tell_start(run: Run, device: str) -> None:
@@ -165,6 +189,10 @@ def _tell_start(run: Run, device: str) -> None:
 
 def particulars(run: Run) -> Iterator[str]:
     """What a recipe does not say: it shows by ear, and by what the teacher is."""
+    if isinstance(run.student, TunedCamPlusPlus):
+        num = sum(each.numel() for each in run.student.learning())
+        whole = sum(each.numel() for each in run.student.network.parameters())
+        yield f"  tuning {run.student.card.name}: {num:,} of its {whole:,} weights learn"
     if run.num_apart:
         yield (
             f"  {run.num_apart} voices more than labels: passages of one label that the teacher "
@@ -238,30 +266,20 @@ def _stop_by_signal() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
-def _finish(run: Run, compute: str, *, licence: str, half: bool, json_lines: bool) -> None:
-    network, before, eers = run.finish()
-    command = "voiceguard " + shlex.join(sys.argv[1:])
-    card = make_card(
-        run.folder.name,
-        run.config,
-        network,
-        run.material.counts,
-        eers=eers,
-        command=command,
-        compute=compute,
-        licence=licence,
-        initial=run.initial,
-    )
-    path = run.folder / f"{run.folder.name}.safetensors"
-    save_model(path, card, network, half=half)
+def _tell_end(run: Run, kept: Kept, *, json_lines: bool) -> None:
     if json_lines:
-        print_json({"model": str(path), "eers_before_whitening": before, "eers": eers})
+        files = {"model": str(kept.model)}
+        files |= {} if kept.tuning is None else {"tuning": str(kept.tuning)}
+        change = "whitening" if kept.tuning is None else "tuning"
+        print_json({**files, f"eers_before_{change}": kept.before, "eers": kept.eers})
         return
-    if run.config.whitening:
-        for name, value in eers.items():
-            turned = f"{100 * before[name]:.1f} % before the last turn, {100 * value:.1f} % after"
-            stdout.print(f"  {name}: EER {turned}")
+    words = ("before the last turn", "after") if kept.tuning is None else ("as it was", "tuned")
+    for name, after in kept.eers.items() if kept.tuning or run.config.whitening else ():
+        before = f"{100 * kept.before[name]:.1f} % {words[0]}"
+        stdout.print(f"  {name}: EER {before}, {100 * after:.1f} % {words[1]}")
+    if kept.tuning is not None:
+        stdout.print(f"  {kept.tuning} has the tensors that changed, and nothing else")
     stdout.print(
-        f"[bold]{path}[/] is ready. Next: voiceguard cohort, calibrate and evaluate, each with "
-        f"--model {path}"
+        f"[bold]{kept.model}[/] is ready. Next: voiceguard cohort, calibrate and evaluate, each "
+        f"with --model {kept.model}"
     )

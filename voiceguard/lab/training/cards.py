@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn
+    from torch import nn
+
+    from voiceguard.encoder.card.kinds import Architecture
     from voiceguard.lab.training.config import TrainingConfig
     from voiceguard.lab.training.speech.material import CorpusCount
 
@@ -43,7 +45,7 @@ _TEACHERS = {
 def make_card(
     name: str,
     config: TrainingConfig,
-    network: EcapaTdnn,
+    architecture: Architecture,
     counts: tuple[CorpusCount, ...],
     *,
     eers: Mapping[str, float],
@@ -57,7 +59,7 @@ def make_card(
     Args:
         name: Of the model.
         config: The recipe.
-        network: As finished.
+        architecture: Of the network.
         counts: What was learnt from.
         eers: On held-out speakers, by condition.
         command: That trained it.
@@ -65,36 +67,94 @@ def make_card(
         licence: Of the weights.
         initial: Whose weights it began with; its recipe is kept in this one's.
     """
-    num_speakers = sum(count.num_speakers for count in counts)
-    hours = sum(count.speech_s for count in counts) / 3600
     return ModelCard(
         name=name,
-        architecture=network.config,
+        architecture=architecture,
         features=LogMelConfig(),
         min_window_s=MIN_WINDOW_S,
         licence=licence,
-        trained_on=f"{hours:.1f} h of speech of {num_speakers} speakers from "
-        f"{', '.join(count.corpus for count in counts)}, {_voices(config)}",
-        data=tuple(
-            DataSource(
-                corpus=count.corpus,
-                num_speakers=count.num_speakers,
-                hours=round(count.speech_s / 3600, 3),
-                licence=", ".join(count.licences),
-            )
-            for count in counts
-        ),
+        trained_on=learnt_from(config, counts),
+        data=data_of(counts),
         recipe=config.to_json() | _begun_with(initial),
         teacher=_teacher(config.teacher),
-        figures=tuple(
-            Figure(
-                what=f"EER on held-out speakers of the same corpora, one session, {condition}",
-                value=f"{100 * eer:.1f} %",
-                command=command,
-            )
-            for condition, eer in eers.items()
-        ),
+        figures=_figures(eers, command),
         compute=compute,
+    )
+
+
+def make_tuned_card(
+    name: str,
+    config: TrainingConfig,
+    published: ModelCard,
+    counts: tuple[CorpusCount, ...],
+    *,
+    eers: Mapping[str, float],
+    command: str,
+    compute: str,
+    licence: str | None = None,
+) -> ModelCard:
+    """The card of an encoder that was tuned.
+
+    Args:
+        name: Of the model.
+        config: The recipe.
+        published: Of what was tuned, which taught as well.
+        counts: What was learnt from.
+        eers: On held-out speakers, by condition.
+        command: That tuned it.
+        compute: Machine and time, in words.
+        licence: Of the weights; None: the published ones'.
+    """
+    return ModelCard(
+        name=name,
+        architecture=published.architecture,
+        features=published.features,
+        min_window_s=published.min_window_s,
+        licence=licence or published.licence,
+        trained_on=f"{published.trained_on}; then tuned on {learnt_from(config, counts)}",
+        data=(*published.data, *data_of(counts)),
+        recipe=config.to_json() | _begun_with(published),
+        teacher=Teacher(
+            name=published.name, licence=published.licence, trained_on=published.trained_on
+        ),
+        figures=_figures(eers, command),
+        compute=compute,
+        source=published.source,
+        commercial_use=published.commercial_use,
+    )
+
+
+def learnt_from(config: TrainingConfig, counts: tuple[CorpusCount, ...]) -> str:
+    """Hours, speakers and corpora in words."""
+    num_speakers = sum(count.num_speakers for count in counts)
+    hours = sum(count.speech_s for count in counts) / 3600
+    return (
+        f"{hours:.1f} h of speech of {num_speakers} speakers from "
+        f"{', '.join(count.corpus for count in counts)}, {_voices(config)}"
+    )
+
+
+def data_of(counts: tuple[CorpusCount, ...]) -> tuple[DataSource, ...]:
+    """A row for each corpus, with its licences."""
+    return tuple(
+        DataSource(
+            corpus=count.corpus,
+            num_speakers=count.num_speakers,
+            hours=round(count.speech_s / 3600, 3),
+            licence=", ".join(count.licences),
+        )
+        for count in counts
+    )
+
+
+def _figures(eers: Mapping[str, float], command: str) -> tuple[Figure, ...]:
+    return tuple(
+        Figure(
+            what=f"EER on held-out speakers of the same corpora, one session, {condition}",
+            value=f"{100 * eer:.1f} %",
+            command=command,
+        )
+        for condition, eer in eers.items()
     )
 
 
@@ -111,7 +171,7 @@ def _begun_with(initial: ModelCard | None) -> dict[str, Any]:
     return {"begun_with": named}
 
 
-def save_model(path: Path, card: ModelCard, network: EcapaTdnn, *, half: bool) -> None:
+def save_model(path: Path, card: ModelCard, network: nn.Module, *, half: bool) -> None:
     """Writes both files, with the golden embedding that ``models verify`` compares later.
 
     Args:

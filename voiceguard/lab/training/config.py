@@ -17,6 +17,25 @@ DRAWN, ROUNDS = "drawn", "rounds"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TuningConfig:
+    """What else is chosen where an encoder is taught by itself (``--tune``)."""
+
+    learns: tuple[str, ...] = ("norm", "head.", "projection.", "input_layer.", ".local.", ".mask")
+    """Parts of the names of the tensors that learn; [""] is all of them."""
+    raw_weight: float = 1.0
+    """1 - cosine between the embeddings as they are."""
+    apart: Annotated[float, Between(-1, 1)] = 0.6
+    """Windows of more cosine than that are not told apart: they may be of one voice."""
+    share: Annotated[float, Between(0, 1)] = 0.75
+    """How far to go from the published weights to what was learnt."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        if not self.learns:
+            raise ValueError("tuning.learns must name something")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingConfig:
     """The recipe. A part is switched off by its weight, share or number being 0."""
 
@@ -32,6 +51,10 @@ class TrainingConfig:
     """Peak; a warm-up of ``warmup_share``, then half a cosine."""
     warmup_share: Annotated[float, Between(0, 1)] = 0.03
     weight_decay: float = 1e-4
+    adam_betas: tuple[float, float] = (0.9, 0.999)
+    """Of the gradients' moving averages: of themselves, of their squares."""
+    max_gradient_norm: Annotated[float, Between(0, is_low_excluded=True)] = 5.0
+    """Of the network's gradients, all together; a longer one is shortened to it."""
     voices: str = DRAWN
     """``drawn``: every window of a speaker's speech gets a voice of its own, which the teacher
     hears at once. ``rounds``: ``num_voices`` of everybody are made and heard before the first step;
@@ -52,11 +75,13 @@ class TrainingConfig:
     """Encoder whose embeddings are matched: a name or path, or ``none``. CAM++ as
     published comes by `voiceguard models pull campplus-zh-en`."""
     distillation_weight: float = 4.0
-    """1 - cosine between a linear head's output and the teacher's centred embedding."""
+    """1 - cosine between a linear head's output (of an encoder that is tuned: its own embedding,
+    centred) and the teacher's centred embedding."""
     similarity_weight: float = 2.0
     """Mean squared difference of the batch's cosine matrices."""
     contrast_weight: float = 1.0
-    """Divergence from the teacher in which of many voices it is: see ``losses.contrast``."""
+    """Divergence from the teacher in which of many voices it is: see ``losses.contrast``; of an
+    encoder that is tuned, ``students.campplus.told_apart``."""
     contrast_scale: float = 16.0
     contrast_voices: int = 2048
     """Drawn from all voices' targets, or the latest windows', besides those of the batch."""
@@ -83,6 +108,8 @@ class TrainingConfig:
     heldout_share: Annotated[float, Between(0, 1)] = 0.06
     """Of the speakers, for the curve of errors; they are never trained on."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    tuning: TuningConfig | None = None
+    """What is tuned is the teacher itself; None: another network learns from it."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -98,6 +125,8 @@ class TrainingConfig:
             raise ValueError(f"voices must be {DRAWN!r} or {ROUNDS!r}, not {self.voices!r}")
         if self.voices == DRAWN:
             self._check_drawn()
+        if self.tuning is not None:
+            self._check_tuned()
 
     def _check_drawn(self) -> None:
         if self.teacher == NO_TEACHER or self.aam_weight:
@@ -111,6 +140,37 @@ class TrainingConfig:
                 f"{self.window_s:g}"
             )
 
+    def _check_tuned(self) -> None:
+        if self.voices != DRAWN:
+            raise ValueError(f"an encoder is tuned by voices={DRAWN}, not {self.voices}")
+        for name in ("similarity_weight", "whitening"):
+            if value := getattr(self, name):
+                raise ValueError(f"{name} must be 0 where an encoder is tuned, not {value:g}")
+
     def to_json(self) -> dict[str, Any]:
         """Plain values, for a model's card and to compare runs by."""
         return plain(self)
+
+
+def tuning_of(encoder: str) -> TrainingConfig:
+    """The recipe by which an encoder is tuned."""
+    return TrainingConfig(
+        num_steps=650,
+        batch_s=1024.0,
+        learning_rate=6e-4,
+        warmup_share=0.09,
+        weight_decay=0.0,
+        adam_betas=(0.9, 0.98),
+        max_gradient_norm=2.0,
+        teacher=encoder,
+        distillation_weight=1.0,
+        similarity_weight=0.0,
+        contrast_weight=0.1,
+        contrast_scale=20.0,
+        frames_weight=0.05,
+        spec_augment=0.0,
+        average_decay=0.998,
+        whitening=0.0,
+        augment=AugmentConfig(p_band_limit=0.4, p_codec=0.25),
+        tuning=TuningConfig(),
+    )

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from voiceguard.encoder.networks.campplus_config import CamPlusPlusConfig
 from voiceguard.errors import StateError, UsageError
 from voiceguard.lab.corpora.corpus import Skip, read_noise
 from voiceguard.lab.training.config import ROUNDS
 from voiceguard.lab.training.corruption.rooms import require_simulator
 from voiceguard.lab.training.speech.material import MIN_TUNING_SPEAKERS
-from voiceguard.lab.training.trainer import network_of
+from voiceguard.lab.training.students.ecapa import network_of
 
 if TYPE_CHECKING:
     from voiceguard.lab.training.config import TrainingConfig
@@ -58,7 +59,8 @@ def check_inputs(inputs: Inputs, config: TrainingConfig) -> None:
 
 def _check_room_for_checkpoints(folder: Path, config: TrainingConfig) -> None:
     with torch.device("meta"):  # sizes without weights
-        weights = sum(parameter.numel() for parameter in network_of(config).parameters())
+        network = network_of(config) if config.tuning is None else CamPlusPlusConfig().build()
+        weights = sum(parameter.numel() for parameter in network.parameters())
     needed = _CHECKPOINTS * _COPIES_IN_CHECKPOINT * _BYTES_PER_WEIGHT * weights
     if (free := shutil.disk_usage(folder).free) < needed:
         raise StateError(

@@ -7,16 +7,13 @@ with the same arguments, it goes on where it was.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 
-from voiceguard.encoder.card import native
 from voiceguard.encoder.loading import load_encoder
-from voiceguard.encoder.networks.ecapa_config import EcapaTdnnConfig
-from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn
-from voiceguard.errors import StateError, UsageError
+from voiceguard.errors import StateError
 from voiceguard.lab.corpora.clips import seeded
 from voiceguard.lab.progress import untracked
 from voiceguard.lab.training.checkpoint import NAME as CHECKPOINT
@@ -26,7 +23,6 @@ from voiceguard.lab.training.corruption.rooms import load_noises, load_rooms, si
 from voiceguard.lab.training.inputs import corruption_key, material_key, voices_key
 from voiceguard.lab.training.needs import check_inputs, check_space, without_short
 from voiceguard.lab.training.sources import Listening, make_source, settled, shortest_s
-from voiceguard.lab.training.speech.bank import VoiceBank
 from voiceguard.lab.training.speech.heldout import choose_heldout, make_heldout
 from voiceguard.lab.training.speech.material import (
     MIN_SPEAKERS,
@@ -36,6 +32,8 @@ from voiceguard.lab.training.speech.material import (
     stored_material,
 )
 from voiceguard.lab.training.speech.teachers import Teachers
+from voiceguard.lab.training.students.campplus import TunedCamPlusPlus
+from voiceguard.lab.training.students.made import begun_with, make_student
 from voiceguard.lab.training.trainer import Trainer
 from voiceguard.lab.training.whitening import fold, within_voice_transform
 from voiceguard.types import SAMPLE_RATE_HZ
@@ -44,8 +42,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from torch import Tensor
+    from torch import Tensor, nn
 
+    from voiceguard.encoder.card.model_card import ModelCard
     from voiceguard.lab.corpora.corpus import Skip
     from voiceguard.lab.progress import Track
     from voiceguard.lab.training.config import TrainingConfig
@@ -57,6 +56,17 @@ if TYPE_CHECKING:
 NUM_SIMULATED_ROOMS = 400
 _WHITENING_BATCHES, _WHITENING_BATCH = 128, 64
 _WHITENING_LENGTHS_S = (1.0, 2.0, 3.0)
+
+
+class Finished(NamedTuple):
+    """A run's end."""
+
+    network: nn.Module
+    """On the CPU."""
+    before: dict[str, float]
+    """EERs on held-out speakers before the last turn; of a tuning: as published."""
+    eers: dict[str, float]
+    """Of the network."""
 
 
 class Run:
@@ -85,8 +95,8 @@ class Run:
         self.folder = inputs.out
         self._hardware = hardware
         self._track = track
-        initial = _initial(inputs.initial, config)
-        self.initial = None if initial is None else initial[0]
+        begun = begun_with(inputs.initial, config)
+        self.initial = None if begun is None else begun[0]
         _make_folder(self.folder)
         check_inputs(inputs, config)
         teacher = _teacher(config, hardware)
@@ -102,25 +112,21 @@ class Run:
         hardware.use_threads()
         self._augment, found = _augmenters(inputs, config, track)
         inputs.on_skips([*self.material.skips, *found])
+        self.student = make_student(config, self.source, hardware, begun)
         self.trainer = Trainer(
             config,
+            self.student,
             self.source,
             self._augment(hardware.device),
             hardware,
             heldout=make_heldout(passages, heldout, self._augment("cpu"), config.seed),
             run=_identity(inputs, config, teacher, self.initial),
-            initial=None if initial is None else initial[1],
         )
         self.checkpoint = self.folder / CHECKPOINT
         if self.checkpoint.exists():
             self.trainer.resume(self.checkpoint)
         else:
-            self._begin()
-
-    def _begin(self) -> None:
-        self.source.begin(self._track)
-        if self.initial is not None and isinstance(self.source, VoiceBank):
-            self.trainer.place_centers(self.source)
+            self.trainer.begin(track)
 
     def train(
         self,
@@ -155,15 +161,20 @@ class Run:
             self.trainer.save(self.checkpoint)
         return self.trainer.step == self.config.num_steps
 
-    def finish(self) -> tuple[EcapaTdnn, dict[str, float], dict[str, float]]:
-        """The averaged network, turned; and EERs on held-out speakers before and after that."""
-        before = self.trainer.measure()
-        if self.config.whitening:
-            matrix = within_voice_transform(*self._crops_of_voices(), self.config.whitening)
-            fold(self.trainer.average, matrix)
+    def finish(self) -> Finished:
+        """What is kept of the average: turned, or the tuning's share of it."""
+        student = self.student
+        if isinstance(student, TunedCamPlusPlus):
+            before = self.trainer.measure_by(student.embed_untuned)
+            student.finish()
+        else:
+            before = self.trainer.measure()
+            if self.config.whitening:
+                matrix = within_voice_transform(*self._crops_of_voices(), self.config.whitening)
+                fold(student.average, matrix)
         after = self.trainer.measure()
         # Last: this moves the network itself, and on the device nothing could embed by it any more.
-        return self.trainer.average.cpu(), before, after
+        return Finished(student.average.cpu(), before, after)
 
     def _crops_of_voices(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """Embeddings and labels of corrupted crops of everybody's voices."""
@@ -176,7 +187,7 @@ class Run:
         for turn in self._track(turns, "the last turn"):
             length_s = _WHITENING_LENGTHS_S[turn % len(_WHITENING_LENGTHS_S)]
             batch = self.source.draw_voices(_WHITENING_BATCH, int(length_s * SAMPLE_RATE_HZ), rng)
-            embeddings.append(self.trainer.embed(augmenter(batch.crops, rng)).cpu())
+            embeddings.append(self.student.embed(augmenter(batch.crops, rng)).cpu())
             labels.append(batch.labels.numpy())
         return torch.cat(embeddings).numpy(), np.concatenate(labels)
 
@@ -202,7 +213,7 @@ def _identity(
     inputs: Inputs,
     config: TrainingConfig,
     teacher: Teachers | None,
-    initial: native.ModelCard | None,
+    initial: ModelCard | None,
 ) -> dict[str, Any]:
     """What a checkpoint is bound to."""
     run = {
@@ -213,25 +224,6 @@ def _identity(
     return run if initial is None else {**run, "initial": initial.encoder_id}
 
 
-def _initial(
-    path: Path | None, config: TrainingConfig
-) -> tuple[native.ModelCard, EcapaTdnn] | None:
-    if path is None:
-        return None
-    card, network = native.load(path)
-    if not isinstance(card.architecture, EcapaTdnnConfig) or not isinstance(network, EcapaTdnn):
-        raise UsageError(
-            f"{path} is of architecture {card.architecture.TYPE!r}, which is not trained here",
-            hint="Start from weights of `voiceguard train`, or from random ones.",
-        )
-    if (width := card.architecture.channels[0]) != config.channels:
-        raise UsageError(
-            f"{path} has {width} channels, the run {config.channels}",
-            hint=f"Set channels to {width}.",
-        )
-    return card, network
-
-
 def _material(
     inputs: Inputs, config: TrainingConfig, teacher: Teachers | None, track: Track
 ) -> Material:
@@ -239,10 +231,11 @@ def _material(
     key = material_key(inputs, config)
     material = stored_material(inputs.out, key)
     if material is None:
+        knows_voices = inputs.initial is not None or config.tuning is not None
         material = gather(
             inputs.corpus,
             max_speaker_s=config.max_speaker_s,
-            min_speakers=MIN_SPEAKERS if inputs.initial is None else MIN_TUNING_SPEAKERS,
+            min_speakers=MIN_TUNING_SPEAKERS if knows_voices else MIN_SPEAKERS,
             seed=config.seed,
             track=track,
         )

@@ -1,6 +1,6 @@
-"""The loop: crops, corruption, features, network, losses, optimiser; checkpoints on the way.
+"""The loop: crops, corruption, the student's losses, optimiser; checkpoints on the way.
 
-In: a bank of voices, an augmenter, a configuration. Out: averaged weights. Every random number
+In: a source of crops, an augmenter, a student, a recipe. Out: averaged weights. Every random number
 of a step comes from the seed and the step's number, so that a resumed run is the same run.
 """
 
@@ -10,16 +10,12 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from voiceguard.encoder.frontends.log_mel import LogMel
-from voiceguard.encoder.frontends.log_mel_config import LogMelConfig
-from voiceguard.encoder.networks.ecapa_config import EcapaTdnnConfig
-from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn
 from voiceguard.errors import VoiceguardError
 from voiceguard.lab.corpora.clips import seeded
+from voiceguard.lab.progress import untracked
 from voiceguard.lab.training import schedule
 from voiceguard.lab.training.averaging import follow
 from voiceguard.lab.training.checkpoint import (
@@ -28,24 +24,19 @@ from voiceguard.lab.training.checkpoint import (
     restore_optimizer,
     save_checkpoint,
 )
-from voiceguard.lab.training.corruption.masking import masked
-from voiceguard.lab.training.losses import FrameMatch, Objective
 from voiceguard.types import SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from voiceguard.lab.progress import Track
     from voiceguard.lab.training.config import TrainingConfig
     from voiceguard.lab.training.corruption.augment import Augmenter
     from voiceguard.lab.training.hardware import Hardware
-    from voiceguard.lab.training.speech.bank import VoiceBank
     from voiceguard.lab.training.speech.heldout import HeldOut
     from voiceguard.lab.training.speech.source import Source
-
-_EMBEDDED_AT_ONCE = 64
-_CENTER_CROP_S = 2.0
-_GRADIENT_NORM = 5.0
+    from voiceguard.lab.training.students.student import Student
 
 
 class TrainingError(VoiceguardError):
@@ -70,58 +61,38 @@ class Trainer:
 
     Args:
         config: The recipe.
+        student: Who learns.
         source: What is learnt from.
         augmenter: On the device.
-        hardware: Device, precision, compilation; they don't belong to the recipe.
+        hardware: Where everything is.
         heldout: For the curve of errors; None for no curve.
         run: Names configuration and material, see ``checkpoint``.
-        initial: Weights to begin with instead of random ones.
     """
 
     def __init__(
         self,
         config: TrainingConfig,
+        student: Student,
         source: Source,
         augmenter: Augmenter,
         hardware: Hardware,
         *,
         heldout: HeldOut | None,
         run: dict[str, Any],
-        initial: EcapaTdnn | None = None,
     ) -> None:
-        torch.manual_seed(config.seed)
         self.config = config
         self.step = 0
         self.history: list[dict[str, Any]] = []
         self._source = source
         self._augmenter = augmenter
-        self._hardware = hardware
         self._heldout = heldout
         self._run = run
-        self.network = network_of(config).to(hardware.device)
-        if initial is not None:
-            self.network.load_state_dict(initial.state_dict())
-        dim = self.network.config.embedding_dim
-        self._objective = Objective(dim, source.teacher_dim, source.num_classes, config)
-        self._objective.to(hardware.device)
-        self._frames: nn.Module = nn.Module()
-        if source.frame_channels is not None:
-            channels = self.network.config.channels[-1]
-            self._frames = FrameMatch(channels, source.frame_channels).to(hardware.device)
+        self.student = student
         source.state.to(hardware.device)
-        self.log_mel = LogMel(LogMelConfig()).to(hardware.device)
-        self._forward = hardware.compiled(self.network.with_frames)
-        self.average = (
-            network_of(config).to(hardware.device).eval().requires_grad_(requires_grad=False)
-        )
-        self.average.load_state_dict(self.network.state_dict())
         self._optimizer = torch.optim.AdamW(
-            [
-                *self.network.parameters(),
-                *self._objective.parameters(),
-                *self._frames.parameters(),
-            ],
+            list(student.learning()),
             lr=config.learning_rate,
+            betas=config.adam_betas,
             weight_decay=config.weight_decay,
             fused=hardware.device.type == "cuda",
         )
@@ -129,24 +100,10 @@ class Trainer:
         self._sums: dict[str, Tensor] = {}
         self._failed_at = torch.full((), -1, dtype=torch.int64, device=hardware.device)
 
-    def place_centers(self, bank: VoiceBank) -> None:
-        """Puts the classes' centres where the initial weights hear the voices."""
-        if self._objective.aam is not None:
-            self._objective.aam.begin_at(self._voice_embeddings(bank))
-
-    def _voice_embeddings(self, bank: VoiceBank) -> Tensor:
-        """``(num_classes, dim)``: one clean crop of every voice."""
-        num_samples = int(_CENTER_CROP_S * SAMPLE_RATE_HZ)
-        rng = seeded(self.config.seed, "centers")
-        labels = np.arange(bank.num_classes)
-        return torch.cat(
-            [
-                self.embed(
-                    bank.crops_of(labels[first : first + _EMBEDDED_AT_ONCE], num_samples, rng)
-                )
-                for first in range(0, len(labels), _EMBEDDED_AT_ONCE)
-            ]
-        )
+    def begin(self, track: Track = untracked) -> None:
+        """Brings source and student to where a run begins, one that is not resumed."""
+        self._source.begin(track)
+        self.student.begin(self._source)
 
     def resume(self, path: Path) -> None:
         """Goes on from a checkpoint.
@@ -182,11 +139,10 @@ class Trainer:
 
     def _modules(self) -> dict[str, nn.Module]:
         return {
-            "network.": self.network,
-            "objective.": self._objective,
-            "average.": self.average,
-            "frames.": self._frames,
+            "network.": self.student.network,
+            "average.": self.student.average,
             "source.": self._source.state,
+            **self.student.heads,
         }
 
     def train(
@@ -258,40 +214,26 @@ class Trainer:
 
     def _train_step(self) -> int:
         """Returns the number of crops. Nothing in it waits for the device."""
-        config, device = self.config, self._hardware.device
+        config = self.config
         rng = seeded(config.seed, "step", self.step)
         num_samples = int(schedule.crop_s(config, self.step, rng) * SAMPLE_RATE_HZ)
         num_crops = max(8, int(config.batch_s * SAMPLE_RATE_HZ / num_samples))
         batch = self._source.draw(num_crops, num_samples, rng)
         dirty = self._augmenter(batch.crops, rng, speakers=batch.labels)
-        features = masked(self.log_mel(dirty), config.spec_augment, rng)
-        with self._hardware.autocast():
-            embeddings, frames = self._forward(features)
         others = None
         if config.contrast_weight:
             others = self._source.draw_targets(config.contrast_voices, rng)
-        loss, parts = self._objective(
-            embeddings.float(),
-            batch.targets,
-            batch.labels.to(device, non_blocking=True),
-            schedule.margin(config, self.step),
-            others,
-        )
-        if batch.frames is not None:
-            with self._hardware.autocast():
-                parts["frames"] = self._frames(frames, batch.frames)
-            loss = loss + config.frames_weight * parts["frames"]
-        self._descend(loss)
-        follow(self.average, self.network, config.average_decay, self.step)
-        self._note({"loss": loss, **parts})
+        self._optimizer.zero_grad(set_to_none=True)
+        losses = self.student.learn(dirty, batch, others, self.step, rng)
+        self._descend()
+        follow(self.student.average, self.student.network, config.average_decay, self.step)
+        self._note(losses)
         return num_crops
 
-    def _descend(self, loss: Tensor) -> None:
+    def _descend(self) -> None:
         for group in self._optimizer.param_groups:
             group["lr"] = schedule.learning_rate(self.config, self.step)
-        self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.network.parameters(), _GRADIENT_NORM)
+        nn.utils.clip_grad_norm_(self.student.network.parameters(), self.config.max_gradient_norm)
         self._optimizer.step()
 
     @torch.no_grad()
@@ -304,17 +246,8 @@ class Trainer:
 
     def measure(self) -> dict[str, float]:
         """EERs of the averaged weights on held-out speakers."""
-        return {} if self._heldout is None else self._heldout.eers(self.embed)
+        return self.measure_by(self.student.embed)
 
-    @torch.no_grad()
-    def embed(self, samples: Tensor) -> Tensor:
-        """``(batch, num_samples)`` to ``(batch, dim)`` by the averaged weights, not normalised."""
-        device = self._hardware.device
-        parts = torch.split(samples, _EMBEDDED_AT_ONCE)
-        return torch.cat([self.average(self.log_mel(part.to(device))) for part in parts])
-
-
-def network_of(config: TrainingConfig) -> EcapaTdnn:
-    """A fresh network of the recipe's width."""
-    width = config.channels
-    return EcapaTdnn(EcapaTdnnConfig(channels=(width,) * 4 + (3 * width,)))
+    def measure_by(self, embed: Callable[[Tensor], Tensor]) -> dict[str, float]:
+        """The same of any embeddings, ``(batch, num_samples)`` to ``(batch, dim)``."""
+        return {} if self._heldout is None else self._heldout.eers(embed)

@@ -20,7 +20,7 @@ from voiceguard.lab.training.speech.circles import Circles
 from voiceguard.lab.training.speech.drawn import NUM_SPEEDS, DrawnVoices, sped
 from voiceguard.lab.training.speech.hearing import FrameTeacher, Heard
 from voiceguard.lab.training.speech.material import Passage, to_pcm
-from voiceguard.lab.training.trainer import network_of
+from voiceguard.lab.training.students.ecapa import network_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch.nn.functional import normalize
 
 from voiceguard.lab.corpora.clips import seeded
 from voiceguard.lab.progress import untracked
@@ -106,7 +107,10 @@ class DrawnVoices:
             # But the last, which the end of the window may cut off.
             inside = frame + torch.arange(num_frames - 1, device=windows.device)
             frames = self.state.standardised(heard.frames).transpose(1, 2)[row, inside]
-        return Batch(crops, targets[row[:, 0]], torch.from_numpy(speakers[of]), frames)
+        crop_of = row[:, 0]
+        embeddings = normalize(heard.embeddings.float())[crop_of]
+        labels = torch.from_numpy(speakers[of])
+        return Batch(crops, targets[crop_of], labels, frames, embeddings)
 
     def draw_targets(self, num: int, rng: np.random.Generator) -> Tensor:
         """See ``Source.draw_targets``: of windows before this step's."""

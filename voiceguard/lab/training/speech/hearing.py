@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from voiceguard.encoder.card.native import ModelCard
+    from voiceguard.encoder.frontends.base import FrontEnd
     from voiceguard.lab.training.hardware import Hardware
     from voiceguard.lab.training.speech.teachers import Teachers
 
@@ -133,12 +134,20 @@ class FrameTeacher:
         return [network.with_frames(self._front_end(window)) for window in windows]
 
     def at_once(self, windows: Tensor) -> Heard:
-        """Windows ``(num_windows, num_samples)`` as one batch; half precision up to the pooling."""
-        front_end = self._front_end
-        framed = front_end.prepare(windows).unfold(1, front_end.frame_samples, FRAME_SAMPLES)
-        bands = front_end.bands(framed.flatten(0, 1)).view(*framed.shape[:2], -1)
-        features = torch.stack([front_end.finish(each) for each in bands])  # (batch, bands, frames)
-        extent = Extent.of(features, None)
-        with self._hardware.autocast():
-            frames, extent = self._network.frames(features, extent)
-        return Heard(self._network.embedded(frames.float(), extent), frames)
+        """Windows ``(num_windows, num_samples)`` as one batch."""
+        return heard_by(self._network, features_of(self._front_end, windows), self._hardware)
+
+
+def features_of(front_end: FrontEnd, samples: Tensor) -> Tensor:
+    """``(num_recordings, num_samples)`` to ``(num_recordings, num_bands, num_frames)``."""
+    framed = front_end.prepare(samples).unfold(1, front_end.frame_samples, FRAME_SAMPLES)
+    bands = front_end.bands(framed.flatten(0, 1)).view(*framed.shape[:2], -1)
+    return torch.stack([front_end.finish(each) for each in bands])
+
+
+def heard_by(network: CamPlusPlus, features: Tensor, hardware: Hardware) -> Heard:
+    """``(batch, num_bands, num_frames)`` as one batch; half precision up to the pooling."""
+    extent = Extent.of(features, None)
+    with hardware.autocast():
+        frames, extent = network.frames(features, extent)
+    return Heard(network.embedded(frames.float(), extent), frames)

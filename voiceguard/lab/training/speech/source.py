@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from voiceguard.lab.progress import untracked
@@ -27,6 +27,20 @@ class Batch:
     frames: Tensor | None = None
     """``(num_crops, num_frames, num_channels)``, what the teacher heard in each 20 ms of the crop,
     standardised; None where that is not learnt."""
+    embeddings: Tensor | None = None
+    """``(num_crops, teacher_dim)`` of norm 1, the targets before their mean was removed; None
+    where voices are not drawn."""
+
+    def part(self, rows: slice) -> Batch:
+        """Of these crops alone."""
+        return replace(
+            self,
+            crops=self.crops[rows],
+            targets=None if self.targets is None else self.targets[rows],
+            labels=self.labels[rows],
+            frames=None if self.frames is None else self.frames[rows],
+            embeddings=None if self.embeddings is None else self.embeddings[rows],
+        )
 
 
 class Source(Protocol):
