@@ -119,7 +119,6 @@ def make_tuned_card(
         ),
         figures=_figures(eers, command),
         compute=compute,
-        source=published.source,
         commercial_use=published.commercial_use,
     )
 
