@@ -41,6 +41,13 @@ def make_cohort(encoder_id: str = ENCODER_ID, size: int = 60, top_k: int = 20) -
     return Cohort(embeddings=directions(99, size), encoder_id=encoder_id, top_k=top_k)
 
 
+def make_projection(seed: int = 97) -> NDArray[np.float32]:
+    """``(DIM, DIM)``: half of the directions are made shorter."""
+    axes, _ = np.linalg.qr(np.random.default_rng(seed).standard_normal((DIM, DIM)))
+    gains = np.where(np.arange(DIM) < DIM // 2, 0.3, 1.0)
+    return np.asarray((axes * gains) @ axes.T, dtype=np.float32)
+
+
 def make_voiceprint(
     speaker: str, embeddings: NDArray[np.float32], encoder_id: str = ENCODER_ID
 ) -> Voiceprint:

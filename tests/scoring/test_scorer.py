@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -14,11 +15,16 @@ from tests.scoring.people import (
     directions,
     make_calibration,
     make_cohort,
+    make_projection,
     make_voiceprint,
     near,
 )
-from voiceguard.scoring.cosine import renormalised_mean
+from voiceguard.scoring.cosine import normalised, renormalised_mean
 from voiceguard.scoring.scorer import Scorer, leave_one_out
+
+if TYPE_CHECKING:
+    from voiceguard.scoring.snorm import Cohort
+    from voiceguard.types import Embedding
 
 COHORT = make_cohort()
 CALIBRATION = make_calibration(cohort_id=COHORT.cohort_id)
@@ -53,6 +59,36 @@ def test_scores_by_hand() -> None:
     assert score.cosine == pytest.approx(cosine, abs=1e-6)
     assert score.normalised == pytest.approx(np.mean(sides), rel=1e-4)
     assert score.llr == pytest.approx(min(20.0, np.mean(sides)), rel=1e-4)
+
+
+def test_with_a_projection_scores_are_those_of_projected_embeddings() -> None:
+    """As if voiceprint, test and cohort had come that way; the cosine is told as it was."""
+    projection = make_projection()
+    cohort = replace(COHORT, projection=projection)
+    test = near(CENTRES[0], 80, 1)[0]
+    (score,) = Scorer(VOICEPRINTS[:1], cohort, None).score(test, 3.0, 20.0)
+    mean = renormalised_mean(np.stack([t.embedding for t in VOICEPRINTS[0].templates]))
+    assert score.cosine == pytest.approx(float(mean @ test), abs=1e-6)
+    moved = replace(COHORT, embeddings=normalised(COHORT.embeddings @ projection))
+    voiceprint = make_voiceprint("ada", normalised(mean @ projection)[None])
+    (other,) = Scorer([voiceprint], moved, None).score(test @ projection, 3.0, 20.0)
+    assert score.normalised == pytest.approx(other.normalised, rel=1e-4)
+    assert score.normalised != pytest.approx(_alone(COHORT, test), rel=1e-2)
+
+
+def _alone(cohort: Cohort, test: Embedding) -> float:
+    (score,) = Scorer(VOICEPRINTS[:1], cohort, None).score(test, 3.0, 20.0)
+    return score.normalised
+
+
+def test_leaving_one_out_goes_through_the_projection_too() -> None:
+    cohort = replace(COHORT, projection=make_projection())
+    templates = VOICEPRINTS[0].templates
+    for number, left_out in enumerate(leave_one_out(templates, cohort, None)):
+        rest = [t.embedding for i, t in enumerate(templates) if i != number]
+        scorer = Scorer([make_voiceprint("ada", np.stack(rest))], cohort, None)
+        (score,) = scorer.score(templates[number].embedding, 3.0, 20.0)
+        assert left_out.normalised == pytest.approx(score.normalised, rel=1e-5)
 
 
 def test_without_cohort_the_score_is_the_cosine_and_without_calibration_there_is_no_llr() -> None:

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
-from tests.scoring.people import DIM, ENCODER_ID, directions, make_cohort
+from tests.scoring.people import DIM, ENCODER_ID, directions, make_cohort, make_projection
 from voiceguard.errors import EncoderError
+from voiceguard.scoring.cosine import normalised
 from voiceguard.scoring.snorm import (
     Cohort,
     CohortSource,
@@ -111,6 +112,38 @@ def test_a_cohort_that_cannot_work_is_refused(
         Cohort(embeddings=embeddings, encoder_id=ENCODER_ID, top_k=top_k)
 
 
+@pytest.mark.parametrize(
+    ("projection", "complaint"),
+    [
+        (np.eye(DIM + 1, dtype=np.float32), "a projection is"),
+        (np.ones(DIM, dtype=np.float32), "a projection is"),
+        (np.full((DIM, DIM), np.inf, dtype=np.float32), "a projection is"),
+        (np.zeros((DIM, DIM), dtype=np.float32), "leaves nothing"),
+    ],
+)
+def test_a_projection_that_cannot_work_is_refused(projection: np.ndarray, complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        replace(make_cohort(), projection=projection)
+
+
+def test_a_projection_of_the_identity_changes_nothing() -> None:
+    cohort, tests = make_cohort(), directions(3, 6)
+    same = replace(cohort, projection=np.eye(DIM, dtype=np.float32))
+    assert same.projected(tests) == pytest.approx(tests, abs=1e-6)
+    for with_it, without in zip(same.statistics(tests), cohort.statistics(tests), strict=True):
+        assert with_it == pytest.approx(without, abs=1e-6)
+
+
+def test_statistics_are_those_of_the_projected_cohort() -> None:
+    projection, tests = make_projection(), directions(3, 6)
+    cohort = replace(make_cohort(), projection=projection)
+    moved = replace(make_cohort(), embeddings=normalised(cohort.embeddings @ projection))
+    mine = cohort.projected(tests)
+    assert np.linalg.norm(mine, axis=1) == pytest.approx(1.0, abs=1e-6)
+    for one, other in zip(cohort.statistics(mine), moved.statistics(mine), strict=True):
+        assert one == pytest.approx(other, abs=1e-6)
+
+
 def test_sources_must_add_up() -> None:
     with pytest.raises(ValueError, match="add up"):
         replace(make_cohort(), sources=(CohortSource(corpus="c", licence="CC0", num_speakers=3),))
@@ -123,6 +156,12 @@ def test_a_cohort_cannot_be_changed_after_it_was_made() -> None:
     assert np.linalg.norm(cohort.embeddings[0]) == pytest.approx(1.0)
     with pytest.raises(ValueError, match="read-only"):
         cohort.embeddings[0, 0] = 2.0
+    matrix = make_projection()
+    projecting = replace(cohort, projection=matrix)
+    matrix[:] = 0
+    assert projecting.projection is not None
+    with pytest.raises(ValueError, match="read-only"):
+        projecting.projection[0, 0] = 2.0
 
 
 def test_the_id_depends_on_everything_that_changes_a_score() -> None:
@@ -131,17 +170,23 @@ def test_the_id_depends_on_everything_that_changes_a_score() -> None:
         make_cohort(encoder_id="another"),
         make_cohort(top_k=21),
         replace(cohort, embeddings=directions(98, 60)),
+        replace(cohort, projection=make_projection()),
+        replace(cohort, projection=make_projection(96)),
     ]
-    assert len({c.cohort_id for c in [cohort, *others]}) == 4
+    assert len({c.cohort_id for c in [cohort, *others]}) == 6
     assert make_cohort().cohort_id == cohort.cohort_id
 
 
-def test_a_cohort_survives_its_file_with_the_same_id(tmp_path: Path) -> None:
+@pytest.mark.parametrize("projection", [None, make_projection()])
+def test_a_cohort_survives_its_file_with_the_same_id(
+    projection: np.ndarray | None, tmp_path: Path
+) -> None:
     sources = (CohortSource(corpus="librispeech", licence="CC-BY-4.0", num_speakers=60),)
-    cohort = replace(make_cohort(), sources=sources)
+    cohort = replace(make_cohort(), sources=sources, projection=projection)
     save_cohort(cohort, tmp_path / "a")
     loaded = load_cohort(tmp_path / "a", encoder_id=ENCODER_ID)
     assert np.array_equal(loaded.embeddings, cohort.embeddings)
+    assert np.array_equal(loaded.projection, cohort.projection)
     assert loaded.cohort_id == cohort.cohort_id
     assert (loaded.top_k, loaded.sources) == (20, sources)
     save_cohort(loaded, tmp_path / "b")

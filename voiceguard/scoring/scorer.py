@@ -58,7 +58,8 @@ class Scorer:
         self._names = {each.speaker: each.display_name for each in listed}
         means = [_mean_of(by_speaker[speaker]) for speaker in self._index]
         self._means = np.stack(means) if means else np.empty((0, 0), dtype=np.float32)
-        self._statistics = cohort.statistics(self._means) if cohort and means else None
+        self._projected = cohort.projected(self._means) if cohort and means else self._means
+        self._statistics = cohort.statistics(self._projected) if cohort and means else None
 
     @property
     def speakers(self) -> tuple[str, ...]:
@@ -95,7 +96,9 @@ class Scorer:
         raw = cosines(test, self._means)  # (num_voiceprints,)
         score = raw
         if self._cohort is not None and self._statistics is not None:
-            score = s_norm(raw, self._statistics, self._cohort.statistics(test))
+            mine = self._cohort.projected(test)
+            compared = cosines(mine, self._projected)
+            score = s_norm(compared, self._statistics, self._cohort.statistics(mine))
         llr = None
         if self._calibration is not None:
             llr = self._calibration.llr(score, net_speech_s, snr_db)
@@ -140,7 +143,9 @@ def leave_one_out(
     raw = np.diagonal(cosines(tests, rest))
     score: NDArray[np.float64] = raw
     if cohort is not None:
-        score = s_norm(raw, cohort.statistics(rest), cohort.statistics(tests))
+        mine, others = cohort.projected(tests), cohort.projected(rest)
+        compared = np.diagonal(cosines(mine, others))
+        score = s_norm(compared, cohort.statistics(others), cohort.statistics(mine))
     llr = None
     if calibration is not None:
         net_speech_s = np.array([template.net_speech_s for template in templates])

@@ -3,6 +3,8 @@
 Part of hop 4, on the thread that scores. In: raw cosines and the cohort's statistics for both
 sides of the trial. Out: scores in cohort standard deviations, which mean the same for every
 speaker and channel. A voiceprint's statistics are computed once, a test's once per window.
+Before they are compared, embeddings go through the cohort's projection, which takes out what one
+voice differs by from channel to channel (``lab.fitting.projection`` learns it).
 
 Source: P. Matejka et al., "Analysis of Score Normalization in Multilingual Speaker Recognition",
 Interspeech 2017, eq. 5-7 (adaptive S-norm, top-K chosen by each side for itself).
@@ -20,7 +22,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from voiceguard.errors import EncoderError
-from voiceguard.scoring.cosine import cosines
+from voiceguard.scoring.cosine import cosines, normalised
 from voiceguard.validation.boundary import in_words
 from voiceguard.validation.files import check_regular
 from voiceguard.validation.parsing import parse_json_object
@@ -99,6 +101,11 @@ class Cohort:
     top_k: int
     """How many of them, the most similar, each side of a trial is compared with."""
     sources: tuple[CohortSource, ...] = ()
+    projection: NDArray[np.float32] | None = field(default=None, repr=False)
+    """``(embedding_dim, embedding_dim)``: what embeddings are multiplied by before they are
+    compared. None: they are compared as they are."""
+    _projected: NDArray[np.float32] = field(init=False, repr=False)
+    """``(num_speakers, embedding_dim)``: its own embeddings as they are compared."""
 
     def __post_init__(self) -> None:
         shape = self.embeddings.shape
@@ -118,6 +125,12 @@ class Cohort:
             raise ValueError("a cohort embedding has not L2 norm 1")
         rows.setflags(write=False)
         object.__setattr__(self, "embeddings", rows)
+        if self.projection is not None:
+            object.__setattr__(self, "projection", _checked(self.projection, shape[1]))
+        projected = self.projected(rows)
+        if not np.isfinite(projected).all():
+            raise ValueError("the projection leaves nothing of a cohort embedding")
+        object.__setattr__(self, "_projected", projected)
 
     @property
     def num_speakers(self) -> int:
@@ -130,18 +143,42 @@ class Cohort:
         digest = hashlib.sha256(f"{_FORMAT}:{self.encoder_id}:{self.top_k}:".encode())
         digest.update(str(self.embeddings.shape).encode())
         digest.update(np.ascontiguousarray(self.embeddings, dtype="<f4").tobytes())
+        if self.projection is not None:
+            digest.update(np.ascontiguousarray(self.projection, dtype="<f4").tobytes())
         return digest.hexdigest()[:16]
 
-    def statistics(self, embeddings: NDArray[np.float32]) -> CohortStatistics:
-        """Scores embeddings against the cohort by the rule that scores trials.
+    def projected(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Embeddings as they are compared with each other.
 
         Args:
             embeddings: ``(..., embedding_dim)``, L2 norm 1.
 
         Returns:
+            The same shape, L2 norm 1; the same, where there is no projection.
+        """
+        if self.projection is None:
+            return embeddings
+        return normalised(embeddings @ self.projection)
+
+    def statistics(self, projected: NDArray[np.float32]) -> CohortStatistics:
+        """Scores embeddings against the cohort by the rule that scores trials.
+
+        Args:
+            projected: ``(..., embedding_dim)``, as ``projected`` gives them.
+
+        Returns:
             Two arrays ``(...,)``.
         """
-        return top_statistics(cosines(embeddings, self.embeddings), self.top_k)
+        return top_statistics(cosines(projected, self._projected), self.top_k)
+
+
+def _checked(projection: NDArray[np.float32], dim: int) -> NDArray[np.float32]:
+    """A copy that nobody changes."""
+    matrix = np.array(projection, dtype=np.float32)
+    if matrix.shape != (dim, dim) or not np.isfinite(matrix).all():
+        raise ValueError(f"a projection is {(dim, dim)} and finite, not {matrix.shape}")
+    matrix.setflags(write=False)
+    return matrix
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +194,7 @@ class _About:
 
 
 def save_cohort(cohort: Cohort, path: Path) -> None:
-    """Writes safetensors: one tensor ``embeddings``, and the rest as JSON in the metadata."""
+    """Writes safetensors: ``embeddings``, ``projection``, and the rest as JSON in the metadata."""
     about = _About(
         format=_FORMAT,
         encoder_id=cohort.encoder_id,
@@ -168,7 +205,10 @@ def save_cohort(cohort: Cohort, path: Path) -> None:
     )
     # One key: safetensors orders several at random, and the file's bytes should be reproducible.
     metadata = {"voiceguard": json.dumps(plain(about), sort_keys=True)}
-    save_file({"embeddings": np.ascontiguousarray(cohort.embeddings)}, path, metadata=metadata)
+    tensors = {"embeddings": np.ascontiguousarray(cohort.embeddings)}
+    if cohort.projection is not None:
+        tensors["projection"] = np.ascontiguousarray(cohort.projection)
+    save_file(tensors, path, metadata=metadata)
 
 
 def load_cohort(path: Path, *, encoder_id: str) -> Cohort:
@@ -183,11 +223,14 @@ def load_cohort(path: Path, *, encoder_id: str) -> Cohort:
             metadata = file.metadata() or {}
             about = read(_About, parse_json_object(metadata.get("voiceguard", "")))
             embeddings = file.get_tensor("embeddings")
+            has_projection = "projection" in set(file.keys())
+            projection = file.get_tensor("projection") if has_projection else None
         cohort = Cohort(
             embeddings=embeddings,
             encoder_id=about.encoder_id,
             top_k=about.top_k,
             sources=about.sources,
+            projection=projection,
         )
     except FileNotFoundError:
         raise EncoderError(f"cohort {path} does not exist", hint=_REMAKE) from None

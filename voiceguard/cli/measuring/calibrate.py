@@ -31,7 +31,7 @@ from voiceguard.errors import UsageError
 from voiceguard.lab.corpora.conditions import Clean
 from voiceguard.lab.corpora.corpus import read_corpus
 from voiceguard.lab.evaluation.daemon import calibration as calibrating
-from voiceguard.lab.evaluation.daemon.cohort import TOP_K, make_cohort
+from voiceguard.lab.evaluation.daemon.cohort import MIN_TAUGHT_SPEAKERS, TOP_K, make_cohort
 from voiceguard.lab.evaluation.material import conditions_to_fit
 from voiceguard.lab.evaluation.plan import Plan
 from voiceguard.lab.evaluation.report.layout import plain
@@ -42,6 +42,7 @@ from voiceguard.scoring.snorm import save_cohort
 from voiceguard.service.kit import installed_in
 
 if TYPE_CHECKING:
+    from voiceguard.lab.corpora.conditions import Condition
     from voiceguard.lab.evaluation.daemon.calibration import CalibrationRun
     from voiceguard.scoring.calibration import Calibration
     from voiceguard.service.kit import Kit
@@ -61,6 +62,18 @@ def cohort(
     top_k: Annotated[
         int | None, typer.Option(min=2, help="How many of them a trial is compared with.")
     ] = None,
+    noise: Annotated[
+        Path | None,
+        typer.Option(
+            help="Noise, a folder or a manifest of which the split train counts: with rooms, it "
+            "teaches scores to tell voices from channels (50 speakers at least).",
+            show_default=False,
+        ),
+    ] = None,
+    rir: Annotated[
+        Path | None,
+        typer.Option(help="Rooms' impulse responses, likewise.", show_default=False),
+    ] = None,
     config: ConfigOption = None,
     state_dir: StateDirOption = None,
     model: ModelOption = None,
@@ -69,12 +82,18 @@ def cohort(
 ) -> None:
     """Make the cohort that scores are normalised with: strangers, plain and by telephone."""
     corpus = read_corpus(directory, split=split, exclude=exclude or ())
+    ways = _ways(noise, rir)
     with measuring_kit(
         config, model, device, state_dir=state_dir, with_cohort=False, with_calibration=False
     ) as kit:
         path = out or own_cohort_path(kit.settings.encoder.model, installed_in(kit.settings))
         made, skips = make_cohort(
-            kit, corpus, min_speech_s=min_seconds, top_k=top_k or TOP_K, track=show_progress
+            kit,
+            corpus,
+            min_speech_s=min_seconds,
+            top_k=top_k or TOP_K,
+            ways=ways,
+            track=show_progress,
         )
     tell_skips(skips)
     save_cohort(made, path)
@@ -86,13 +105,33 @@ def cohort(
                 "cohort_id": made.cohort_id,
                 "num_speakers": made.num_speakers,
                 "top_k": made.top_k,
+                "has_projection": made.projection is not None,
             }
         )
         return
     stdout.print(f"[bold green]written[/] {path}: {made.num_speakers} voices, top {made.top_k}")
     for source in made.sources:
         stdout.print(f"  {source.num_speakers} of {source.corpus} ({source.licence})", markup=False)
+    if ways and made.projection is None:
+        stdout.print(
+            f"too few speakers to learn channels from: {MIN_TAUGHT_SPEAKERS} are needed; "
+            "scores are made without"
+        )
     stdout.print("[dim]next: `voiceguard calibrate DIR`; the old calibration no longer fits[/]")
+
+
+def _ways(noise: Path | None, rir: Path | None) -> tuple[Condition, ...]:
+    """Both, or none.
+
+    Raises:
+        UsageError: There is one of them, or one has no files.
+    """
+    if (noise is None) != (rir is None):
+        raise UsageError(
+            "channels are learnt from noise and rooms together, and one of them is missing",
+            hint="name both --noise and --rir, or neither",
+        )
+    return conditions_to_fit(noise, rir)
 
 
 def calibrate(

@@ -13,10 +13,11 @@ import pytest
 
 from tests.cli.widths import check_fits
 from tests.fakes import plain_calibration
-from tests.lab.evaluation.voices import Written, make_kit, people, write_corpus
+from tests.lab.evaluation.voices import Written, make_kit, people, write_corpus, write_wav
 from voiceguard.cli.measuring import calibrate as command
 from voiceguard.cli.output import print_table
 from voiceguard.errors import UsageError
+from voiceguard.lab.corpora.conditions import Noisy
 from voiceguard.lab.corpora.corpus import read_corpus
 from voiceguard.lab.evaluation.daemon.calibration import calibrate
 from voiceguard.lab.evaluation.daemon.cohort import make_cohort
@@ -272,6 +273,20 @@ def test_a_cohort_is_two_embeddings_per_speaker_without_names(
     # shuffled: tones rise with the speakers' names, and the cohort's rows don't
     pitch = np.argmax(cohort.embeddings, axis=1)
     assert list(pitch) != sorted(pitch)
+
+
+def test_a_cohort_that_hears_more_ways_learns_a_projection(corpus: Corpus, tmp_path: Path) -> None:
+    noise = tmp_path / "noise.wav"
+    write_wav(noise, 0.1 * np.random.default_rng(0).standard_normal(48_000).astype(np.float32))
+    ways = (Noisy(10.0, [noise]),)
+    plain, _ = make_cohort(make_kit(), corpus, top_k=5)
+    few, _ = make_cohort(make_kit(), corpus, top_k=5, ways=ways)
+    assert few.projection is None  # ten people show too little
+    made, _ = make_cohort(make_kit(), corpus, top_k=5, ways=ways, min_taught=10)
+    again, _ = make_cohort(make_kit(), corpus, top_k=5, ways=ways, min_taught=10)
+    assert np.array_equal(made.embeddings, plain.embeddings)
+    assert made.projection is not None
+    assert made.cohort_id == again.cohort_id != plain.cohort_id
 
 
 def test_speakers_with_little_speech_are_not_in_the_cohort(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from voiceguard.lab.fitting.trials import Kind, Trials
+from voiceguard.scoring.cosine import cosines
 from voiceguard.scoring.snorm import CohortStatistics, s_norm
 
 if TYPE_CHECKING:
@@ -62,11 +63,11 @@ def score_pairs(label: str, kit: Kit, embedded: Embedded, cell: Cell, pairs: Pai
     """
     voiceprints = embedded.voiceprints[label]
     embeddings = embedded.embeddings[label][cell]
-    matrix = np.clip(np.asarray(voiceprints @ embeddings.T, np.float64), -1.0, 1.0)
+    matrix = cosines(voiceprints, embeddings)
     cosine = _trials(embedded, cell, pairs, matrix[pairs.enrollee, pairs.test])
     normalised = None
     if kit.cohort is not None:
-        score = _s_normed(kit.cohort, cosine.score, voiceprints, embeddings, pairs)
+        score = _s_normed(kit.cohort, voiceprints, embeddings, pairs)
         normalised = cosine.with_score(score)
     llrs = None
     if (calibration := kit.calibration) is not None:
@@ -101,14 +102,14 @@ def _trials(embedded: Embedded, cell: Cell, pairs: Pairs, score: NDArray[np.floa
 
 def _s_normed(
     cohort: Cohort,
-    score: NDArray[np.float64],
     voiceprints: NDArray[np.float32],
     embeddings: NDArray[np.float32],
     pairs: Pairs,
 ) -> NDArray[np.float64]:
+    voiceprints, embeddings = cohort.projected(voiceprints), cohort.projected(embeddings)
     enrolled, tested = cohort.statistics(voiceprints), cohort.statistics(embeddings)
     return s_norm(
-        score,
+        cosines(voiceprints, embeddings)[pairs.enrollee, pairs.test],
         CohortStatistics(enrolled.mean[pairs.enrollee], enrolled.deviation[pairs.enrollee]),
         CohortStatistics(tested.mean[pairs.test], tested.deviation[pairs.test]),
     )
