@@ -151,10 +151,8 @@ def _embeddings(
     """``(2 + num_ways, embedding_dim)``: plain, by telephone, and in every other way."""
     clip = Clip(speech.samples, 0.0, len(speech.samples) / SAMPLE_RATE_HZ)
     rms = speech_rms(speech)
-    heard = (
-        way.hear(clip, rms, seeded(seed, speaker, way.draws))
-        for way in (Clean(), Telephone(), *ways)
-    )
+    every: tuple[Condition, ...] = (Clean(), Telephone(), *ways)
+    heard = (way.hear(clip, rms, seeded(seed, speaker, way.draws)) for way in every)
     return np.stack([_embedding(kit, each) for each in heard])
 
 
