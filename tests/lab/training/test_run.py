@@ -17,7 +17,7 @@ from voiceguard.encoder import golden
 from voiceguard.encoder.card import native
 from voiceguard.encoder.loading import load_encoder
 from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn
-from voiceguard.errors import UsageError
+from voiceguard.errors import StateError, UsageError
 from voiceguard.lab.training.cards import make_card, save_model
 from voiceguard.lab.training.hardware import find_hardware
 from voiceguard.lab.training.inputs import Schedule
@@ -194,6 +194,15 @@ def test_a_run_goes_on_with_the_noise_that_it_was_begun_with(tmp_path: Path) -> 
 
     with pytest.raises(UsageError, match=r"with other settings: corruption was \w+, now \w+"):
         Run(TINY, inputs, find_hardware("cpu", "float32", num_threads=1))
+
+
+@pytest.mark.parametrize("name", ["material.json", "labels.json"])
+def test_what_cannot_be_kept_is_told_in_a_sentence(tmp_path: Path, name: str) -> None:
+    (tmp_path / "out" / name).mkdir(parents=True)  # in the place of a file, as good as a full disk
+    recipe = {**drawn(tiny_teacher(tmp_path)), "heldout_share": 0.0}
+
+    with pytest.raises(StateError, match=r"what the run keeps in .*out cannot be written: "):
+        tiny_run(tmp_path / "corpus", tmp_path / "out", **recipe)
 
 
 def test_the_finished_model_is_what_the_program_loads(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ with the same arguments, it goes on where it was.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -39,7 +40,7 @@ from voiceguard.lab.training.whitening import fold, within_voice_transform
 from voiceguard.types import SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from torch import Tensor, nn
@@ -107,7 +108,8 @@ class Run:
         heldout = choose_heldout(passages, config.heldout_share, config.seed)
         self.num_heldout = len(heldout)
         learnt = [speaker for speaker in self.material.speakers if speaker not in set(heldout)]
-        self.source = make_source(passages, learnt, inputs, config, listening, hardware, track)
+        with _writing_to(self.folder):
+            self.source = make_source(passages, learnt, inputs, config, listening, hardware, track)
         self.num_apart = self.source.num_speakers - len(learnt)
         hardware.use_threads()
         self._augment, found = _augmenters(inputs, config, track)
@@ -201,6 +203,17 @@ def _make_folder(folder: Path) -> None:
         ) from error
 
 
+@contextmanager
+def _writing_to(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StateError(
+            f"what the run keeps in {folder} cannot be written: {error.strerror}",
+            hint="Make room and run the same command again, or name another --out.",
+        ) from error
+
+
 def _teacher(config: TrainingConfig, hardware: Hardware) -> Teachers | None:
     if config.teacher == NO_TEACHER:
         return None
@@ -239,7 +252,8 @@ def _material(
             seed=config.seed,
             track=track,
         )
-        store_material(material, inputs.out, key)
+        with _writing_to(inputs.out):
+            store_material(material, inputs.out, key)
     if teacher is not None:
         material = without_short(material, shortest_s(config, teacher))
     check_space(inputs.out, material, config)
