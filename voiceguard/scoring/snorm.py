@@ -82,6 +82,9 @@ def s_norm(
     return np.asarray(0.5 * (by_enrolled + by_tested))
 
 
+_ROWS_AT_ONCE = 64
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CohortSource:
     """Where cohort speakers came from, for the licence's and the reader's sake."""
@@ -127,7 +130,11 @@ class Cohort:
         object.__setattr__(self, "embeddings", rows)
         if self.projection is not None:
             object.__setattr__(self, "projection", _checked(self.projection, shape[1]))
-        projected = self.projected(rows)
+        projected = rows if self.projection is None else np.empty_like(rows)
+        if self.projection is not None:  # by few: in double precision, all would take 10 MB
+            for first in range(0, len(rows), _ROWS_AT_ONCE):
+                block = slice(first, first + _ROWS_AT_ONCE)
+                projected[block] = self.projected(rows[block])
         if not np.isfinite(projected).all():
             raise ValueError("the projection leaves nothing of a cohort embedding")
         object.__setattr__(self, "_projected", projected)
