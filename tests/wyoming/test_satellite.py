@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -158,18 +158,19 @@ async def test_one_that_says_nothing_any_more_is_left(
 @pytest.mark.parametrize(
     ("of", "words"),
     [
-        (FakeSatellite(is_mute=True), "is connected and does not answer"),
-        (FakeSatellite(garbage=b"HTTP/1.1 400\r\n"), "can't be read: it is not JSON"),
-        (FakeSatellite(garbage=b'{"type":"info","data_length":1099511627776}\n'), "data_length"),
-        (FakeSatellite(garbage=b'{"type":"info","data":{"satellite":null}}\n'), "no satellite"),
+        ({"is_mute": True}, "is connected and does not answer"),
+        ({"garbage": b"HTTP/1.1 400\r\n"}, "can't be read: it is not JSON"),
+        ({"garbage": b'{"type":"info","data_length":1099511627776}\n'}, "data_length"),
+        ({"garbage": b'{"type":"info","data":{"satellite":null}}\n'}, "no satellite"),
     ],
     ids=["mute", "http", "huge", "no satellite"],
 )
 async def test_what_is_no_satellite_is_named(
-    of: FakeSatellite, words: str, monkeypatch: pytest.MonkeyPatch
+    of: dict[str, Any], words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ours, "ANSWER_TIMEOUT_S", 0.2)
-    async with satellite(of), house(satellite=of.place) as home:
+    there = FakeSatellite(**of)  # now: its port is free for as long as nobody else takes it
+    async with satellite(there), house(satellite=there.place) as home:
         assert "trying again" in await why_not(home, words)
 
 

@@ -83,6 +83,7 @@ def s_norm(
 
 
 _ROWS_AT_ONCE = 64
+"""Of a cohort that is projected: in double precision, all of them would take 10 MB more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,8 +131,9 @@ class Cohort:
         object.__setattr__(self, "embeddings", rows)
         if self.projection is not None:
             object.__setattr__(self, "projection", _checked(self.projection, shape[1]))
-        projected = rows if self.projection is None else np.empty_like(rows)
-        if self.projection is not None:  # by few: in double precision, all would take 10 MB
+        projected = rows
+        if self.projection is not None:
+            projected = np.empty_like(rows)
             for first in range(0, len(rows), _ROWS_AT_ONCE):
                 block = slice(first, first + _ROWS_AT_ONCE)
                 projected[block] = self.projected(rows[block])

@@ -1,8 +1,8 @@
 """Puts tensors of ours over a published encoder's, in memory, before it is installed.
 
 In: what a reader read of the publisher's file, untouched. Out: the same with some of its tensors
-replaced by those that `voiceguard train --tune` made, which are shipped: a few megabytes where the
-whole network has many. The publisher's file stays what its pinned hash says.
+replaced by those of a file as `voiceguard train --tune` writes it, which is shipped: a few
+megabytes where the whole network has many. The publisher's file stays what its pinned hash says.
 """
 
 from __future__ import annotations
