@@ -9,7 +9,8 @@ import sys
 from importlib import metadata
 
 HEAD = """\
-voiceguard, by its authors: Apache-2.0, /usr/share/common-licenses/Apache-2.0
+voiceguard: Copyright 2026 The voiceguard authors
+Apache-2.0, /usr/share/common-licenses/Apache-2.0
 
 Inside, in /opt/voiceguard/lib/python3*/site-packages, each with its licence's
 text in its .dist-info:

@@ -84,6 +84,22 @@ def test_it_is_as_debian_expects(debs: Debs) -> None:
     assert not [line for line in listed if "/torch/" in line or "/pip/" in line]
 
 
+NOT_COMPRESSED = "uses-no-compression-for-control-tarball,uses-no-compression-for-data-tarball"
+"""Which is this test's doing."""
+
+
+def test_lintian_has_nothing_to_say(debs: Debs) -> None:
+    """No error, no warning, and no override that nothing needs any more."""
+    if shutil.which("lintian") is None:
+        pytest.skip("lintian is not installed: apt-get install lintian")
+    options = ("--allow-root", "--fail-on=error,warning", f"--suppress-tags={NOT_COMPRESSED}")
+    done = subprocess.run(
+        ["lintian", *options, debs.first], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+    assert "unused-override" not in done.stdout
+
+
 def test_installed_upgraded_removed_purged(debs: Debs) -> None:
     root = debs.root
     said = install(debs, debs.first)
