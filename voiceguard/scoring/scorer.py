@@ -97,7 +97,7 @@ class Scorer:
         score = raw
         if self._cohort is not None and self._statistics is not None:
             mine = self._cohort.projected(test)
-            compared = cosines(mine, self._projected)
+            compared = raw if mine is test else cosines(mine, self._projected)
             score = s_norm(compared, self._statistics, self._cohort.statistics(mine))
         llr = None
         if self._calibration is not None:
