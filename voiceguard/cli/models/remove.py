@@ -11,7 +11,7 @@ from voiceguard.cli.output import print_json, stdout
 from voiceguard.cli.settings import configured
 from voiceguard.cli.shell.values import installed_encoders
 from voiceguard.encoder import installed
-from voiceguard.encoder.library import resolve_name, shipped_models
+from voiceguard.encoder.library import shipped_models
 from voiceguard.errors import UsageError
 from voiceguard.service.kit import installed_in
 
@@ -39,7 +39,6 @@ def remove(
             f"{name} is in use: the configuration names it",
             hint="Change encoder.model there first.",
         )
-    name = resolve_name(name, installed_in(settings))
     installed.remove(name, installed_in(settings))
     if json_lines:
         print_json({"name": name, "removed": True})

@@ -37,7 +37,7 @@ from voiceguard.cli.setting_up.system_setup import Person, check_options, set_up
 from voiceguard.cli.shell.values import encoders, languages
 from voiceguard.encoder.foreign.catalogue import find_known
 from voiceguard.encoder.installed import installed_models
-from voiceguard.encoder.library import resolve_name, shipped_models
+from voiceguard.encoder.library import shipped_models
 from voiceguard.errors import ExitCode, UsageError, VoiceguardError
 from voiceguard.logs import LogConfig, configure_logging
 from voiceguard.service.encoders import choose
@@ -163,12 +163,10 @@ def _fetched(name: str | None, settings: Settings) -> str | None:
     Raises:
         UsageError: There is none of that name.
     """
-    if name is None:
-        return None
     directory = installed_in(settings)
-    known = resolve_name(name, directory)
-    if name == "default" or known in (*shipped_models(), *installed_models(directory)):
-        return known if name != "default" else "default"
+    if name in {None, "default", *shipped_models(), *installed_models(directory)}:
+        return name
+    assert name is not None
     if find_known(name) is None:
         raise UsageError(
             f"there is no encoder {name!r}", hint="`voiceguard models list` shows what there is"
@@ -181,7 +179,7 @@ def _fetched(name: str | None, settings: Settings) -> str | None:
         explain(str(error), error.hint)
         stderr.print("Going on with the shipped encoder.")
         return None
-    return known
+    return name
 
 
 def _settle_service(answers: Answers, service: ServiceKind | None) -> ServiceKind:

@@ -57,9 +57,7 @@ def published_encoders(incomplete: str) -> list[str]:
     """Encoders that can be fetched."""
     from voiceguard.encoder.foreign.catalogue import CATALOGUE  # noqa: PLC0415 - likewise
 
-    fetched = [known for known in CATALOGUE if not known.elsewhere]
-    names = (name for known in fetched for name in (known.name, *known.aliases))
-    return _starting(incomplete, names)
+    return _starting(incomplete, (known.name for known in CATALOGUE if not known.elsewhere))
 
 
 def known_encoders(incomplete: str) -> list[str]:

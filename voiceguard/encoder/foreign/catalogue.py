@@ -89,8 +89,6 @@ class KnownEncoder:
     """Where it is published, where that is neither."""
     tuning: Tuning | None = None
     """What voiceguard puts over the published weights; None: they are taken as they are."""
-    aliases: tuple[str, ...] = ()
-    """Shorter names that mean it."""
     note: str = ""
     """What tells it from others, in a few words."""
     trained_on: str | None = None
@@ -337,8 +335,8 @@ SPEECHBRAIN_FILES = (HubFile(name="embedding_model.ckpt"), HubFile(name="hyperpa
 
 
 def find_known(name: str) -> KnownEncoder | None:
-    """The published encoder of that name or alias; None: there is none in the catalogue."""
-    return next((each for each in CATALOGUE if name in {each.name, *each.aliases}), None)
+    """The published encoder of that name; None: there is none in the catalogue."""
+    return next((each for each in CATALOGUE if each.name == name), None)
 
 
 def of_sha256(sha256: str) -> KnownEncoder | None:
