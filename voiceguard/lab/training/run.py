@@ -10,9 +10,6 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-import torch
-
 from voiceguard.encoder.loading import load_encoder
 from voiceguard.errors import StateError
 from voiceguard.lab.corpora.clips import seeded
@@ -33,16 +30,15 @@ from voiceguard.lab.training.speech.material import (
     stored_material,
 )
 from voiceguard.lab.training.speech.teachers import Teachers
-from voiceguard.lab.training.students.campplus import TunedCamPlusPlus
 from voiceguard.lab.training.students.made import begun_with, make_student
 from voiceguard.lab.training.trainer import Trainer
-from voiceguard.lab.training.whitening import fold, within_voice_transform
 from voiceguard.types import SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    import torch
     from torch import Tensor, nn
 
     from voiceguard.encoder.card.model_card import ModelCard
@@ -166,32 +162,22 @@ class Run:
     def finish(self) -> Finished:
         """What is kept of the average: turned, or the tuning's share of it."""
         student = self.student
-        if isinstance(student, TunedCamPlusPlus):
-            before = self.trainer.measure_by(student.embed_untuned)
-            student.finish()
-        else:
-            before = self.trainer.measure()
-            if self.config.whitening:
-                matrix = within_voice_transform(*self._crops_of_voices(), self.config.whitening)
-                fold(student.average, matrix)
+        before = self.trainer.measure_by(student.embed_before)
+        student.finish(self._crops_of_voices())
         after = self.trainer.measure()
         # Last: this moves the network itself, and on the device nothing could embed by it any more.
         return Finished(student.average.cpu(), before, after)
 
-    def _crops_of_voices(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        """Embeddings and labels of corrupted crops of everybody's voices."""
+    def _crops_of_voices(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Corrupted crops ``(batch, num_samples)`` of everybody's voices, labels ``(batch,)``."""
         rng = seeded(self.config.seed, "whitening")
         augmenter = self._augment(self._hardware.device)
-        embeddings: list[Tensor] = []
-        labels = []
         # No more batches than the run itself had: a trial run ends in no time.
         turns = range(min(_WHITENING_BATCHES, self.config.num_steps))
         for turn in self._track(turns, "the last turn"):
             length_s = _WHITENING_LENGTHS_S[turn % len(_WHITENING_LENGTHS_S)]
             batch = self.source.draw_voices(_WHITENING_BATCH, int(length_s * SAMPLE_RATE_HZ), rng)
-            embeddings.append(self.student.embed(augmenter(batch.crops, rng)).cpu())
-            labels.append(batch.labels.numpy())
-        return torch.cat(embeddings).numpy(), np.concatenate(labels)
+            yield augmenter(batch.crops, rng), batch.labels
 
 
 def _make_folder(folder: Path) -> None:

@@ -89,7 +89,7 @@ def test_a_corrupted_crop_is_heard_more_like_the_clean_window(tuned: Run) -> Non
         assert batch.targets is not None
         return float((1 - (centred * batch.targets).sum(dim=1)).mean())
 
-    assert missed(student.embed(crops)) < 0.9 * missed(student.embed_untuned(crops))
+    assert missed(student.embed(crops)) < 0.9 * missed(student.embed_before(crops))
 
 
 def test_a_stopped_tuning_goes_on_as_if_it_had_not_been_stopped(tuned: Run) -> None:

@@ -146,8 +146,8 @@ class TunedCamPlusPlus:
         """See ``Student``."""
         return self._embedded(self.average, samples)
 
-    def embed_untuned(self, samples: Tensor) -> Tensor:
-        """As published: ``(batch, num_samples)`` to ``(batch, dim)``."""
+    def embed_before(self, samples: Tensor) -> Tensor:
+        """See ``Student``: as published."""
         return self._embedded(self.published, samples)
 
     @torch.no_grad()
@@ -157,8 +157,8 @@ class TunedCamPlusPlus:
         return torch.cat([network(features_of(self._front_end, part.to(device))) for part in parts])
 
     @torch.no_grad()
-    def finish(self) -> None:
-        """Takes the average ``tuning.share`` of the way back, in the precision that is kept.
+    def finish(self, voices: Iterator[tuple[Tensor, Tensor]]) -> None:
+        """See ``Student``: the average goes only ``tuning.share`` of the way, in half precision.
 
         Source: M. Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022, equation 1:
         between published and tuned weights little of either's strength is lost.
@@ -166,6 +166,7 @@ class TunedCamPlusPlus:
         Raises:
             ValueError: A weight is outside float16's range.
         """
+        del voices  # nothing is learnt of them
         tensors = zip(
             self.network.named_parameters(),
             self.average.parameters(),

@@ -20,6 +20,7 @@ from voiceguard.lab.training.corruption.masking import masked
 from voiceguard.lab.training.losses import FrameMatch, Objective
 from voiceguard.lab.training.speech.bank import VoiceBank
 from voiceguard.lab.training.students.student import EMBEDDED_AT_ONCE
+from voiceguard.lab.training.whitening import fold, within_voice_transform
 from voiceguard.types import SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
@@ -123,6 +124,18 @@ class EcapaStudent:
         device = self._hardware.device
         parts = torch.split(samples, EMBEDDED_AT_ONCE)
         return torch.cat([self.average(self.log_mel(part.to(device))) for part in parts])
+
+    def embed_before(self, samples: Tensor) -> Tensor:
+        """See ``Student``: by the average as it is."""
+        return self.embed(samples)
+
+    def finish(self, voices: Iterator[tuple[Tensor, Tensor]]) -> None:
+        """See ``Student``: takes out what one voice varies by, where the recipe says so."""
+        if not self._config.whitening:
+            return
+        pairs = [(self.embed(crops).cpu(), labels) for crops, labels in voices]
+        embeddings, labels = (torch.cat(each).numpy() for each in zip(*pairs, strict=True))
+        fold(self.average, within_voice_transform(embeddings, labels, self._config.whitening))
 
 
 def network_of(config: TrainingConfig) -> EcapaTdnn:

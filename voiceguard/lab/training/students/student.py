@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     import numpy as np
     from torch import Tensor, nn
@@ -60,3 +60,14 @@ class Student(Protocol):
 
     def embed(self, samples: Tensor) -> Tensor:
         """``(batch, num_samples)`` to ``(batch, dim)`` by the average, not normalised."""
+
+    def embed_before(self, samples: Tensor) -> Tensor:
+        """``(batch, num_samples)`` to ``(batch, dim)`` by what ``finish`` is measured against."""
+
+    def finish(self, voices: Iterator[tuple[Tensor, Tensor]]) -> None:
+        """Makes the average what is kept; the last thing that is done to it.
+
+        Args:
+            voices: Corrupted crops ``(num_crops, num_samples)`` of everybody's voices and their
+                labels ``(num_crops,)``, drawn as they are taken.
+        """
