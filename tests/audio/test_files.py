@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import av
 import numpy as np
@@ -19,8 +21,11 @@ from voiceguard.errors import AudioError
 from voiceguard.types import AudioChunk, SourceState, SourceStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 FORMATS = {
     "wav16": ("a.wav", "pcm_s16le", "s16", 1e-4),
@@ -155,6 +160,44 @@ async def test_a_cancelled_reader_leaves_no_decoder_behind(
         reading.cancel()
         with pytest.raises(asyncio.CancelledError):
             await reading
+
+
+class LateExecutor(ThreadPoolExecutor):
+    """Does what it is told when it is released, and keeps what came of it."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.has_begun, self.is_released = threading.Event(), threading.Event()
+        self.made: list[object] = []
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        def late() -> T:
+            self.has_begun.set()
+            self.is_released.wait()
+            made = fn(*args, **kwargs)
+            self.made.append(made)
+            return made
+
+        return super().submit(late)
+
+
+def test_a_decoder_that_opens_after_the_event_loop_has_ended_is_closed(tmp_path: Path) -> None:
+    path = write_audio(tmp_path / "a.wav", tone(1.0, 16_000), 16_000)
+
+    async def listen_and_leave() -> None:
+        source = AudioFile("f", path, late, paced=False, clock=SystemClock())
+        reading = asyncio.create_task(everything(source))
+        await asyncio.to_thread(late.has_begun.wait)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+
+    with LateExecutor() as late:
+        asyncio.run(listen_and_leave())
+        late.is_released.set()
+    assert len(late.made) == 1
+    open_files = [each.resolve() for each in Path("/proc/self/fd").iterdir()]
+    assert path not in open_files
 
 
 def test_a_file_cut_off_gives_what_it_has_and_says_so(tmp_path: Path) -> None:

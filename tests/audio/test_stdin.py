@@ -190,6 +190,24 @@ async def test_a_container_whose_writer_stops_midway_does_not_hold_up_closing(
     assert await asyncio.wait_for(reading, 0.5)
 
 
+async def test_a_reader_that_leaves_before_a_container_is_open_holds_up_nobody_else(
+    pipe: tuple[int, int], tmp_path: Path
+) -> None:
+    path = write_audio(tmp_path / "a.wav", tone(1.0, 16_000), 16_000)
+    os.write(pipe[1], path.read_bytes()[:40])  # its header goes on
+    with ThreadPoolExecutor(1) as pool:
+        source = StandardInput("s", AudioConfig(), pool, clock=SystemClock(), descriptor=pipe[0])
+        reading = asyncio.ensure_future(everything(source))
+        await asyncio.sleep(0.2)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+        try:
+            assert pool.submit(lambda: "free").result(timeout=5) == "free"
+        finally:
+            await source.close()
+
+
 @pytest.mark.parametrize("start", [b"\xff\xff\xfe\xff", b"\xff\xfb\x90\x64", b"\xff\xf1\x50\x80"])
 async def test_soft_samples_are_no_mpeg_audio(
     start: bytes, pipe: tuple[int, int], executor: ThreadPoolExecutor

@@ -10,6 +10,7 @@ paced in real time. The file waits for its reader, so nothing is ever lost but w
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from voiceguard.errors import AudioError
@@ -27,7 +28,7 @@ from voiceguard.types import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Generator
     from concurrent.futures import Executor
     from pathlib import Path
 
@@ -77,10 +78,10 @@ class AudioFile:
         Raises:
             AudioError: Not readable as audio.
         """
-        loop, path = asyncio.get_running_loop(), self._path
+        loop = asyncio.get_running_loop()
         decoder: AudioDecoder | None = None
         try:
-            decoder = await opened(loop.run_in_executor(self._io_executor, open_decoder, path))
+            decoder = await opened(self._io_executor, self._path)
             yield SourceStatus(state=SourceState.LISTENING)
             started_s = self._clock.monotonic_s()
             at_once = block_samples(decoder)
@@ -139,10 +140,14 @@ def open_decoder(source: Path | Readable, name: str = "") -> AudioDecoder:
     return AudioDecoder(source, name)
 
 
-async def opened(opening: asyncio.Future[AudioDecoder]) -> AudioDecoder:
-    """The decoder; one that nobody waits for any more is closed when it is open."""
+async def opened(executor: Executor, source: Path | Readable, name: str = "") -> AudioDecoder:
+    """An ``AudioDecoder``, opened on the executor.
+
+    Where nobody waits for it any more it is closed there: the event loop may have ended by then.
+    """
+    opening = executor.submit(open_decoder, source, name)
     try:
-        return await asyncio.shield(opening)
+        return await asyncio.wrap_future(opening)
     except asyncio.CancelledError:
         opening.add_done_callback(
             lambda done: None if done.cancelled() or done.exception() else done.result().close()
@@ -193,9 +198,10 @@ class SoundFile:
         Raises:
             AudioError: Not readable as audio, without that channel, or too long by its header.
         """
-        next(iter(self))
+        with closing(iter(self)) as blocks:
+            next(blocks)
 
-    def __iter__(self) -> Iterator[MonoBlock]:
+    def __iter__(self) -> Generator[MonoBlock]:
         """Yields mono 16 kHz, resampled exactly as a stream of the file would be.
 
         Raises:

@@ -13,12 +13,13 @@ import asyncio
 import os
 import select
 import sys
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import numpy as np
 import structlog
 
-from voiceguard.audio.files import open_decoder, opened
+from voiceguard.audio.files import opened
 from voiceguard.audio.sniffing import NEEDED_BYTES, NEEDED_MPEG_BYTES, kind_of, may_be_mpeg
 from voiceguard.errors import AudioError
 from voiceguard.types import AudioChunk, SourceState, SourceStatistics, SourceStatus
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from voiceguard.audio.config import AudioConfig
+    from voiceguard.audio.decode import AudioDecoder
     from voiceguard.clock import Clock
     from voiceguard.types import Samples
 
@@ -95,8 +97,9 @@ class StandardInput:
             events = self._contained(_Rest(self, start), kind)
         else:
             events = self._raw(start)
-        async for event in events:
-            yield event
+        async with aclosing(events):
+            async for event in events:
+                yield event
 
     async def _first_bytes(self) -> bytes:
         """As many as tell what it is; fewer at the end."""
@@ -112,9 +115,9 @@ class StandardInput:
         loop = asyncio.get_running_loop()
         name = f"standard input ({kind})"
         _log.info("container_recognised", stream=self.name, kind=kind)
-        opening = loop.run_in_executor(self._io_executor, open_decoder, rest, name)
-        decoder = await opened(opening)
+        decoder: AudioDecoder | None = None
         try:
+            decoder = await opened(self._io_executor, rest, name)
             at_once = round(CONTAINED_CHUNK_S * decoder.rate_hz)
             position = 0
             while not self._closed:
@@ -137,7 +140,8 @@ class StandardInput:
                 yield chunk
         finally:
             self._closed = True
-            decoder.close()
+            if decoder is not None:
+                decoder.close()
 
     async def _raw(self, start: bytes) -> AsyncGenerator[AudioChunk | SourceStatus]:
         frame_bytes = self._type.itemsize * self._channels
