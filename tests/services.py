@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import shutil
 import socket
@@ -30,9 +32,18 @@ def require_program(name: str) -> str:
     pytest.skip(message)
 
 
+_PORTS = range(10_000, 32_000)
+"""Below those that the system itself gives, to any client at any moment."""
+_next_port = itertools.count(os.getpid() * 131)
+
+
 def free_port() -> int:
-    """A TCP port on loopback that nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port on loopback that nobody listens on, and that no other test will be given.
+
+    For what must know it before it is bound, and for what nobody shall listen on.
+    """
+    while True:
+        port = _PORTS[next(_next_port) % len(_PORTS)]
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port

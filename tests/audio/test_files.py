@@ -130,22 +130,23 @@ async def test_a_paced_file_takes_as_long_as_it_sounds_even_for_a_slow_reader(
             num_samples += len(event.samples)
             assert len(event.samples) <= 0.05 * 16_000
             assert event.delivered_at_s - started_s >= num_samples / 16_000 - 0.001
-            await asyncio.sleep(0.02)  # pauses instead of a schedule would add up to 0.5 s
+            await asyncio.sleep(0.03)  # pauses instead of a schedule would add up to 0.75 s
     assert num_samples == 16_000
-    assert 0.99 < time.monotonic() - started_s < 1.4
+    assert 0.99 < time.monotonic() - started_s < 1.7
 
 
-async def test_a_closed_file_ends_within_half_a_second(
+async def test_a_closed_file_gives_nothing_more(
     tmp_path: Path, executor: ThreadPoolExecutor
 ) -> None:
     path = write_audio(tmp_path / "a.wav", tone(5.0, 16_000), 16_000)
     source = AudioFile("f", path, executor, paced=True, clock=SystemClock())
+    num_chunks = 0
     async for event in source.events():
         if isinstance(event, AudioChunk):
-            closed_s = time.monotonic()
+            num_chunks += 1
             await source.close()
             await source.close()
-    assert time.monotonic() - closed_s < 0.5
+    assert num_chunks == 1
 
 
 async def test_a_cancelled_reader_leaves_no_decoder_behind(

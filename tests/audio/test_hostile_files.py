@@ -51,10 +51,10 @@ def pcm(samples: Samples, kind: str = "<i2") -> bytes:
 def test_a_rate_that_no_recording_has_is_refused_at_once(rate_hz: int, tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     path.write_bytes(wav_header(rate_hz, 1, 1_000) + bytes(1_000))
-    began_s = time.monotonic()
+    began_s = time.process_time()
     with pytest.raises(AudioError, match=f"{rate_hz} samples per second, where 4000 to 768000"):
         load_audio(path)
-    assert time.monotonic() - began_s < 1.0
+    assert time.process_time() - began_s < 1.0
 
 
 @pytest.mark.parametrize("rate_hz", [4_000, 768_000])

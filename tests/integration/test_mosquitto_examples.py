@@ -87,17 +87,25 @@ async def test_everybody_reads_and_writes_what_is_theirs_and_nothing_else(
             for topic in SAID:
                 with contextlib.suppress(aiomqtt.MqttError):
                     await one.publish(topic, f"by {writer}", qos=1)
-        await asyncio.sleep(0.5)
+        wanted = {
+            reader: {
+                (topic, f"by {writer}")
+                for writer, topics in WRITES.items()
+                for topic in topics & topics_read
+            }
+            for reader, topics_read in READS.items()
+        }
+        for reader, consumer in heard.items():
+            await consumer.until(lambda: wanted[reader] <= seen_by(consumer))  # noqa: B023
+        await asyncio.sleep(0.3)  # what should not come has time to
         for task in hearing:
             task.cancel()
         for reader, consumer in heard.items():
-            seen = {(str(each.topic), text(each)) for each in consumer.messages}
-            wanted = {
-                (topic, f"by {writer}")
-                for writer, topics in WRITES.items()
-                for topic in topics & READS[reader]
-            }
-            assert seen == wanted, reader
+            assert seen_by(consumer) == wanted[reader], reader
+
+
+def seen_by(consumer: Consumer) -> set[tuple[str, str]]:
+    return {(str(each.topic), text(each)) for each in consumer.messages}
 
 
 @pytest.mark.parametrize("user", [None, "nobody"])

@@ -10,7 +10,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -138,7 +137,6 @@ def _stop_in_the_middle(folder: Path) -> int:
         assert process.stderr is not None
         while "training begins" not in (line := process.stderr.readline()):
             assert line, "it ended before it began"
-        time.sleep(0.1)  # until it listens to signals; the steps take several times that
         process.send_signal(signal.SIGTERM)
         _, said_last = process.communicate(timeout=60)
     assert process.returncode == 130, said_last

@@ -95,7 +95,7 @@ class House:
 
     async def settle(self) -> None:
         """Until the desk has nothing to do."""
-        for _ in range(400):
+        for _ in range(5000):
             await asyncio.sleep(0.002)
             if not self.desk.is_busy:
                 return

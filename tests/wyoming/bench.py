@@ -114,7 +114,7 @@ async def house(
 
 async def is_open(port: int) -> None:
     """Waits until somebody listens there."""
-    for _ in range(200):
+    for _ in range(1000):
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", port)
         except OSError:

@@ -153,14 +153,17 @@ async def test_a_decision_that_does_not_get_out_in_time_is_waited_for_250_ms(
 
 
 @pytest.mark.parametrize(("policy", "text"), [("observe", WORDS), ("gate", "")])
-async def test_disarmed_nothing_is_judged_and_a_gate_stays_closed(policy: str, text: str) -> None:
+async def test_disarmed_nothing_is_judged_and_a_gate_stays_closed(
+    monkeypatch: pytest.MonkeyPatch, policy: str, text: str
+) -> None:
+    monkeypatch.setattr(answers, "VERDICT_TIMEOUT_S", 10.0)
     async with (
         serving(SpeechToText()) as upstream,
         house(upstream.uri, policy=policy, is_armed=False) as home,
     ):
         heard = await speak(home.port, ANNA)
     assert heard.transcript["text"] == text
-    assert heard.took_s < 0.2
+    assert heard.took_s < 5.0, "it waits for no verdict"
     assert home.status["turns_unjudged"] == 1
 
 

@@ -150,9 +150,9 @@ def train(
         on_skips=tell_skips,
     )
     run = Run(config, inputs, hardware, track=show_progress)
-    _tell_start(run, hardware.device.type)
     begun, report = time.monotonic(), _Report(run, json_lines=json_lines)
-    with _stop_by_signal() as is_stopped:
+    with _stop_by_signal() as is_stopped:  # before it says that it begins
+        _tell_start(run, hardware.device.type)
         is_done = run.train(
             Schedule(heldout_every=heldout_every, save_every=heldout_every),
             on_report=report,

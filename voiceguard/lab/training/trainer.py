@@ -170,7 +170,7 @@ class Trainer:
         num_crops, num_summed, since = 0, 0, time.monotonic()
         first_step, started, said_at = self.step, since, since
         self._sums = {}
-        while self.step < config.num_steps and not is_stopped():
+        while self.step < config.num_steps and (self.step == first_step or not is_stopped()):
             num_crops += self._train_step()
             num_summed += 1
             self.step += 1
