@@ -98,8 +98,9 @@ deb: $(VENV)/.installed-test
 
 # Of the release that this machine runs, since the package is for that one's Python.
 debian-root:
-	@if [ -d $(DEBIAN_ROOT) ]; then exit 0; fi; \
+	@if [ -d $(DEBIAN_ROOT) ] && command -v lintian >/dev/null; then exit 0; fi; \
 	$(MAKE) --no-print-directory services SERVICES='debootstrap python3-venv lintian' && \
+	if [ -d $(DEBIAN_ROOT) ]; then exit 0; fi && \
 	mkdir -p $(dir $(DEBIAN_ROOT)) && rm -rf $(DEBIAN_ROOT).new && \
 	debootstrap --variant=minbase --include=$(subst $() ,$(comma),$(DEBIAN_PACKAGES)) \
 	    $(DEBIAN) $(DEBIAN_ROOT).new >$(DEBIAN_ROOT).log || { tail $(DEBIAN_ROOT).log >&2; exit 1; } && \

@@ -20,13 +20,13 @@ needs_shared = pytest.mark.skipif(
 )
 
 
-def require_program(name: str) -> str:
+def require_program(name: str, *, make: str = "services") -> str:
     """The path of a program; skips the test without it, or fails where services are required."""
     search = os.environ.get("PATH", os.defpath) + os.pathsep + "/usr/sbin"
     path = shutil.which(name, path=search)
     if path is not None:
         return path
-    message = f"{name} is not installed: run `make services` as root"
+    message = f"{name} is not installed: run `make {make}` as root"
     if os.environ.get("VOICEGUARD_REQUIRE_SERVICES") == "1":
         pytest.fail(message)
     pytest.skip(message)

@@ -12,6 +12,7 @@ import pytest
 
 from tests.packages.debian import build
 from tests.packages.roots import Root, debian
+from tests.services import require_program
 from voiceguard.demo.scene import FOLDER as TAKES
 from voiceguard.types import VERSION
 
@@ -90,11 +91,10 @@ NOT_COMPRESSED = "uses-no-compression-for-control-tarball,uses-no-compression-fo
 
 def test_lintian_has_nothing_to_say(debs: Debs) -> None:
     """No error, no warning, and no override that nothing needs any more."""
-    if shutil.which("lintian") is None:
-        pytest.skip("lintian is not installed: apt-get install lintian")
+    lintian = require_program("lintian", make="debian-root")
     options = ("--allow-root", "--fail-on=error,warning", f"--suppress-tags={NOT_COMPRESSED}")
     done = subprocess.run(
-        ["lintian", *options, debs.first], capture_output=True, text=True, check=False
+        [lintian, *options, debs.first], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout
     assert "unused-override" not in done.stdout
