@@ -149,6 +149,20 @@ async def test_a_coroutine_pushes_too_and_calls_take_turns(guard: Guard) -> None
     assert decisions[-1].judgement == pushed(guard, spoken(ANNA_HZ), 1600)[-1].judgement
 
 
+async def test_a_call_that_is_cancelled_ends_before_the_next_and_loses_nothing(
+    guard: Guard,
+) -> None:
+    stream = guard.stream_async("hall")
+    feeding = asyncio.create_task(stream.feed(spoken(ANNA_HZ), 16_000))
+    await asyncio.sleep(0)
+    feeding.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await feeding
+    decisions = await stream.finish()
+    assert decisions[-1].speaker == "anna"
+    assert decisions[-1].judgement == pushed(guard, spoken(ANNA_HZ), 1600)[-1].judgement
+
+
 @pytest.mark.parametrize(
     ("samples", "rate", "says"),
     [

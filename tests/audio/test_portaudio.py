@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 
 from voiceguard.audio.config import AudioConfig
 from voiceguard.audio.devices import DeviceDescription, DeviceGoneError, find_device
-from voiceguard.audio.portaudio import Capture
+from voiceguard.audio.portaudio import Capture, _start
+from voiceguard.audio.sound_server import ServerSource
 from voiceguard.clock import SystemClock
 from voiceguard.errors import DeviceError
 
@@ -129,6 +131,17 @@ def test_an_overflow_is_counted_and_a_gap_as_long_as_the_clock_says() -> None:
     assert after.after_gap
     assert after.first_sample == pytest.approx(1_600 + 0.5 * 16_000, abs=800)
     assert capture.ring.counts().num_overflows == 1
+
+
+def test_where_no_process_can_be_started_the_device_may_come_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    config = AudioConfig()
+    source = ServerSource(name="mic", positions=(1, 2), is_muted=False)
+    capture = Capture(DEVICES[3], config, lambda: None, SystemClock(), source)
+    with pytest.raises(DeviceGoneError, match=r"no process can be started .*No such file"):
+        _start(sys, capture, config)
 
 
 def test_the_end_of_the_stream_wakes_the_reader() -> None:

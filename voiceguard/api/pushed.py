@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ParamSpec, Self
 
 import numpy as np
 import structlog
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from voiceguard.types import Samples
 
 log = structlog.get_logger(__name__)
+
+_P = ParamSpec("_P")
 
 
 class PushedStream:
@@ -166,12 +168,15 @@ class PushedStream:
 class AsyncPushedStream:
     """The same for a coroutine: inference never blocks the event loop.
 
-    Calls are taken one after the other, in the order in which they were made.
+    Calls are taken one after the other, in the order in which they were made. A call that is
+    cancelled goes on in its thread: the next one waits for it, and brings its decisions as well.
     """
 
     def __init__(self, stream: PushedStream) -> None:
         self._stream = stream
         self._turn = asyncio.Lock()
+        self._left: list[Decision] = []
+        """Of calls that were cancelled."""
 
     @property
     def name(self) -> str:
@@ -185,18 +190,34 @@ class AsyncPushedStream:
             samples: ``(num_samples,)`` or ``(num_samples, channels)``, float or int16.
             sample_rate: In Hz.
         """
-        async with self._turn:
-            return await asyncio.to_thread(self._stream.feed, samples, sample_rate)
+        return await self._in_turn(self._stream.feed, samples, sample_rate)
 
     async def gap(self) -> list[Decision]:
         """As ``PushedStream.gap``."""
-        async with self._turn:
-            return await asyncio.to_thread(self._stream.gap)
+        return await self._in_turn(self._stream.gap)
 
     async def finish(self) -> list[Decision]:
         """As ``PushedStream.finish``."""
-        async with self._turn:
-            return await asyncio.to_thread(self._stream.finish)
+        return await self._in_turn(self._stream.finish)
+
+    async def _in_turn(
+        self, call: Callable[_P, list[Decision]], *args: _P.args, **kwargs: _P.kwargs
+    ) -> list[Decision]:
+        await self._turn.acquire()
+        running = asyncio.ensure_future(asyncio.to_thread(call, *args, **kwargs))
+        # Not when nobody waits any more: the thread can't be stopped.
+        running.add_done_callback(lambda _: self._turn.release())
+        try:
+            decisions = await asyncio.shield(running)
+        except asyncio.CancelledError:
+            running.add_done_callback(self._keep)
+            raise
+        left, self._left = self._left, []
+        return left + decisions
+
+    def _keep(self, done: asyncio.Future[list[Decision]]) -> None:
+        if not done.cancelled() and done.exception() is None:
+            self._left += done.result()
 
     async def __aenter__(self) -> Self:
         return self

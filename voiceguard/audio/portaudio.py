@@ -246,7 +246,14 @@ def _start(sounddevice: ModuleType, capture: Capture, config: AudioConfig) -> No
             capture.on_block,
             capture.on_end,
         )
-        capture.stream.start()
+        try:
+            capture.stream.start()
+        except OSError as error:
+            raise DeviceGoneError(
+                f'microphone "{name}" does not open: no process can be started for its channels '
+                f"({error.strerror})",
+                hint="has the machine run out of memory, or this user of processes?",
+            ) from error
         return
     try:
         capture.stream = sounddevice.InputStream(

@@ -238,7 +238,7 @@ class Roster:
         is_news = fault != self.fault
         if is_news:
             log.error("voiceprints_unreadable", error=fault)
-        self.judge = self._kit.make_judge(())
+        self.judge = replace(self._kit.make_judge(()), policy=self._policy)
         self.speakers, self.refusals, self.fault = (), (), fault
         self._qualities, self._marks = {}, LoadedMarks({}, {})
         return is_news
