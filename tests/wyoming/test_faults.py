@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from tests.wyoming.bench import House
+    from voiceguard.types import Samples
 
 ANNA = np.concatenate([quiet(0.5), tone(ANNA_HZ, 2.0), quiet(0.2)])
 START = AudioStart(rate=16_000, width=2, channels=1).event()
@@ -279,3 +280,35 @@ async def test_whoever_streams_audio_to_a_port_without_an_upstream_is_a_stream()
             await until(lambda: len(home.finals) == 1)
         assert home.finals[0].speaker == "anna"
         assert home.status["upstream"] == "none"
+
+
+async def test_who_streams_on_while_it_is_disarmed_is_heard_again_when_it_is_armed() -> None:
+    """And not in between: no listener gets what is said then."""
+    chunk = AudioChunk(audio=bytes(32_000), rate=16_000, width=2, channels=1).event()
+    heard: list[str] = []
+
+    class Recorder:
+        def hear(self, turn_id: str, samples: Samples, rate_hz: int) -> None:
+            del samples, rate_hz
+            heard.append(turn_id)
+
+        def end(self, turn_id: str) -> None:
+            del turn_id
+
+    async with house() as home, AsyncTcpClient("127.0.0.1", home.port) as client:
+        (room,) = home.rooms._proxies
+        room.listeners.append(Recorder())
+        await client.write_event(chunk)
+        await until(lambda: len(heard) == 1)
+        await home.streams["kitchen"].close()
+        for _ in range(20):  # seconds
+            await client.write_event(chunk)
+        await client.write_event(Event("ping"))
+        assert (await client.read_event()) is not None, "the connection stands"
+        assert (len(heard), home.status["turns"]) == (1, 1)
+
+        room.open_source()
+        await client.write_event(chunk)
+        await until(lambda: len(heard) == 2)
+        assert heard[0] != heard[1]
+        assert (home.status["turns"], home.status["turns_unjudged"]) == (2, 0)

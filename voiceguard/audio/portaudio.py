@@ -236,24 +236,24 @@ def _source_behind(device: DeviceDescription, config: AudioConfig) -> ServerSour
     return source
 
 
+def _start_unmixed(capture: Capture, source: ServerSource) -> None:
+    capture.stream = UnmixedStream(
+        source, capture.rate_hz, capture.block_samples, capture.on_block, capture.on_end
+    )
+    try:
+        capture.stream.start()
+    except OSError as error:
+        raise DeviceGoneError(
+            f'microphone "{capture.device.name}" does not open: no process can be started that '
+            f"records its channels ({error.strerror})",
+            hint="has the machine run out of memory, or this user of processes?",
+        ) from error
+
+
 def _start(sounddevice: ModuleType, capture: Capture, config: AudioConfig) -> None:
     name = capture.device.name
     if capture.source is not None:
-        capture.stream = UnmixedStream(
-            capture.source,
-            capture.rate_hz,
-            capture.block_samples,
-            capture.on_block,
-            capture.on_end,
-        )
-        try:
-            capture.stream.start()
-        except OSError as error:
-            raise DeviceGoneError(
-                f'microphone "{name}" does not open: no process can be started for its channels '
-                f"({error.strerror})",
-                hint="has the machine run out of memory, or this user of processes?",
-            ) from error
+        _start_unmixed(capture, capture.source)
         return
     try:
         capture.stream = sounddevice.InputStream(

@@ -169,10 +169,14 @@ class ClientConversation:
         event = received.event
         if event.type == "describe":
             await self._send(encoded(Info().event()))
-        elif event.type == "audio-chunk" and self._format is None:
+        elif event.type == "audio-chunk" and (self._format is None or self._is_due_a_turn()):
             self._begin_turn(sound_format(event.type, event.data))
         self._check(received)
         self._take(received)
+
+    def _is_due_a_turn(self) -> bool:
+        """Streams on, is not heard, and could be: the room was armed, or another has stopped."""
+        return self._room.is_free and not self._room.is_judging(self._answers.turn)
 
     def _begin_turn(self, form: SoundFormat) -> None:
         self._end_turn()

@@ -105,6 +105,12 @@ class Room:
         """Whether the stream is: it is not while disarmed."""
         return self._source is not None and not self._source.is_closed
 
+    @property
+    def is_free(self) -> bool:
+        """Whether a turn that begins now is judged: there is none, or it has fallen silent."""
+        silent_s = self.around.clock.monotonic_s() - self._heard_at_s
+        return self.is_open and (self._speaking is None or silent_s > SILENT_S)
+
     def is_judging(self, turn: Turn | None) -> bool:
         """Whether that turn is the one whose audio goes to the stream."""
         return self.is_open and turn is not None and turn is self._speaking
@@ -126,21 +132,23 @@ class Room:
     def begin_turn(self, rate_hz: int) -> Turn | None:
         """A client's turn begins; None: nobody judges it."""
         self.count.turns += 1
-        now_s = self.around.clock.monotonic_s()
-        if self._speaking is not None and now_s - self._heard_at_s > SILENT_S:
-            self.end_turn(self._speaking)
-        if not self.is_open or self._source is None or self._speaking is not None:
+        if not self.is_free or self._source is None:
             self.count.turns_unjudged += 1
             log.info("turn_unjudged", stream=self.name, is_beside_another=bool(self._speaking))
             return None
+        if self._speaking is not None:
+            self.end_turn(self._speaking)
         turn = Turn(str(uuid.uuid4()))
-        self._speaking, self._heard_at_s = turn, now_s
+        self._speaking, self._heard_at_s = turn, self.around.clock.monotonic_s()
         self._source.begin(turn.turn_id, rate_hz)
         return turn
 
     def hear(self, turn: Turn, samples: Samples, rate_hz: int) -> None:
-        """The next ``(num_samples, channels)`` of a turn; one that has given way is not heard."""
-        if turn is self._speaking and self._source is not None:
+        """The next ``(num_samples, channels)`` of a turn.
+
+        One that has given way is not heard, nor is anybody while disarmed.
+        """
+        if self.is_judging(turn) and self._source is not None:
             self._heard_at_s = self.around.clock.monotonic_s()
             self._source.push(samples)
             for listener in self.listeners:

@@ -87,7 +87,7 @@ class TurnSource:
         self._put(status)
 
     def _flush(self) -> None:
-        if not self._num_pending:
+        if not self._num_pending or self.is_closed:
             return
         samples = np.concatenate(self._parts)
         self._parts, self._num_pending = [], 0
