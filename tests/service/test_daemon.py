@@ -24,10 +24,12 @@ from tests.fakes import (
     tone,
 )
 from tests.older_encoder import put_by
+from tests.services import free_port
 from voiceguard.decisions.history import History
 from voiceguard.encoder.config import EncoderConfig
 from voiceguard.encoder.library import DEFAULT_MODEL, calibration_path, stated_encoder_id
 from voiceguard.errors import ConfigError, StateError, VoiceprintError
+from voiceguard.mqtt.config import MqttConfig
 from voiceguard.mqtt.topics import Command
 from voiceguard.paths import history_file, state_dir
 from voiceguard.people.config import PeopleConfig, Rule
@@ -36,6 +38,8 @@ from voiceguard.service.kit import assemble, open_store
 from voiceguard.service.reporting.health import DaemonState
 from voiceguard.settings import Settings, load_settings
 from voiceguard.types import AudioChunk, Reason, SourceState, SourceStatus, Template, Voiceprint
+from voiceguard.unlock.config import UnlockAction, UnlockConfig
+from voiceguard.unlock.setup import make_key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -304,6 +308,27 @@ async def test_a_live_stream_that_broke_is_opened_anew(settings: Settings) -> No
         clock.now_s += 11.0
         await until(lambda: daemon.health.reason == "", task=task)
         assert daemon.status()["streams"]["hall"]["state"] == SourceState.LISTENING
+
+
+async def test_disarmed_it_keeps_nothing_of_what_it_heard_for_challenges(
+    settings: Settings,
+) -> None:
+    door = UnlockAction(speakers=("anna",), level="challenge")
+    locks = UnlockConfig(speech_to_text="tcp://127.0.0.1:1", actions={"door": door})
+    broker = MqttConfig(broker=f"mqtt://127.0.0.1:{free_port()}")
+    make_key(state_dir(settings.state_dir))
+    daemon = Daemon(
+        settings.model_copy(update={"unlock": locks, "mqtt": broker}), sources=[holding()]
+    )
+
+    def keeps_audio() -> bool:
+        desk = daemon._parts.desk
+        return desk is not None and desk.hearing is not None and bool(desk.hearing._kept)
+
+    async with running(daemon) as task:
+        await until(keeps_audio, task=task)
+        daemon.obey(Command.DISARM)
+        await until(lambda: not keeps_audio(), task=task)
 
 
 async def test_it_stops_at_once_while_it_is_still_loading(settings: Settings) -> None:

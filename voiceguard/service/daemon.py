@@ -265,6 +265,9 @@ class Daemon:
         await self._streams.close(STOP_TIMEOUT_S / 2)
         self._reporter.note_losses()
         self._streams.clear()
+        desk = self._parts.desk
+        if desk is not None and desk.hearing is not None:
+            desk.hearing.forget()
 
     def _note_status(self, stream: str, status: SourceStatus) -> None:
         is_well = status.state in {SourceState.LISTENING, SourceState.STARTING, SourceState.ENDED}

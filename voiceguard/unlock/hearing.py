@@ -70,6 +70,10 @@ class Hearing:
         if self._next is not None:
             self._next.heard(stream, chunk, is_speech=is_speech)
 
+    def forget(self) -> None:
+        """The streams are closed: nothing that they heard is kept."""
+        self._kept.clear()
+
     @property
     def wants_progress(self) -> bool:
         """As the next one."""
