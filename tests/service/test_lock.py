@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -12,6 +14,8 @@ import pytest
 
 from voiceguard.errors import StateError
 from voiceguard.service.lock import DaemonLock
+from voiceguard.unlock.counters import CounterFile
+from voiceguard.voiceprints import VoiceprintStore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,6 +57,27 @@ def test_a_lock_that_leads_elsewhere_is_refused_and_nothing_is_truncated(tmp_pat
     with pytest.raises(StateError, match="a FIFO"):
         DaemonLock(state).acquire()
     assert victim.read_text() == "precious"
+
+
+def test_a_file_system_without_locks_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As some network mounts are: neither daemon nor store goes on as if nobody else wrote."""
+
+    def no_locks(_descriptor: int, _operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    counters = CounterFile(tmp_path / "unlock.json")
+    for take in (
+        DaemonLock(tmp_path).acquire,
+        VoiceprintStore(tmp_path, environ={}).prepare,
+        counters.create,
+    ):
+        with pytest.raises(StateError, match="No locks available") as caught:
+            take()
+        assert "file system that has locks" in caught.value.hint
+    assert not counters.path.exists()
 
 
 def test_releasing_twice_is_safe_and_makes_the_directory_if_missing(tmp_path: Path) -> None:

@@ -53,6 +53,13 @@ class DaemonLock:
                 f"another voiceguard (process {holder or 'unknown'}) already uses {self._state}",
                 hint="stop it, or give this one its own --state-dir",
             ) from error
+        except OSError as error:
+            os.close(descriptor)
+            raise StateError(
+                f"cannot lock {path}: {error.strerror}",
+                hint="name a --state-dir on a file system that has locks: some network mounts "
+                "have none",
+            ) from error
         self._descriptor = descriptor
         with contextlib.suppress(OSError):  # a full disk: who holds it is only good to know
             os.ftruncate(descriptor, 0)

@@ -190,4 +190,9 @@ def _try_lock(descriptor: int) -> bool:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        raise StateError(
+            f"cannot lock the counters of locks: {error.strerror}",
+            hint="the state directory must be on a file system that has locks",
+        ) from error
     return True

@@ -93,10 +93,14 @@ def finish_interrupted(directory: Path) -> None:
 
 def _lock(descriptor: int, directory: Path) -> None:
     for _ in range(round(LOCK_TIMEOUT_S / _LOCK_POLL_S)):
-        with contextlib.suppress(BlockingIOError):
+        try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_LOCK_POLL_S)
+        except OSError as error:
+            raise cannot_write(directory, error) from error
+        else:
             return
-        time.sleep(_LOCK_POLL_S)
     raise StateError(
         f"another process has been writing into {directory} for {LOCK_TIMEOUT_S:g} s",
         hint="end it (`fuser` names it), then give this command again",
@@ -117,4 +121,6 @@ def cannot_write(path: Path, error: OSError) -> StateError:
     hint = f"run as the owner of {path.parent}"
     if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
         hint = "free some space and try again; what was stored before is unharmed"
+    elif error.errno in {errno.ENOLCK, errno.EOPNOTSUPP}:
+        hint = "name a --state-dir on a file system that has locks: some network mounts have none"
     return StateError(f"cannot write {path}: {error.strerror}", hint=hint)
