@@ -8,6 +8,7 @@ import pty
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -16,9 +17,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.audio.sound_files import tone, write_audio
+from voiceguard.audio import stdin
 from voiceguard.audio.config import AudioConfig
 from voiceguard.audio.sniffing import NEEDED_MPEG_BYTES, kind_of
-from voiceguard.audio.stdin import StandardInput
+from voiceguard.audio.stdin import StandardInput, Taken
 from voiceguard.clock import SystemClock
 from voiceguard.errors import AudioError
 from voiceguard.types import AudioChunk, SourceState, SourceStatus
@@ -189,6 +191,89 @@ async def test_a_container_whose_writer_stops_midway_does_not_hold_up_closing(
     assert await asyncio.wait_for(reading, 10.0)
 
 
+async def test_what_was_said_while_nobody_read_is_passed_over(
+    pipe: tuple[int, int], executor: ThreadPoolExecutor
+) -> None:
+    """Armed again after hours: what stands in the pipe, and before it, is as old as that."""
+    before, old, fresh = (np.full(8_000, n * 0x0101, "<i2").tobytes() for n in (1, 2, 3))
+    taken = Taken()
+
+    def opened() -> StandardInput:
+        return StandardInput(
+            "s", AudioConfig(), executor, clock=SystemClock(), descriptor=pipe[0], taken=taken
+        )
+
+    first = opened()
+    os.write(pipe[1], before[:-1])  # half of the last sample is still to come
+    async for event in first.events():
+        if isinstance(event, AudioChunk):
+            await first.close()
+    taken.leave(time.monotonic() - 60.0)
+    os.write(pipe[1], before[-1:] + old)
+
+    def write_on() -> None:
+        """A program that held 5 s, and goes on as it hears."""
+        os.write(pipe[1], 10 * old)
+        for start in range(0, 3 * len(fresh), 800):
+            time.sleep(0.025)
+            os.write(pipe[1], (3 * fresh)[start : start + 800])
+        os.close(pipe[1])
+
+    source = opened()
+    writer = threading.Thread(target=write_on)
+    writer.start()
+    heard = await everything(source)
+    writer.join()
+    assert set(np.round(joined(heard).ravel() * 32768).tolist()) == {0x0303}, "and no half samples"
+    counts = source.statistics()
+    num_written = (len(before) + 11 * len(old) + 3 * len(fresh)) // 2
+    taken_before = first.statistics().samples_delivered
+    assert taken_before + counts.samples_missed + counts.samples_delivered == num_written
+    assert taken.left_at_s is None
+
+
+async def test_no_more_is_passed_over_than_was_left_unread(
+    pipe: tuple[int, int], executor: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However fast it comes: a recording that is poured into the pipe, say."""
+    monkeypatch.setattr(stdin, "_MAX_PIPE_BYTES", 0)
+    taken = Taken(left_at_s=time.monotonic() - 1.0)
+    source = StandardInput(
+        "s", AudioConfig(), executor, clock=SystemClock(), descriptor=pipe[0], taken=taken
+    )
+
+    def pour() -> None:
+        os.write(pipe[1], bytes(2 * 48_000))
+        os.close(pipe[1])
+
+    writer = threading.Thread(target=pour)
+    writer.start()
+    await everything(source)
+    writer.join()
+    assert 26_000 < source.statistics().samples_delivered < 32_000
+
+
+@pytest.mark.parametrize(
+    ("taken", "num_bytes"), [(Taken(left_at_s=0.0), 0), (Taken(num_bytes=99, kind="WAV"), 99)]
+)
+async def test_a_container_that_nobody_has_read_is_not_taken_for_raw_samples(
+    taken: Taken,
+    num_bytes: int,
+    pipe: tuple[int, int],
+    executor: ThreadPoolExecutor,
+    tmp_path: Path,
+) -> None:
+    """Neither one that was left in the middle, nor one that was begun before it was armed."""
+    content = write_audio(tmp_path / "a.wav", tone(1.0, 16_000), 16_000).read_bytes()
+    os.write(pipe[1], content[num_bytes:])
+    source = StandardInput(
+        "s", AudioConfig(), executor, clock=SystemClock(), descriptor=pipe[0], taken=taken
+    )
+    with pytest.raises(AudioError, match=r"a container \(WAV\), which can't be taken up") as raised:
+        await everything(source)
+    assert "raw PCM" in raised.value.hint
+
+
 async def test_a_reader_that_leaves_before_a_container_is_open_holds_up_nobody_else(
     pipe: tuple[int, int], tmp_path: Path
 ) -> None:
@@ -251,7 +336,7 @@ from concurrent.futures import ThreadPoolExecutor
 from tests.audio.sound_files import tone, write_audio
 from voiceguard.audio.config import AudioConfig
 from voiceguard.audio.sniffing import NEEDED_MPEG_BYTES, kind_of
-from voiceguard.audio.stdin import StandardInput
+from voiceguard.audio.stdin import StandardInput, Taken
 from voiceguard.clock import SystemClock
 
 async def main():

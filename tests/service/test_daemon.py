@@ -25,6 +25,7 @@ from tests.fakes import (
 )
 from tests.older_encoder import put_by
 from tests.services import free_port
+from voiceguard.audio import stdin
 from voiceguard.decisions.history import History
 from voiceguard.encoder.config import EncoderConfig
 from voiceguard.encoder.library import DEFAULT_MODEL, calibration_path, stated_encoder_id
@@ -329,6 +330,18 @@ async def test_disarmed_it_keeps_nothing_of_what_it_heard_for_challenges(
         await until(keeps_audio, task=task)
         daemon.obey(Command.DISARM)
         await until(lambda: not keeps_audio(), task=task)
+
+
+async def test_disarmed_it_knows_that_standard_input_grows_old(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stdin, "OF_PROCESS", stdin.Taken())
+    daemon = Daemon(settings, sources=[holding()])
+    async with running(daemon) as task:
+        await until(lambda: daemon.health.state is DaemonState.LISTENING, task=task)
+        assert stdin.OF_PROCESS.left_at_s is None
+        daemon.obey(Command.DISARM)
+        await until(lambda: stdin.OF_PROCESS.left_at_s is not None, task=task)
 
 
 async def test_it_stops_at_once_while_it_is_still_loading(settings: Settings) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from voiceguard.audio import stdin
 from voiceguard.audio.config import AudioConfig
 from voiceguard.audio.files import AudioFile
 from voiceguard.audio.microphone import Microphone
@@ -123,7 +124,8 @@ def open_source(
     if spec.kind == "file":
         path = Path(spec.target).expanduser()
         return AudioFile(spec.name, path, io_executor, paced=config.paced, clock=clock)
-    return StandardInput(spec.name, config, io_executor, clock=clock)
+    taken = stdin.OF_PROCESS
+    return StandardInput(spec.name, config, io_executor, clock=clock, taken=taken)
 
 
 def _derived(text: str, otherwise: str) -> str:

@@ -4,16 +4,20 @@ Comes in: interleaved little-endian samples without a header; or a file in a con
 known by its first bytes and decoded. Goes out: chunks as they arrive, on the event loop; a writer
 that is faster than the reader waits, so nothing is lost. A pipe is read when the loop says that it
 holds something, so nothing ever hangs in a read; a redirected file, which cannot be waited for, and
-containers are read on the I/O executor.
+containers are read on the I/O executor. What piled up while nobody read it is passed over.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import math
 import os
 import select
+import stat
 import sys
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,10 +40,33 @@ if TYPE_CHECKING:
 MAX_CHUNK_S = 0.5
 CONTAINED_CHUNK_S = 0.1
 """What is decoded at once of a container, which may be written as somebody speaks."""
+_PACED_S, _PACE = 0.5, 1.5
+"""What comes for so long at less than so many times its own pace is being said now."""
+_MAX_PIPE_BYTES = 1 << 20
 _POLL_S = 0.1
 """How soon a wait for a container's next bytes notices that the source was closed."""
 
 _log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Taken:
+    """What was taken from a descriptor, over all the times that it is opened and closed."""
+
+    num_bytes: int = 0
+    kind: str | None = None
+    """The container that it holds, once that was opened."""
+    left_at_s: float | None = None
+    """Since when nobody reads it: what has piled up by now is of the past. None: it is read."""
+
+    def leave(self, now_s: float) -> None:
+        """Nobody reads it from now on, on the monotonic clock. Safe to say again."""
+        if self.left_at_s is None:
+            self.left_at_s = now_s
+
+
+OF_PROCESS = Taken()
+"""A process has one standard input. Whoever leaves it unread (a daemon, disarmed) says so here."""
 
 
 class StandardInput:
@@ -51,6 +78,7 @@ class StandardInput:
         io_executor: Where a redirected file is read.
         clock: Time, for the stamps.
         descriptor: Standard input, or another one.
+        taken: From that descriptor before; None: nothing.
     """
 
     is_live = False
@@ -63,6 +91,7 @@ class StandardInput:
         *,
         clock: Clock,
         descriptor: int | None = None,
+        taken: Taken | None = None,
     ) -> None:
         self.name = name
         self._rate_hz = config.stdin_rate_hz
@@ -73,6 +102,8 @@ class StandardInput:
         self._descriptor = sys.__stdin__.fileno() if descriptor is None and sys.__stdin__ else 0
         if descriptor is not None:
             self._descriptor = descriptor
+        self._taken = taken or Taken()
+        self._is_resumed = self._taken.num_bytes > 0
         self._wake = asyncio.Event()
         self._closed = False
         self._num_samples = 0
@@ -83,7 +114,7 @@ class StandardInput:
 
         Raises:
             AudioError: Standard input is a terminal, ends without a single sample, or holds a
-                container that can't be decoded.
+                container that can't be decoded, or that nobody has read for a while.
         """
         if os.isatty(self._descriptor):
             raise AudioError(
@@ -92,14 +123,52 @@ class StandardInput:
                 "run --source stdin`",
             )
         yield SourceStatus(state=SourceState.LISTENING)
-        start = await self._first_bytes()
-        if (kind := kind_of(start)) is not None:
+        start = b"" if self._is_resumed else await self._first_bytes()
+        if (kind := self._taken.kind or kind_of(start)) is not None:
+            self._refuse_old(kind)
+            self._taken.kind = kind
             events = self._contained(_Rest(self, start), kind)
         else:
-            events = self._raw(start)
+            await self._pass_over_old()
+            events = self._raw(start if self._taken.left_at_s is None else b"")
+            self._taken.left_at_s = None
         async with aclosing(events):
             async for event in events:
                 yield event
+
+    async def _pass_over_old(self) -> None:
+        """Reads on until it comes no faster than it is spoken; at most what nobody has read.
+
+        A pipe holds some seconds, and a program before it may hold minutes.
+        """
+        mode = os.fstat(self._descriptor).st_mode
+        left_at_s, frame_bytes = self._taken.left_at_s, self._type.itemsize * self._channels
+        if left_at_s is None or not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
+            return
+        bytes_per_s = self._rate_hz * frame_bytes
+        left = int((self._clock.monotonic_s() - left_at_s) * bytes_per_s) + _MAX_PIPE_BYTES
+        num_bytes = math.inf
+        while num_bytes > _PACE * _PACED_S * bytes_per_s and left > 0:
+            num_bytes = await self._thrown_away(_PACED_S, left)
+            left -= num_bytes
+            self._num_missed += num_bytes // frame_bytes
+
+    async def _thrown_away(self, seconds: float, most: int) -> int:
+        """How many bytes came in that time."""
+        num_bytes = 0
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while num_bytes < most and (data := await self._read(most - num_bytes)):
+                    num_bytes += len(data)
+        return num_bytes
+
+    def _refuse_old(self, kind: str) -> None:
+        if self._is_resumed or self._taken.left_at_s is not None:
+            raise AudioError(
+                f"standard input holds a container ({kind}), which can't be taken up in the middle",
+                hint="it was left unread while disarmed: start the program before the pipe and "
+                "voiceguard anew, or have it write raw PCM, which can be taken up",
+            )
 
     async def _first_bytes(self) -> bytes:
         """As many as tell what it is; fewer at the end."""
@@ -145,13 +214,16 @@ class StandardInput:
 
     async def _raw(self, start: bytes) -> AsyncGenerator[AudioChunk | SourceStatus]:
         frame_bytes = self._type.itemsize * self._channels
+        to_skip = -(self._taken.num_bytes - len(start)) % frame_bytes  # half a sample was taken
         max_bytes = round(MAX_CHUNK_S * self._rate_hz) * frame_bytes
         rest, data = b"", start or await self._read(max_bytes)
         while not self._closed and data is not None:
             if not data:
                 yield self._end(len(rest))
                 return
-            data = rest + data
+            skipped = min(to_skip, len(data))
+            to_skip -= skipped
+            data = rest + data[skipped:]
             whole = len(data) - len(data) % frame_bytes
             rest = data[whole:]
             if whole:
@@ -185,7 +257,7 @@ class StandardInput:
             except (OSError, ValueError):  # closed by somebody else
                 return b""
             if ready:
-                return os.read(self._descriptor, max_bytes)
+                return self._counted(os.read(self._descriptor, max_bytes))
         return b""
 
     async def _read(self, max_bytes: int) -> bytes | None:
@@ -195,15 +267,19 @@ class StandardInput:
         try:
             loop.add_reader(self._descriptor, self._wake.set)
         except PermissionError:  # epoll refuses regular files: they are always ready
-            return await loop.run_in_executor(
-                self._io_executor, os.read, self._descriptor, max_bytes
+            return self._counted(
+                await loop.run_in_executor(self._io_executor, os.read, self._descriptor, max_bytes)
             )
         try:
             if not self._closed:
                 await self._wake.wait()
         finally:
             loop.remove_reader(self._descriptor)
-        return None if self._closed else os.read(self._descriptor, max_bytes)
+        return None if self._closed else self._counted(os.read(self._descriptor, max_bytes))
+
+    def _counted(self, data: bytes) -> bytes:
+        self._taken.num_bytes += len(data)
+        return data
 
     def _to_samples(self, data: bytes) -> Samples:
         numbers = np.frombuffer(data, dtype=self._type).reshape(-1, self._channels)
@@ -212,7 +288,7 @@ class StandardInput:
         return numbers.astype(np.float32)
 
     def _end(self, num_bytes_left: int) -> SourceStatus:
-        if not self._num_samples:
+        if not (self._num_samples or self._is_resumed):
             raise AudioError(
                 "standard input ended without a single sample",
                 hint="does the program before the pipe work, and does it write raw PCM?",

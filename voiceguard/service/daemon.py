@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from voiceguard.audio import stdin
 from voiceguard.audio.sources import parse_sources
 from voiceguard.clock import SystemClock
 from voiceguard.errors import VoiceguardError
@@ -252,6 +253,8 @@ class Daemon:
     async def _follow_switch(self) -> None:
         """Opens or closes the devices as the switch says, and remembers it for a restart."""
         is_armed = self._parts.commands.armed.is_armed
+        if not is_armed:
+            stdin.OF_PROCESS.leave(self._parts.clock.monotonic_s())
         if is_armed == self._streams.is_open:
             return
         if is_armed:
