@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -21,6 +22,13 @@ LOOKS = [
     ["models", "info", "default"],
     ["doctor", "--broker", "none"],
 ]
+THREADS = """
+import os
+from voiceguard.cli import calm_threads
+calm_threads()
+import numpy
+print(len(os.listdir("/proc/self/task")))
+"""
 RUN = """
 import contextlib, io, json, sys
 from voiceguard.cli.command_line import command_line
@@ -46,3 +54,21 @@ def test_what_looks_imports_neither_torch_nor_decoders(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     assert found == {" ".join(words): [] for words in LOOKS}
+
+
+def test_numpy_has_one_thread_unless_somebody_wants_more() -> None:
+    """Several would wait for each other's small products in circles, while somebody speaks."""
+
+    def num_threads(**wanted: str) -> int:
+        done = subprocess.run(
+            [sys.executable, "-c", THREADS],
+            env={"PATH": "/usr/bin", **wanted},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return int(done.stdout)
+
+    assert num_threads() == 1
+    if len(os.sched_getaffinity(0)) > 1:
+        assert num_threads(OPENBLAS_NUM_THREADS="2") == 2

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.docs.entities_picture import entities_svg
-from tests.docs.generated import DOCS, PAGES, scene_in_readme
+from tests.docs.generated import DOCS, PAGES, README, scene_in_readme
 from tests.docs.scene_run import run_scene
 from tests.docs.scene_text import scene_text
 
@@ -48,6 +48,7 @@ def test_readme_shows_what_the_demo_decides(run: SceneRun) -> None:
     assert number.sub("", shown).split() == number.sub("", made).split(), "run `make docs-pictures`"
     figures = zip(number.findall(shown), number.findall(made), strict=True)
     assert max(abs(float(was) - float(is_)) for was, is_ in figures) < MOST_LLR_APART
+    assert f"above {run.accept_llr:.1f} here it is an accept" in README.read_text("utf-8")
 
 
 def test_the_picture_shows_what_the_demo_decides(run: SceneRun) -> None:
