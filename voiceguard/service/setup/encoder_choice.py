@@ -11,8 +11,8 @@ MIN_CORES = 2
 MIN_MEMORY_MB = 1500
 
 COST = (
-    "it confuses 0.9 % of 3 s tests instead of 1.9 %, takes 2.7 times the CPU while somebody "
-    "speaks, some 100 MB more memory, and is fetched once (81 MB)"
+    "it confuses 0.9 % of 3 s tests instead of 1.9 %, takes twice the CPU while somebody "
+    "speaks, 60 MB more memory, and is fetched once (81 MB)"
 )
 """From docs/what-was-measured.md and docs/encoders.md."""
 
