@@ -7,7 +7,6 @@ import math
 import os
 import shlex
 import shutil
-import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +16,7 @@ import typer
 from voiceguard.cli.options import ConfigOption, JsonOption, StateDirOption
 from voiceguard.cli.output import print_json, stderr, stdout
 from voiceguard.cli.settings import configured
+from voiceguard.cli.unlock.lines import Lines
 from voiceguard.errors import BrokerError, ExitCode, UsageError
 from voiceguard.paths import state_dir as find_state_dir
 from voiceguard.people.config import NAME
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 MAX_DIGITS = 10
+_STANDARD_INPUT = 0
 _AGAIN_S = 2.0
 """Between attempts to reach a broker."""
 
@@ -140,6 +141,7 @@ class _Lock:
         self._triggers = {
             topic: payload.encode() if mark else None for topic, mark, payload in parts
         }
+        self._lines = Lines(_STANDARD_INPUT)
         self._is_over = False
 
     async def run(self) -> None:
@@ -165,7 +167,7 @@ class _Lock:
     async def _is_triggered(self, lock: LockConnection) -> bool:
         """Waits for the next trigger; False where none will come."""
         if not self._triggers:
-            return bool(await asyncio.to_thread(sys.stdin.readline))
+            return await self._lines.next()
         while True:
             topic, payload = await lock.wait_for_trigger()
             if self._triggers[topic] in {None, payload}:
