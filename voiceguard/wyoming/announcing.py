@@ -47,37 +47,48 @@ async def announce(
             await asyncio.sleep(TRY_AGAIN_S)
             continue
         try:
-            for proxy in wanted:
-                await _register(speaker, proxy)
+            while wanted:
+                wanted = [each for each in wanted if not await _register(speaker, each)]
+                await asyncio.sleep(TRY_AGAIN_S if wanted else 0.0)
             await asyncio.get_running_loop().create_future()  # until it is cancelled
         finally:
             await speaker.async_close()
 
 
-async def _register(speaker: AsyncZeroconf, proxy: ProxyConfig) -> None:
+async def _register(speaker: AsyncZeroconf, proxy: ProxyConfig) -> bool:
+    """Whether nothing is left to be tried again."""
     address = proxy.address
-    info = AsyncServiceInfo(
-        SERVICE,
-        f"voiceguard {proxy.name}.{SERVICE}",
-        port=address.port,
-        addresses=[ipaddress.ip_address(each).packed for each in addresses_of(address.host)],
-        server=f"voiceguard-{proxy.name}-{socket.gethostname().partition('.')[0]}.local.",
-    )
     try:
+        addresses = await addresses_of(address.host)
+        info = AsyncServiceInfo(
+            SERVICE,
+            f"voiceguard {proxy.name}.{SERVICE}",
+            port=address.port,
+            addresses=[ipaddress.ip_address(each).packed for each in addresses],
+            server=f"voiceguard-{proxy.name}-{socket.gethostname().partition('.')[0]}.local.",
+        )
         await (await speaker.async_register_service(info))
     except NonUniqueNameException:
         hint = "another machine has a proxy of this name: give each room its own"
         log.warning("not_announced", stream=proxy.name, error="the name is taken", hint=hint)
-    except (OSError, ZeroconfError) as error:
+    except (OSError, ZeroconfError) as error:  # a name that nobody knows yet, say
         log.warning("not_announced", stream=proxy.name, error=str(error))
+        return False
+    return True
 
 
-def addresses_of(host: str) -> list[str]:
-    """Where others reach what listens on it: IPv4, this machine's own for all of them."""
+async def addresses_of(host: str) -> list[str]:
+    """Where others reach what listens on it: IPv4, this machine's own for all of them.
+
+    Raises:
+        OSError: Nobody knows the name.
+    """
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
-        return [socket.gethostbyname(host)]
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(host, None, family=socket.AF_INET, type=socket.SOCK_STREAM)
+        return list(dict.fromkeys(str(place[0]) for *_, place in found))
     if not address.is_unspecified:
         return [host]
     every = [
