@@ -253,6 +253,26 @@ async def test_no_more_is_passed_over_than_was_left_unread(
     assert 26_000 < source.statistics().samples_delivered < 32_000
 
 
+@pytest.mark.parametrize("name", ["a.wav", "a.raw"])
+async def test_a_file_does_not_grow_old(
+    name: str, executor: ThreadPoolExecutor, tmp_path: Path
+) -> None:
+    path = write_audio(tmp_path / "a.wav", tone(1.0, 16_000), 16_000)
+    if name == "a.raw":
+        path = tmp_path / "a.raw"
+        path.write_bytes(bytes(32_000))
+    with path.open("rb") as file:
+        source = StandardInput(
+            "s",
+            AudioConfig(),
+            executor,
+            clock=SystemClock(),
+            descriptor=file.fileno(),
+            taken=Taken(left_at_s=0.0),
+        )
+        assert len(joined(await everything(source))) == 16_000
+
+
 @pytest.mark.parametrize(
     ("taken", "num_bytes"), [(Taken(left_at_s=0.0), 0), (Taken(num_bytes=99, kind="WAV"), 99)]
 )

@@ -122,6 +122,9 @@ class StandardInput:
                 hint="pipe raw PCM into it: `arecord -t raw -f S16_LE -r 16000 -c 1 | voiceguard "
                 "run --source stdin`",
             )
+        mode = os.fstat(self._descriptor).st_mode
+        if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
+            self._taken.left_at_s = None  # what stands in a file stays as old as it is
         yield SourceStatus(state=SourceState.LISTENING)
         start = b"" if self._is_resumed else await self._first_bytes()
         if (kind := self._taken.kind or kind_of(start)) is not None:
@@ -141,9 +144,8 @@ class StandardInput:
 
         A pipe holds some seconds, and a program before it may hold minutes.
         """
-        mode = os.fstat(self._descriptor).st_mode
         left_at_s, frame_bytes = self._taken.left_at_s, self._type.itemsize * self._channels
-        if left_at_s is None or not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
+        if left_at_s is None:
             return
         bytes_per_s = self._rate_hz * frame_bytes
         left = int((self._clock.monotonic_s() - left_at_s) * bytes_per_s) + _MAX_PIPE_BYTES
