@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.cli.command import voiceguard
 from tests.fakes import make_decision
 from tests.voiceprints.people import ENCODER_ID, make_audio, make_person, make_voiceprint
+from voiceguard.control.server import ControlCommand, ControlServer, NoParameters
 from voiceguard.decisions.history import History
 from voiceguard.decisions.wire import decision_payload
 from voiceguard.voiceprints import VoiceprintStore
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from voiceguard.control.connection import Connection
 
 
 @pytest.fixture
@@ -82,6 +86,33 @@ def test_remove_forgets_the_voiceprint_and_the_decisions(
     result = voiceguard("voiceprints", "remove", "anna", "--yes", "--json", state=tmp_path)
     assert json.loads(result.stdout) == {"speaker": "anna", "removed": True, "num_decisions": 1}
     assert store.names() == ("bob",)
+    assert history.recent() == []
+    history.close()
+
+
+async def test_what_a_daemon_decides_before_it_notices_is_forgotten_too(
+    tmp_path: Path, store: VoiceprintStore
+) -> None:
+    history, speakers = History(tmp_path / "history.sqlite3"), ["anna"]
+
+    async def look(_asked: NoParameters, _client: Connection) -> dict[str, Any]:
+        assert store.names() == ("bob",)
+        history.append(decision_payload(make_decision()))  # about Anna, who was just speaking
+        asyncio.get_running_loop().call_later(0.3, speakers.clear)
+        return {}
+
+    async def status(_asked: NoParameters, _client: Connection) -> dict[str, Any]:
+        return {"speakers": speakers}
+
+    daemon = ControlServer(tmp_path, frozenset())
+    daemon.add("reload", ControlCommand(NoParameters, look))
+    daemon.add("status", ControlCommand(NoParameters, status))
+    running = asyncio.create_task(daemon.run())
+    words = ("voiceprints", "remove", "anna", "--yes", "--json")
+    result = await asyncio.to_thread(voiceguard, *words, state=tmp_path)
+    running.cancel()
+    await asyncio.wait({running})
+    assert json.loads(result.stdout)["num_decisions"] == 1, result.stderr
     assert history.recent() == []
     history.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -18,17 +19,22 @@ from voiceguard.cli.options import ConfigOption, JsonOption, StateDirOption
 from voiceguard.cli.output import print_json, print_table, stderr, stdout
 from voiceguard.cli.settings import configured
 from voiceguard.cli.shell.values import people
+from voiceguard.control.client import ControlClient
 from voiceguard.decisions.wire import iso_utc, rounded
 from voiceguard.encoder.library import stated_encoder_id
 from voiceguard.errors import UsageError, VoiceguardError
+from voiceguard.paths import state_dir as find_state_dir
 from voiceguard.service.kit import installed_in, open_store
-from voiceguard.service.people.forgetting import forget
+from voiceguard.service.people.forgetting import forget, forget_decisions
 from voiceguard.settings import Settings
 from voiceguard.types import Voiceprint
 from voiceguard.voiceprints import VoiceprintStore, speaker_id
 from voiceguard.voiceprints.renaming import rename
 
 _BROKER_TIMEOUT_S = 2.0
+_NOTICED_WITHIN_S, _LOOK_S = 5.0, 0.05
+_WRITTEN_WITHIN_S = 0.2
+"""What was decided before it was noticed is in the history by then."""
 
 
 def list_voiceprints(
@@ -150,6 +156,8 @@ def remove(
             )
         typer.confirm(f"Forget {name}? This can't be undone.", abort=True, err=True)
     num_decisions = forget(settings, name)
+    if _is_forgotten_by_daemon(settings, name):  # which may have decided about them meanwhile
+        num_decisions += forget_decisions(settings, name)
     if json_lines:
         print_json({"speaker": name, "removed": True, "num_decisions": num_decisions})
     else:
@@ -161,6 +169,20 @@ def remove(
             markup=False,
         )
     _tell_broker(settings, name)
+
+
+def _is_forgotten_by_daemon(settings: Settings, name: str) -> bool:
+    """Has a daemon that runs look at the voiceprints, and waits until it has; False: none runs."""
+    try:
+        with ControlClient(find_state_dir(settings.state_dir)) as daemon:
+            daemon.call("reload")
+            until_s = time.monotonic() + _NOTICED_WITHIN_S
+            while name in daemon.call("status")["speakers"] and time.monotonic() < until_s:
+                time.sleep(_LOOK_S)
+    except VoiceguardError:
+        return False
+    time.sleep(_WRITTEN_WITHIN_S)
+    return True
 
 
 def _tell_broker(settings: Settings, name: str) -> None:

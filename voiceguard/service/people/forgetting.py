@@ -28,9 +28,24 @@ def forget(settings: Settings, speaker: str) -> int:
     is_enrolled = store.holds(speaker)
     if is_enrolled:
         store.remove(speaker)
+    num_decisions = forget_decisions(settings, speaker)
+    if not is_enrolled and not num_decisions:
+        store.remove(speaker)  # says that there is nobody of that name
+    return num_decisions
+
+
+def forget_decisions(settings: Settings, speaker: str) -> int:
+    """Takes a person out of the history.
+
+    Returns:
+        How many decisions named them.
+
+    Raises:
+        StateError: It can't be written.
+    """
     history = History(history_file(state_dir(settings.state_dir)), settings.history)
     try:
-        num_decisions = history.forget(speaker)
+        return history.forget(speaker)
     except StateError as error:
         raise StateError(
             f"the history still names {speaker!r}, whose voiceprint is gone: {error}",
@@ -38,6 +53,3 @@ def forget(settings: Settings, speaker: str) -> int:
         ) from error
     finally:
         history.close()
-    if not is_enrolled and not num_decisions:
-        store.remove(speaker)  # says that there is nobody of that name
-    return num_decisions
