@@ -226,9 +226,8 @@ async def test_what_was_said_while_nobody_read_is_passed_over(
     writer.join()
     assert set(np.round(joined(heard).ravel() * 32768).tolist()) == {0x0303}, "and no half samples"
     counts = source.statistics()
-    num_written = (len(before) + 11 * len(old) + 3 * len(fresh)) // 2
-    taken_before = first.statistics().samples_delivered
-    assert taken_before + counts.samples_missed + counts.samples_delivered == num_written
+    assert 0 < counts.samples_delivered < 3 * 8_000
+    assert counts.samples_missed == 0, "nobody was to hear it"
     assert taken.left_at_s is None
 
 

@@ -144,16 +144,15 @@ class StandardInput:
 
         A pipe holds some seconds, and a program before it may hold minutes.
         """
-        left_at_s, frame_bytes = self._taken.left_at_s, self._type.itemsize * self._channels
+        left_at_s = self._taken.left_at_s
         if left_at_s is None:
             return
-        bytes_per_s = self._rate_hz * frame_bytes
+        bytes_per_s = self._rate_hz * self._type.itemsize * self._channels
         left = int((self._clock.monotonic_s() - left_at_s) * bytes_per_s) + _MAX_PIPE_BYTES
         num_bytes = math.inf
         while num_bytes > _PACE * _PACED_S * bytes_per_s and left > 0:
             num_bytes = await self._thrown_away(_PACED_S, left)
             left -= num_bytes
-            self._num_missed += num_bytes // frame_bytes
 
     async def _thrown_away(self, seconds: float, most: int) -> int:
         """How many bytes came in that time."""
