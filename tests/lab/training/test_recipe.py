@@ -19,7 +19,7 @@ def test_values_are_set_by_name_and_keep_their_kind() -> None:
     changed = recipe(
         [
             *("aam_weight=0.5", "crop_s=[1, 3]", "teacher=none", "voices=rounds"),
-            *("augment.p_room=0.25", "aam_weight=1"),
+            *("augment.p_room=0.25", "aam_weight=1", "matching.corruption.p_room=0.1"),
         ],
         num_steps=7,
     )
@@ -30,6 +30,7 @@ def test_values_are_set_by_name_and_keep_their_kind() -> None:
     assert changed.teacher == "none"
     assert changed.augment.p_room == 0.25
     assert changed.num_steps == 7
+    assert changed.matching.corruption.p_room == 0.1
     assert changed.augment.p_noise == TrainingConfig().augment.p_noise
 
 
@@ -41,6 +42,9 @@ def test_values_are_set_by_name_and_keep_their_kind() -> None:
         ("augment.loudness=3", "augment.loudness"),
         ("augment=3", "augment"),
         ("noise.p_room=3", "noise.p_room"),
+        ("augment.p_room.high=3", "augment.p_room.high"),
+        ("matching.corruption=3", "matching.corruption"),
+        ("matching.alike_joined_share=0.8", "must not exceed 1"),
         ("num_steps=many", "num_steps"),
         ("num_steps=1.5", "num_steps"),
         ("num_steps=true", "num_steps"),

@@ -19,6 +19,7 @@ from voiceguard.encoder.loading import load_encoder
 from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn
 from voiceguard.errors import StateError, UsageError
 from voiceguard.lab.training.cards import make_card, save_model
+from voiceguard.lab.training.config import MatchingConfig
 from voiceguard.lab.training.hardware import find_hardware
 from voiceguard.lab.training.inputs import Schedule
 from voiceguard.lab.training.run import Run
@@ -104,6 +105,7 @@ def test_with_a_teacher_it_is_matched(tmp_path: Path) -> None:
 
 def test_drawn_voices_are_learnt_whole_and_by_frames_and_go_on_exactly(tmp_path: Path) -> None:
     recipe = {**PLAIN, **drawn(tiny_teacher(tmp_path)), "num_steps": 24, "learning_rate": 1e-2}
+    recipe["matching"] = MatchingConfig()
     run = tiny_run(tmp_path / "corpus", tmp_path / "whole", heldout_share=0.0, **recipe)
     train(run, until=3)
     shutil.copytree(tmp_path / "whole", tmp_path / "stopped")

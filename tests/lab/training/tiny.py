@@ -11,7 +11,7 @@ from voiceguard.encoder.card import native
 from voiceguard.encoder.foreign.threed_speaker import sizes_of, to_native
 from voiceguard.encoder.frontends.kaldi_config import KaldiFbankConfig
 from voiceguard.lab.corpora.corpus import read_corpus
-from voiceguard.lab.training.config import TrainingConfig
+from voiceguard.lab.training.config import NO_MATCHING, TrainingConfig
 from voiceguard.lab.training.corruption.augment import AugmentConfig
 from voiceguard.lab.training.hardware import find_hardware
 from voiceguard.lab.training.inputs import Inputs
@@ -46,6 +46,7 @@ def drawn(teacher: Path | str) -> dict[str, Any]:
         "window_s": 1.0,
         "contrast_voices": 16,
         "large_margin_share": 0.0,
+        "matching": NO_MATCHING,
     }
 
 

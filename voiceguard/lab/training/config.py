@@ -36,6 +36,48 @@ class TuningConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MatchingConfig:
+    """Of drawn windows, what is beyond the speakers there are (see ``speech.beyond``)."""
+
+    coloured_share: Annotated[float, Between(0, 1)] = 0.35
+    """Whose spectral envelope varies as another window's does."""
+    colour: tuple[float, float] = (0.3, 1.0)
+    """How far it goes there."""
+    bent_share: Annotated[float, Between(0, 1)] = 0.3
+    """Whose formants are moved each by a factor of its own."""
+    bend: Annotated[float, Between(0, 0.5)] = 0.24
+    """Natural logarithm of the greatest factor."""
+    mixed_share: Annotated[float, Between(0, 1)] = 0.1
+    """To which another window is added."""
+    mixed_db: tuple[float, float] = (-12.0, 0.0)
+    """So loud, against the first one."""
+    telephone_share: Annotated[float, Between(0, 1)] = 0.2
+    """Of narrow band and coded, for the teacher as well."""
+    alike_share: Annotated[float, Between(0, 1)] = 0.25
+    """Of the crops: the teacher hears them as the student does, and not the window."""
+    alike_mixed_share: Annotated[float, Between(0, 1)] = 0.3
+    """Of those: two voices at once."""
+    alike_joined_share: Annotated[float, Between(0, 1)] = 0.2
+    """Of those: one voice after another."""
+    corruption: AugmentConfig = field(
+        default_factory=lambda: AugmentConfig(
+            p_clean=0.3, p_room=0.3, p_noise=0.4, p_band_limit=0.5, p_codec=0.35
+        )
+    )
+    """Of those."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        if self.alike_mixed_share + self.alike_joined_share > 1:
+            raise ValueError("alike_mixed_share + alike_joined_share must not exceed 1")
+
+
+NO_MATCHING = MatchingConfig(
+    coloured_share=0.0, bent_share=0.0, mixed_share=0.0, telephone_share=0.0, alike_share=0.0
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingConfig:
     """The recipe. A part is switched off by its weight, share or number being 0."""
 
@@ -65,15 +107,17 @@ class TrainingConfig:
     """Drawn: what the teacher hears whole; crops are cut out of it."""
     own_share: Annotated[float, Between(0, 1)] = 0.2
     """Drawn: of the windows, how many keep the speaker's own voice."""
-    changed_speed: tuple[float, float] = (0.8, 1.25)
+    changed_speed: tuple[float, float] = (0.76, 1.32)
     """Of the changed voices: pitch, formants and tempo together."""
     changed_formants: tuple[float, float] = (0.84, 1.19)
     """On top: the length of the vocal tract alone. (1, 1) switches it off."""
+    matching: MatchingConfig = field(default_factory=MatchingConfig)
+    """Drawn: speech of nobody, and crops that the teacher hears as the student does."""
     max_speaker_s: float = 60.0
     """Of a speaker's speech; nobody drowns the others."""
-    teacher: str = "campplus-zh-en"
-    """Encoder whose embeddings are matched: a name or path, or ``none``. CAM++ as
-    published comes by `voiceguard models pull campplus-zh-en`."""
+    teacher: str = "campplus"
+    """Encoder whose embeddings are matched: a name or path, or ``none``. CAM++, tuned by
+    voiceguard, comes by `voiceguard models pull campplus`."""
     distillation_weight: float = 4.0
     """1 - cosine between a linear head's output (of an encoder that is tuned: its own embedding,
     centred) and the teacher's centred embedding."""
@@ -162,6 +206,8 @@ def tuning_of(encoder: str) -> TrainingConfig:
         weight_decay=0.0,
         adam_betas=(0.9, 0.98),
         max_gradient_norm=2.0,
+        changed_speed=(0.8, 1.25),
+        matching=NO_MATCHING,
         teacher=encoder,
         distillation_weight=1.0,
         similarity_weight=0.0,

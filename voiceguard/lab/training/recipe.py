@@ -49,8 +49,10 @@ def recipe(
 
 def _set(values: dict[str, Any], name: str, text: str) -> None:
     """Replaces one value, ``part.name`` of a part; texts are taken as they are."""
-    part, _, inner = name.rpartition(".")
-    table = values.get(part) if part else values
+    *parts, inner = name.split(".")
+    table: Any = values
+    for part in parts:
+        table = table.get(part) if isinstance(table, dict) else None
     if not isinstance(table, dict) or isinstance(table.get(inner), dict | None):
         raise ConfigError(f"the recipe has no {name!r}", hint=_KNOWN)
     old = table[inner]

@@ -104,18 +104,21 @@ class Run:
         heldout = choose_heldout(passages, config.heldout_share, config.seed)
         self.num_heldout = len(heldout)
         learnt = [speaker for speaker in self.material.speakers if speaker not in set(heldout)]
-        with _writing_to(self.folder):
-            self.source = make_source(passages, learnt, inputs, config, listening, hardware, track)
-        self.num_apart = self.source.num_speakers - len(learnt)
-        hardware.use_threads()
         self._augment, found = _augmenters(inputs, config, track)
         inputs.on_skips([*self.material.skips, *found])
+        augmenter = self._augment(hardware.device)
+        with _writing_to(self.folder):
+            self.source = make_source(
+                passages, learnt, inputs, config, listening, hardware, track, augmenter=augmenter
+            )
+        self.num_apart = self.source.num_speakers - len(learnt)
+        hardware.use_threads()
         self.student = make_student(config, self.source, hardware, begun)
         self.trainer = Trainer(
             config,
             self.student,
             self.source,
-            self._augment(hardware.device),
+            augmenter,
             hardware,
             heldout=make_heldout(passages, heldout, self._augment("cpu"), config.seed),
             run=_identity(inputs, config, teacher, self.initial),

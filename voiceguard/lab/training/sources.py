@@ -21,6 +21,7 @@ from voiceguard.types import FRAME_S
 if TYPE_CHECKING:
     from voiceguard.lab.progress import Track
     from voiceguard.lab.training.config import TrainingConfig
+    from voiceguard.lab.training.corruption.augment import Augmenter
     from voiceguard.lab.training.hardware import Hardware
     from voiceguard.lab.training.inputs import Inputs
     from voiceguard.lab.training.speech.hearing import WindowTeacher
@@ -72,6 +73,8 @@ def make_source(
     listening: Listening | None,
     hardware: Hardware,
     track: Track,
+    *,
+    augmenter: Augmenter,
 ) -> VoiceBank | DrawnVoices:
     """The source of the recipe.
 
@@ -83,6 +86,7 @@ def make_source(
         listening: None without a teacher.
         hardware: Where crops are cut.
         track: Shows progress.
+        augmenter: On the device, for what the teacher hears corrupted.
 
     Raises:
         OSError: The folder cannot be written.
@@ -102,7 +106,7 @@ def make_source(
             track=track,
         )
         circles = Circles(own, labels, hardware.device)
-        return DrawnVoices(circles, listening.windows, config)
+        return DrawnVoices(circles, listening.windows, config, augmenter)
     rounds = [
         make_round(passages, number, config, teachers, inputs.out, key=key, track=track)
         for number in range(config.num_voices)

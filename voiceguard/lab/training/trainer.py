@@ -30,12 +30,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    import numpy as np
+
     from voiceguard.lab.progress import Track
     from voiceguard.lab.training.config import TrainingConfig
     from voiceguard.lab.training.corruption.augment import Augmenter
     from voiceguard.lab.training.hardware import Hardware
     from voiceguard.lab.training.speech.heldout import HeldOut
-    from voiceguard.lab.training.speech.source import Source
+    from voiceguard.lab.training.speech.source import Batch, Source
     from voiceguard.lab.training.students.student import Student
 
 
@@ -219,7 +221,7 @@ class Trainer:
         num_samples = int(schedule.crop_s(config, self.step, rng) * SAMPLE_RATE_HZ)
         num_crops = max(8, int(config.batch_s * SAMPLE_RATE_HZ / num_samples))
         batch = self._source.draw(num_crops, num_samples, rng)
-        dirty = self._augmenter(batch.crops, rng, speakers=batch.labels)
+        dirty = self._corrupted(batch, rng)
         others = None
         if config.contrast_weight:
             others = self._source.draw_targets(config.contrast_voices, rng)
@@ -229,6 +231,11 @@ class Trainer:
         follow(self.student.average, self.student.network, config.average_decay, self.step)
         self._note(losses)
         return num_crops
+
+    def _corrupted(self, batch: Batch, rng: np.random.Generator) -> Tensor:
+        clean = batch.part(slice(len(batch.crops) - batch.num_alike))
+        dirty = self._augmenter(clean.crops, rng, speakers=clean.labels)
+        return torch.cat([dirty, batch.crops[len(dirty) :]])
 
     def _descend(self) -> None:
         for group in self._optimizer.param_groups:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import normalize
 
 from tests.fakes import tone
 from tests.lab.training.tiny import TINY, drawn, tiny_teacher
@@ -15,6 +16,8 @@ from voiceguard.encoder.card import native
 from voiceguard.encoder.frontends.log_mel import LogMel
 from voiceguard.encoder.frontends.log_mel_config import LogMelConfig
 from voiceguard.lab.corpora.clips import seeded
+from voiceguard.lab.training.config import MatchingConfig
+from voiceguard.lab.training.corruption.augment import Augmenter
 from voiceguard.lab.training.hardware import find_hardware
 from voiceguard.lab.training.speech.circles import Circles
 from voiceguard.lab.training.speech.drawn import NUM_SPEEDS, DrawnVoices, sped
@@ -30,7 +33,9 @@ PASSAGES = tuple(
     Passage(f"s{number}", "tones", to_pcm(tone(hz, 2.0, seed=number)))
     for number, hz in enumerate(PITCHES_HZ)
 )
-CONFIG = replace(TINY, changed_formants=(1.0, 1.0), own_share=0.0, **drawn("fake"))
+CONFIG = replace(
+    TINY, changed_speed=(0.8, 1.25), changed_formants=(1.0, 1.0), own_share=0.0, **drawn("fake")
+)
 
 
 CIRCLES = Circles(PASSAGES, ["s0", "s1"])
@@ -53,7 +58,8 @@ class Loudness:
 
 def source(passages: tuple[Passage, ...] = PASSAGES, **changes: Any) -> DrawnVoices:  # noqa: ANN401 - fields of the recipe
     circles = Circles(passages, [passage.speaker for passage in passages])
-    return DrawnVoices(circles, Loudness(), replace(CONFIG, **changes))
+    config = replace(CONFIG, **changes)
+    return DrawnVoices(circles, Loudness(), config, Augmenter(config.augment))
 
 
 def peaks_hz(windows: torch.Tensor) -> np.ndarray:
@@ -138,6 +144,29 @@ def test_frames_are_those_of_the_crop() -> None:
     assert heard is not None
     expected = made.state.standardised(heard).transpose(1, 2)
     torch.testing.assert_close(batch.frames, expected)
+
+
+def test_the_last_crops_are_heard_as_they_will_be_by_the_student() -> None:
+    made = source(matching=MatchingConfig())
+    teacher = made._teacher
+    assert isinstance(teacher, Loudness)
+    made.begin()
+    teacher.num_asked.clear()
+
+    batch = made.draw(12, 8100, np.random.default_rng(2))
+
+    assert teacher.num_asked == [6, 3]  # a quarter of 12 crops, after the windows
+    assert batch.num_alike == 3
+    heard = teacher(batch.crops[-3:])
+    assert heard.frames is not None
+    assert batch.targets is not None
+    assert batch.embeddings is not None
+    assert batch.frames is not None
+    torch.testing.assert_close(batch.targets[-3:], made.state.centred(heard.embeddings))
+    torch.testing.assert_close(batch.embeddings[-3:], normalize(heard.embeddings))
+    frames = made.state.standardised(heard.frames).transpose(1, 2)
+    torch.testing.assert_close(batch.frames[-3:], frames)
+    assert batch.part(slice(4)).num_alike == 0
 
 
 def test_the_teacher_is_asked_once_a_step_and_not_for_voices() -> None:

@@ -7,6 +7,7 @@ then noise at the microphone, then clipping, the channel's band and codec, and t
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
@@ -115,7 +116,7 @@ class Augmenter:
         rooms: Sequence[Tensor] = (),
         device: torch.device | str = "cpu",
     ) -> None:
-        self._config = config
+        self.config = config
         self._device = torch.device(device)
         self._noises = Recordings(noises or music, self._device)
         self._music = Recordings(music or noises, self._device)
@@ -125,6 +126,12 @@ class Augmenter:
             [pad(group, (0, taps - group.shape[1])) for group in groups] or [torch.empty(0, 0)]
         ).to(self._device)
         self._num_rooms = np.array([len(group) for group in groups])
+
+    def by(self, config: AugmentConfig) -> Augmenter:
+        """Another one, of the same noises and rooms."""
+        other = copy(self)
+        other.config = config
+        return other
 
     @torch.no_grad()
     def __call__(
@@ -143,7 +150,7 @@ class Augmenter:
             ``(batch, num_samples)`` float32, finite, in [-1, 1]; silence stays silence where no
             noise was added.
         """
-        config = self._config
+        config = self.config
         crops = clean.clone()
         shuffled = rng.permutation(len(crops))
         dirty = shuffled[: _how_many(1 - config.p_clean, len(crops), rng)]
@@ -185,7 +192,7 @@ class Augmenter:
         rng: np.random.Generator,
     ) -> Tensor:
         """A noise for each of the crops ``rows``, ``(len(rows), num_samples)``."""
-        config = self._config
+        config = self.config
         num_samples = clean.shape[1]
         noise = torch.empty(len(rows), num_samples, device=self._device)
         edges = np.cumsum((config.p_babble, config.p_music, config.p_coloured))
@@ -212,7 +219,7 @@ class Augmenter:
         """Sums of other people's clean crops, each as loud as the other."""
         num_crops = len(clean)
         names = np.arange(num_crops) if speakers is None else speakers.cpu().numpy()
-        lowest, highest = self._config.babble_voices
+        lowest, highest = self.config.babble_voices
         num_voices = rng.integers(lowest, highest, size=(len(rows), 1), endpoint=True)
         is_other = names != names[rows][:, None]  # (rows, num_crops)
         order = np.where(is_other, rng.random(is_other.shape), 2.0).argsort(axis=1).argsort(axis=1)
@@ -223,7 +230,7 @@ class Augmenter:
 
     def _band_limited(self, crops: Tensor, rng: np.random.Generator) -> Tensor:
         is_telephone = rng.random(len(crops)) < 0.5  # half and half
-        high_hz = rng.uniform(*self._config.low_pass_hz, size=len(crops))
+        high_hz = rng.uniform(*self.config.low_pass_hz, size=len(crops))
         low, high = TELEPHONE_BAND_HZ
         edges_hz = np.stack((low * is_telephone, np.where(is_telephone, high, high_hz)))
         low_edges, high_edges = torch.from_numpy(edges_hz.astype(np.float32)).to(self._device)

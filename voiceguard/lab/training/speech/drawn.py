@@ -2,11 +2,13 @@
 
 In: the speakers' passages and a teacher. Out: crops of the windows, with what the teacher made of
 the whole, clean window and of each 20 ms of it. No voice is heard twice, and none is made in
-advance: the teacher takes a third of a step, on a CPU as on a GPU.
+advance: the teacher takes a third of a step, on a CPU as on a GPU. Some windows are of nobody, and
+some crops the teacher hears as the student will: see ``beyond``.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +17,7 @@ from torch.nn.functional import normalize
 
 from voiceguard.lab.corpora.clips import seeded
 from voiceguard.lab.progress import untracked
+from voiceguard.lab.training.speech.beyond import Beyond
 from voiceguard.lab.training.speech.memory import Memory
 from voiceguard.lab.training.speech.source import Batch
 from voiceguard.lab.training.speech.voices import stretched
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
     from voiceguard.lab.progress import Track
     from voiceguard.lab.training.config import TrainingConfig
+    from voiceguard.lab.training.corruption.augment import Augmenter
     from voiceguard.lab.training.speech.circles import Circles
     from voiceguard.lab.training.speech.hearing import WindowTeacher
 
@@ -45,12 +49,20 @@ class DrawnVoices:
         circles: Speech to learn from.
         teacher: Hears every window.
         config: How windows and voices are drawn, and the seed.
+        augmenter: Corrupts what the teacher hears as the student does.
     """
 
-    def __init__(self, circles: Circles, teacher: WindowTeacher, config: TrainingConfig) -> None:
+    def __init__(
+        self,
+        circles: Circles,
+        teacher: WindowTeacher,
+        config: TrainingConfig,
+        augmenter: Augmenter,
+    ) -> None:
         self._circles = circles
         self._teacher = teacher
         self._config = config
+        self._beyond = Beyond(config.matching, augmenter)
         self.window_samples = window_samples(config)
         # As much speech as the crops have together.
         self._num_windows = max(2, int(config.batch_s / config.window_s))
@@ -93,6 +105,7 @@ class DrawnVoices:
     def draw(self, num_crops: int, num_samples: int, rng: np.random.Generator) -> Batch:
         """See ``Source.draw``: crops of windows that are drawn now, and heard whole."""
         windows, speakers = self.windows(self._num_windows, rng)
+        windows = self._beyond.windows(windows, rng)
         heard = self._teacher(windows)
         targets = self.state.remembered(heard.embeddings)
         num_frames = min(num_samples, self.window_samples) // TEACHER_FRAME_SAMPLES
@@ -110,7 +123,26 @@ class DrawnVoices:
         crop_of = row[:, 0]
         embeddings = normalize(heard.embeddings.float())[crop_of]
         labels = torch.from_numpy(speakers[of])
-        return Batch(crops, targets[crop_of], labels, frames, embeddings)
+        batch = Batch(crops, targets[crop_of], labels, frames, embeddings)
+        return self._with_alike(batch, rng)
+
+    def _with_alike(self, batch: Batch, rng: np.random.Generator) -> Batch:
+        """The last crops as the teacher hears them, and what it hears there."""
+        num = int(self._config.matching.alike_share * len(batch.crops))
+        if not num or batch.targets is None or batch.embeddings is None:
+            return batch
+        crops = self._beyond.crops(batch.crops[-num:], batch.labels[-num:], rng)
+        heard = self._teacher(crops)
+        for ours, theirs in (
+            (batch.crops, crops),
+            (batch.targets, self.state.centred(heard.embeddings)),
+            (batch.embeddings, normalize(heard.embeddings.float())),
+        ):
+            ours[-num:] = theirs
+        if batch.frames is not None and heard.frames is not None:
+            frames = self.state.standardised(heard.frames).transpose(1, 2)
+            batch.frames[-num:] = frames[:, : batch.frames.shape[1]]
+        return replace(batch, num_alike=num)
 
     def draw_targets(self, num: int, rng: np.random.Generator) -> Tensor:
         """See ``Source.draw_targets``: of windows before this step's."""

@@ -89,11 +89,15 @@ class Memory(nn.Module):
         Returns:
             ``(num, dim)``: centred, of norm 1.
         """
-        targets = normalize(normalize(embeddings.float()) - self.mean)
+        targets = self.centred(embeddings)
         places = torch.arange(len(targets), device=targets.device) + self.oldest
         self.kept[places % len(self.kept)] = targets
         self.oldest.copy_((self.oldest + len(targets)) % len(self.kept))
         return targets
+
+    def centred(self, embeddings: Tensor) -> Tensor:
+        """Targets of embeddings, not kept: shapes as of ``remembered``."""
+        return normalize(normalize(embeddings.float()) - self.mean)
 
     def earlier(self, num: int, num_latest: int, rng: np.random.Generator) -> Tensor:
         """``(num, dim)`` targets that are kept, all different and none of the latest."""

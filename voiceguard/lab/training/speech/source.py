@@ -30,6 +30,8 @@ class Batch:
     embeddings: Tensor | None = None
     """``(num_crops, teacher_dim)`` of norm 1, the targets before their mean was removed; None
     where voices are not drawn."""
+    num_alike: int = 0
+    """Of the last crops: they are corrupted already, as the teacher heard them."""
 
     def part(self, rows: slice) -> Batch:
         """Of these crops alone."""
@@ -40,6 +42,7 @@ class Batch:
             labels=self.labels[rows],
             frames=None if self.frames is None else self.frames[rows],
             embeddings=None if self.embeddings is None else self.embeddings[rows],
+            num_alike=0,
         )
 
 
