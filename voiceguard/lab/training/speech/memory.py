@@ -96,7 +96,7 @@ class Memory(nn.Module):
         return targets
 
     def centred(self, embeddings: Tensor) -> Tensor:
-        """Targets of embeddings, not kept: shapes as of ``remembered``."""
+        """``(num, dim)`` of any norm to targets ``(num, dim)``, which are not kept."""
         return normalize(normalize(embeddings.float()) - self.mean)
 
     def earlier(self, num: int, num_latest: int, rng: np.random.Generator) -> Tensor:
