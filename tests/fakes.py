@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from voiceguard.errors import EncoderError
 from voiceguard.speech.vad.energy import EnergyVad
 from voiceguard.testing import FakeEncoder as PitchEncoder
 from voiceguard.testing import easy_calibration as plain_calibration
@@ -129,6 +130,22 @@ class CollectingSink:
     @property
     def finals(self) -> list[Decision]:
         return [decision for decision in self.decisions if decision.is_final]
+
+
+@dataclass
+class FakeOverlap:
+    """An ``OverlapDetector`` that answers as it is told, and keeps the lengths of what it heard."""
+
+    answer: bool = True
+    fails: bool = False
+    lengths: list[int] = field(default_factory=list)
+
+    def hears_two(self, samples: Samples) -> bool:
+        """See ``OverlapDetector``."""
+        self.lengths.append(len(samples))
+        if self.fails:
+            raise EncoderError("no number came out")
+        return self.answer
 
 
 def hears_tones() -> EnergyVad:

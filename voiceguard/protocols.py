@@ -142,6 +142,19 @@ class Encoder(Protocol):
         ...
 
 
+class OverlapDetector(Protocol):
+    """Beside hop 3. Hears whether several voices speak at once. Blocking, as the encoder."""
+
+    def hears_two(self, samples: Samples) -> bool:
+        """Whether there is more than one voice in a stretch of speech.
+
+        Args:
+            samples: ``(num_samples,)`` mono 16 kHz float32, at any level; what is too short to
+                tell has one.
+        """
+        ...
+
+
 class EncoderStream(Protocol):
     """Embeds overlapping windows without computing their shared features again."""
 

@@ -33,6 +33,7 @@ from pydantic_settings import (
 from voiceguard.audio.config import AudioConfig
 from voiceguard.decisions.history import HistoryConfig
 from voiceguard.encoder.config import EncoderConfig
+from voiceguard.encoder.overlap.config import OverlapConfig
 from voiceguard.errors import ConfigError
 from voiceguard.logs import LogConfig
 from voiceguard.mqtt.config import MqttConfig
@@ -94,6 +95,7 @@ class Settings(BaseSettings):
     gate: GateConfig = Field(default_factory=GateConfig)
     windows: WindowConfig = Field(default_factory=WindowConfig)
     encoder: EncoderConfig = Field(default_factory=EncoderConfig)
+    overlap: OverlapConfig = Field(default_factory=OverlapConfig)
     policy: PolicyConfig = Field(default_factory=PolicyConfig)
     people: PeopleConfig = Field(default_factory=PeopleConfig)
     mqtt: MqttConfig = Field(default_factory=MqttConfig)

@@ -231,6 +231,9 @@ class SegmentEnd:
     cause: EndCause
     clear_share: float | None = None
     """As in SpeechEnd; of what was split, the last part has that of all, the others None."""
+    samples: Samples | None = field(default=None, repr=False, compare=False)
+    """The segment's audio as the encoder hears it, ``(num_samples,)`` mono 16 kHz, up to its last
+    speech frame; of a longer one the latest 20 s. None where nobody listens to all of it."""
 
 
 # --- hop 4 and 5: scores and decisions ------------------------------------------------------

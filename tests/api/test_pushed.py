@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import voiceguard
+from tests.fakes import FakeOverlap
 from tests.recordings import SPOKEN, STRANGERS, TAKES
 from voiceguard.audio.files import load_audio
 from voiceguard.errors import AudioError, ConfigError, StoreKeyError, UsageError
@@ -138,6 +139,26 @@ def test_an_encoder_that_fails_accepts_nobody(tmp_path: Path) -> None:
     encoder.fails = True
     (decision,) = pushed(guard, spoken(ANNA_HZ), 1600)
     assert (decision.outcome, decision.reason) == ("inconclusive", "inference_failed")
+
+
+def test_two_people_at_once_are_nobody_and_a_detector_that_fails_accepts_nobody(
+    tmp_path: Path,
+) -> None:
+    detector = FakeOverlap(answer=False)
+    guard = fake_guard(tmp_path, overlap=detector)
+    guard.enroll("anna", [tone(ANNA_HZ, 6.0, seed=take) for take in range(3)], consent=True)
+    audio = spoken(ANNA_HZ)
+    assert [each.outcome for each in pushed(guard, audio, 1600) if each.is_final] == ["accepted"]
+    detector.answer = True
+    decisions = pushed(guard, audio, 1600)
+    assert guard.verify("anna", audio).reason is voiceguard.Reason.MORE_THAN_ONE_VOICE
+    detector.fails = True
+    decisions += pushed(guard, audio, 1600)
+    assert [each.reason for each in decisions if each.is_final] == [
+        "more_than_one_voice",
+        "inference_failed",
+    ]
+    assert not any(each.outcome is voiceguard.Outcome.ACCEPTED for each in decisions)
 
 
 async def test_a_coroutine_pushes_too_and_calls_take_turns(guard: Guard) -> None:

@@ -17,6 +17,7 @@ CHECKS = [
     "configuration",
     "model",
     "speech",
+    "overlap",
     "microphone",
     "state directory",
     "key",

@@ -14,7 +14,7 @@ from voiceguard.scoring.limits import EnrollmentLimits
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from voiceguard.protocols import VoiceActivityDetector
+    from voiceguard.protocols import OverlapDetector, VoiceActivityDetector
     from voiceguard.types import Samples
 
 NOW = datetime(2026, 11, 5, 17, 20, tzinfo=UTC)
@@ -34,12 +34,14 @@ def voice(
 def take_judge(
     limits: EnrollmentLimits = LIMITS,
     make_vad: Callable[[], VoiceActivityDetector] = hears_tones,
+    overlap: OverlapDetector | None = None,
 ) -> TakeJudge:
     """A judge for the encoder that hears pitch."""
     return TakeJudge(
         encoder=PitchEncoder(),
         make_vad=make_vad,
         limits=limits,
+        overlap=overlap,
     )
 
 

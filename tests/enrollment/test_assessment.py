@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.enrollment.speaking import ANNA_HZ, BOB_HZ, NOW, no_takes, take_judge, voice
-from tests.fakes import quiet
+from tests.fakes import FakeOverlap, quiet
 from voiceguard.enrollment import Problem, TakeReport, describe
 from voiceguard.scoring.limits import NO_LIMITS
 
@@ -72,7 +72,15 @@ def test_two_voices_in_one_take_are_noticed() -> None:
     both = np.concatenate((voice(4.0, pitch_hz=ANNA_HZ), voice(4.0, pitch_hz=BOB_HZ)))
     report = assess(both)
     assert report.problems == (Problem.MORE_THAN_ONE_VOICE,)
-    assert "two people" in describe(report)
+    assert "speak alone" in describe(report)
+
+
+def test_two_voices_at_once_in_one_take_are_noticed() -> None:
+    detector = FakeOverlap()
+    report = take_judge(overlap=detector).assess(voice(4.0))
+    assert report.problems == (Problem.MORE_THAN_ONE_VOICE,)
+    detector.answer = False
+    assert take_judge(overlap=detector).assess(voice(4.0)).is_usable
 
 
 def test_an_encoder_without_limits_compares_nothing() -> None:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from voiceguard.decisions.result import Decision
+    from voiceguard.protocols import OverlapDetector
 
 ANNA_HZ, STRANGER_HZ = 440.0, 2500.0
 
@@ -51,6 +52,7 @@ class Bench:
     clock: FakeClock = field(default_factory=FakeClock)
     sink: CollectingSink = field(default_factory=CollectingSink)
     change_cosine: float | None = None
+    overlap: OverlapDetector | None = None
     statuses: list[SourceStatus] = field(default_factory=list)
 
     def judge(self) -> Judge:
@@ -74,15 +76,17 @@ class Bench:
         is_live: bool = False,
     ) -> list[Decision]:
         judge = self.judge()
+        cutter = WindowCutter(WindowConfig(), keep_audio=self.overlap is not None)
         with ThreadPoolExecutor(1) as executor:
             stream = Stream(
                 FakeSource(script, is_live=is_live),
-                ear=Ear(SpeechGate(hears_tones(), GateConfig()), WindowCutter(WindowConfig())),
+                ear=Ear(SpeechGate(hears_tones(), GateConfig()), cutter),
                 encoder=self.encoder.open_stream(),
                 judge=lambda: self.at_this_moment(judge),
                 sink=self.sink,
                 executor=executor,
                 clock=self.clock,
+                overlap=self.overlap,
                 on_status=lambda _name, status: self.statuses.append(status),
             )
             async with asyncio.TaskGroup() as tasks:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +10,7 @@ import pytest
 
 from tests.fakes import (
     ENCODER_ID,
+    FakeOverlap,
     PitchEncoder,
     make_voiceprint,
     plain_calibration,
@@ -83,6 +84,16 @@ def test_without_speech_it_is_inconclusive_never_a_score(home: Home, samples: Sa
 
 def test_two_voices_in_one_recording_are_inconclusive(home: Home) -> None:
     audio = np.concatenate([quiet(1), tone(ANNA_HZ, 4.5), tone(STRANGER_HZ, 4.5), quiet(1)])
+    assert home.verify(audio) == (Outcome.INCONCLUSIVE, Reason.MORE_THAN_ONE_VOICE)
+
+
+def test_two_voices_at_once_in_one_recording_are_inconclusive(home: Home) -> None:
+    audio = np.concatenate([quiet(1), tone(ANNA_HZ, 3), quiet(1), tone(ANNA_HZ, 2), quiet(1)])
+    detector = FakeOverlap(answer=False)
+    home.kit = replace(home.kit, overlap=detector)
+    assert home.verify(audio) == (Outcome.ACCEPTED, Reason.ABOVE_THRESHOLD)
+    assert len(detector.lengths) == 2, "once for each stretch of speech"
+    detector.answer = True
     assert home.verify(audio) == (Outcome.INCONCLUSIVE, Reason.MORE_THAN_ONE_VOICE)
 
 

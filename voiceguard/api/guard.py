@@ -264,6 +264,7 @@ class Guard:
             name,
             ear=self._kit.make_ear(self._kit.settings.audio.channel),
             encoder=self._kit.encoder.open_stream(),
+            overlap=self._kit.overlap,
             judge=lambda: self._permission.judge(name, self._judge_by_rules()),
         )
 

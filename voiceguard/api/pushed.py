@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from voiceguard.clock import Clock
     from voiceguard.decisions.result import Decision
     from voiceguard.pipeline.judge import Judge
-    from voiceguard.protocols import EncoderStream
+    from voiceguard.protocols import EncoderStream, OverlapDetector
     from voiceguard.speech.ear import Ear, Heard
-    from voiceguard.types import Samples
+    from voiceguard.types import Samples, SegmentEnd
 
 log = structlog.get_logger(__name__)
 
@@ -48,6 +48,7 @@ class PushedStream:
         encoder: Hop 3, this stream's own view of the encoder.
         judge: Gives hops 4 and 5 as they are at this moment.
         clock: For the stamps: what is fed counts as having been spoken just now.
+        overlap: Hears whether several voices speak at once; None: nobody does.
     """
 
     def __init__(
@@ -58,10 +59,12 @@ class PushedStream:
         encoder: EncoderStream,
         judge: Callable[[], Judge],
         clock: Clock | None = None,
+        overlap: OverlapDetector | None = None,
     ) -> None:
         self.name = name
         self._ear = ear
         self._encoder = encoder
+        self._overlap = overlap
         self._clock = clock or SystemClock()
         self._collected: list[Decision] = []
         self._rate_hz: int | None = None
@@ -142,22 +145,38 @@ class PushedStream:
     def _weigh(self, item: Heard, arrival: Arrival) -> None:
         """As ``pipeline.stream`` does, but that it waits for the encoder."""
         if not isinstance(item, Window):
-            self._decider.conclude(item, arrival)
+            self._conclude(item, arrival)
             return
+        is_look = not item.is_probe and self._decider.is_look_due(item)
         try:
             embedding = self._encoder.embed(item)
+            hears_two = self._hears_two(item.samples if is_look else None)
         except Exception as error:
-            # Whatever the encoder did not survive must not become an accept.
+            # Whatever inference did not survive must not become an accept.
             self._decider.note_failure(item.segment)
             log.exception("inference_failed", stream=self.name, error=str(error))
             return
         if not item.is_probe:
-            self._decider.look(item, embedding, arrival)
+            self._decider.look(item, embedding, arrival, hears_two=hears_two)
         elif (boundary := self._decider.compare(item, embedding)) is not None:
             after = self._ear.split(item.segment, boundary)
             self._decider.note_change(item.segment, boundary, is_cut=bool(after))
             for each in after:
                 self._weigh(each, arrival)
+
+    def _conclude(self, end: SegmentEnd, arrival: Arrival) -> None:
+        hears_two = False
+        try:
+            hears_two = self._hears_two(end.samples)
+        except Exception as error:
+            self._decider.note_failure(end.segment)
+            log.exception("inference_failed", stream=self.name, error=str(error))
+        self._decider.conclude(end, arrival, hears_two=hears_two)
+
+    def _hears_two(self, samples: Samples | None) -> bool:
+        return (
+            self._overlap is not None and samples is not None and self._overlap.hears_two(samples)
+        )
 
     def _emptied(self) -> list[Decision]:
         decisions = list(self._collected)

@@ -27,7 +27,7 @@ from voiceguard.types import SAMPLE_RATE_HZ
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from voiceguard.protocols import Encoder, VoiceActivityDetector
+    from voiceguard.protocols import Encoder, OverlapDetector, VoiceActivityDetector
     from voiceguard.scoring.limits import EnrollmentLimits
     from voiceguard.speech.gate import GateConfig, SpeechSegment
     from voiceguard.types import Embedding, MonoBlock, Recorded, Samples
@@ -94,6 +94,8 @@ class TakeJudge:
     """Timing of the speech gate."""
     limits: EnrollmentLimits = NO_LIMITS
     """The encoder's."""
+    overlap: OverlapDetector | None = None
+    """Hears two people who speak at once; None: nobody does."""
 
     def assess(self, recording: Recorded) -> TakeReport:
         """Judges one take by itself, and embeds it; holds a segment of it at a time.
@@ -117,9 +119,8 @@ class TakeJudge:
             Problem.TOO_SHORT: heard.has_speech and is_short and not is_music,
             Problem.CLIPPED: counted.clipped_fraction > MAX_CLIPPED,
             Problem.TOO_NOISY: speech.snr_db < MIN_SNR_DB,
-            Problem.MORE_THAN_ONE_VOICE: clearest is not None
-            and limit is not None
-            and clearest > limit,
+            Problem.MORE_THAN_ONE_VOICE: heard.has_overlap
+            or (clearest is not None and limit is not None and clearest > limit),
         }
         return TakeReport(
             net_speech_s=speech.net_speech_s,
@@ -182,6 +183,8 @@ class _Heard:
     def __init__(self, judge: TakeJudge) -> None:
         self.figures = SpeechFigures()
         self.has_speech = False
+        self.has_overlap = False
+        self._overlap = judge.overlap
         encoder, limit = judge.encoder, judge.limits.max_voice_break
         self.breaks = None if limit is None else BreakSearch(encoder)
         self._encoder = encoder
@@ -197,6 +200,8 @@ class _Heard:
             self._embeddings.append(self._encoder.embed(piece))
         if self.breaks is not None:
             self.breaks.add(segment.samples)
+        if self._overlap is not None and not self.has_overlap:
+            self.has_overlap = self._overlap.hears_two(segment.samples)
 
     @property
     def embedding(self) -> Embedding | None:

@@ -35,8 +35,8 @@ def describe(report: TakeReport) -> str:
             "scale; lower the microphone's level or move away from it.",
             Problem.TOO_NOISY: f"Too noisy: speech is {report.snr_db:.0f} dB over the noise; "
             f"{MIN_SNR_DB:g} dB are needed. Come closer, or turn the noise down.",
-            Problem.MORE_THAN_ONE_VOICE: "More than one voice: parts of it are as unlike as "
-            "two people.",
+            Problem.MORE_THAN_ONE_VOICE: "More than one voice, at once or one after the other: "
+            "speak alone.",
             Problem.DOES_NOT_MATCH: "Doesn't match the other takes (cosine "
             f"{report.agreement or 0.0:.2f}): another person, or a very different place?",
         }[problem]

@@ -104,14 +104,31 @@ class Decider:
         else:
             evidence.heard_two_voices = True
 
-    def look(self, window: Window, embedding: Embedding, arrival: Arrival) -> None:
-        """Takes in a window; a provisional result if one is due and says something new."""
+    def is_look_due(self, window: Window) -> bool:
+        """Whether a provisional result may come of this window."""
+        policy = self._judge().policy
+        # Else nothing is left of the error budget, or it is better spent later.
+        return (
+            self._evidence_of(window.segment).num_looks < policy.max_looks
+            and window.segment_speech_s >= policy.look_from_s
+        )
+
+    def look(
+        self, window: Window, embedding: Embedding, arrival: Arrival, *, hears_two: bool = False
+    ) -> None:
+        """Takes in a window; a provisional result if one is due and says something new.
+
+        Args:
+            window: Of the segment.
+            embedding: Its.
+            arrival: When its audio came.
+            hears_two: Whether several voices speak at once in it.
+        """
         evidence = self._evidence_of(window.segment)
         evidence.add(window, embedding)
         self._show(window, evidence)
-        policy = self._judge().policy
-        if evidence.num_looks >= policy.max_looks or window.segment_speech_s < policy.look_from_s:
-            return  # nothing is left of the error budget, or it is better spent later
+        if not self.is_look_due(window):
+            return
         evidence.num_looks += 1
         decision = self._judged(
             evidence,
@@ -120,6 +137,7 @@ class Decider:
                 snr_db=window.snr_db,
                 is_final=False,
                 look=evidence.num_looks,
+                impediment=Reason.MORE_THAN_ONE_VOICE if hears_two else None,
             ),
             evidence.windows[0][0].first_sample,
             window.end_sample,
@@ -142,9 +160,16 @@ class Decider:
         scores = self._judge().score(segment.pooled(), evidence)
         self._watcher.scored(self._stream, window, scores)
 
-    def conclude(self, end: SegmentEnd, arrival: Arrival) -> None:
-        """The final decision of a segment, exactly one."""
+    def conclude(self, end: SegmentEnd, arrival: Arrival, *, hears_two: bool = False) -> None:
+        """The final decision of a segment, exactly one.
+
+        Args:
+            end: Of the segment.
+            arrival: When its audio came.
+            hears_two: Whether several voices speak at once in it.
+        """
         evidence = self._evidence_of(end.segment)
+        evidence.heard_two_voices |= hears_two
         self.num_segments += 1
         self.speech_s += end.net_speech_s
         decision = self._judged(

@@ -7,7 +7,7 @@ hop  where                  thread                                in -> out
 2    Stream.listen          event loop                            AudioChunk -> Window, SegmentEnd
      (speech/ear)
 3    Stream.decide          inference executor                    Window -> Embedding
-     (encoder/*)
+     (encoder/*)                                                  (and: one voice, or several?)
 4    Decider, Judge         event loop                            Embedding -> SpeakerScore
      (scoring/scorer)
 5    Decider, Judge         event loop                            SpeakerScore -> Decision
@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
@@ -47,9 +47,12 @@ if TYPE_CHECKING:
     from voiceguard.decisions.result import DecisionSink
     from voiceguard.pipeline.channel import Item
     from voiceguard.pipeline.judge import Judge
-    from voiceguard.protocols import AudioSource, EncoderStream, StreamWatcher
+    from voiceguard.protocols import AudioSource, EncoderStream, OverlapDetector, StreamWatcher
     from voiceguard.speech.ear import Ear
-    from voiceguard.types import AudioChunk, Embedding
+    from voiceguard.types import AudioChunk, Embedding, Samples, SegmentEnd
+
+_Given = TypeVar("_Given")
+_Made = TypeVar("_Made")
 
 log = structlog.get_logger(__name__)
 
@@ -95,6 +98,7 @@ class Stream:
         on_status: Told of every change of the source's state.
         watcher: Follows what is heard and scored, for display.
         on_turn_decided: Told of a turn, by its id, all of which has been decided.
+        overlap: Hears whether several voices speak at once; None: nobody does.
     """
 
     def __init__(
@@ -110,6 +114,7 @@ class Stream:
         on_status: Callable[[str, SourceStatus], None] = lambda _name, _status: None,
         watcher: StreamWatcher | None = None,
         on_turn_decided: Callable[[str], None] = lambda _turn_id: None,
+        overlap: OverlapDetector | None = None,
     ) -> None:
         self.name = source.name
         self.is_live = source.is_live
@@ -118,6 +123,7 @@ class Stream:
         self._source = source
         self._ear = ear
         self._encoder = encoder
+        self._overlap = overlap
         self._executor = executor
         self._clock = clock
         self._on_status = on_status
@@ -212,29 +218,52 @@ class Stream:
             elif isinstance(pending.item, TurnEnd):
                 self._on_turn_decided(pending.item.turn_id)
             else:
-                self._decider.conclude(pending.item, pending.arrival)
+                await self._conclude(pending.item, pending.arrival)
+
+    async def _conclude(self, end: SegmentEnd, arrival: Arrival) -> None:
+        try:
+            hears_two = await self._hears_two(end.samples)
+        except Exception as error:
+            self._decider.note_failure(end.segment)
+            log.exception("inference_failed", stream=self.name, error=str(error))
+            hears_two = False
+        self._decider.conclude(end, arrival, hears_two=hears_two)
 
     async def _weigh(self, window: Window, arrival: Arrival) -> None:
+        is_look = not window.is_probe and self._decider.is_look_due(window)
         try:
             embedding = await self._embed(window)
+            hears_two = await self._hears_two(window.samples if is_look else None)
         except Exception as error:
-            # Whatever the encoder did not survive must not become an accept, nor the daemon's end.
+            # Whatever inference did not survive must not become an accept, nor the daemon's end.
             self._decider.note_failure(window.segment)
             log.exception("inference_failed", stream=self.name, error=str(error))
             return
         if not window.is_probe:
-            self._decider.look(window, embedding, arrival)
+            self._decider.look(window, embedding, arrival, hears_two=hears_two)
         elif (boundary := self._decider.compare(window, embedding)) is not None:
             self._split(window.segment, boundary, arrival)
 
     async def _embed(self, window: Window) -> Embedding:
+        try:
+            return await self._infer(self._encoder.embed, window)
+        finally:
+            self._num_embedded += 1
+
+    async def _hears_two(self, samples: Samples | None) -> bool:
+        """Whether several voices speak at once; nobody listens to what is no stretch to decide."""
+        if self._overlap is None or samples is None:
+            return False
+        return await self._infer(self._overlap.hears_two, samples)
+
+    async def _infer(self, function: Callable[[_Given], _Made], given: _Given) -> _Made:
+        """On the executor, watched for how long it takes."""
         self._inference_began_s = self._clock.monotonic_s()
         try:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._executor, self._encoder.embed, window)
+            return await loop.run_in_executor(self._executor, function, given)
         finally:
             self._inference_began_s = None
-            self._num_embedded += 1
 
     def _split(self, segment: int, boundary: int, arrival: Arrival) -> None:
         """Ends the segment where the voice changed; what follows is judged for itself."""

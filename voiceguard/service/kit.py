@@ -19,6 +19,7 @@ from voiceguard.encoder.library import (
     shipped_models,
     stated_encoder_id,
 )
+from voiceguard.encoder.overlap.loading import load_overlap
 from voiceguard.enrollment import TakeJudge, known_voice, predict_acceptance
 from voiceguard.errors import VoiceprintError
 from voiceguard.paths import (
@@ -46,7 +47,7 @@ from voiceguard.voiceprints.store import VoiceprintStore
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from voiceguard.protocols import Encoder
+    from voiceguard.protocols import Encoder, OverlapDetector
     from voiceguard.scoring.adaptation import Mark
     from voiceguard.scoring.calibration import Calibration
     from voiceguard.scoring.limits import EnrollmentLimits
@@ -66,6 +67,8 @@ class Kit:
     encoder: Encoder
     cohort: Cohort | None
     calibration: Calibration | None
+    overlap: OverlapDetector | None = None
+    """Hears several voices at once; None: that is not wanted."""
 
     def make_gate(self) -> SpeechGate:
         """A fresh speech gate for one stream."""
@@ -73,13 +76,14 @@ class Kit:
 
     def make_ear(self, channel: Channel = "downmix") -> Ear:
         """A fresh ear, gate and windows, for one stream or one recording."""
-        return Ear(self.make_gate(), WindowCutter(self.settings.windows), channel)
+        cutter = WindowCutter(self.settings.windows, keep_audio=self.overlap is not None)
+        return Ear(self.make_gate(), cutter, channel)
 
     @property
     def take_judge(self) -> TakeJudge:
         """Hears takes as the daemon hears, and knows how unlike those of one person may be."""
         limits = NO_LIMITS if self.calibration is None else self.calibration.enrollment
-        return make_take_judge(self.settings, self.encoder, limits)
+        return make_take_judge(self.settings, self.encoder, limits, self.overlap)
 
     def predict_acceptance(
         self, voiceprint: Voiceprint, *, num_voiceprints: int = 1
@@ -159,17 +163,29 @@ class Kit:
         )
 
 
-def assemble(settings: Settings) -> Kit:
+def assemble(settings: Settings, *, overlap: bool = True) -> Kit:
     """Loads the encoder, and the cohort and calibration that belong to it.
 
     An encoder without a calibration is usable; every decision is then inconclusive.
 
+    Args:
+        settings: Which.
+        overlap: Whether what hears overlap is loaded as well, as the settings say; a measurement
+            is about the encoder.
+
     Raises:
-        EncoderError: Weights, cohort or calibration are missing, corrupt or do not fit together.
+        EncoderError: Weights, cohort or calibration are missing, corrupt or do not fit together; or
+            what hears overlap can't be loaded.
     """
     encoder = open_encoder(settings)
     cohort, calibration = load_scoring(settings, encoder.info.encoder_id)
-    return Kit(settings=settings, encoder=encoder, cohort=cohort, calibration=calibration)
+    return Kit(
+        settings=settings,
+        encoder=encoder,
+        cohort=cohort,
+        calibration=calibration,
+        overlap=load_overlap(settings.overlap) if overlap else None,
+    )
 
 
 def load_scoring(settings: Settings, encoder_id: str) -> tuple[Cohort | None, Calibration | None]:
@@ -192,7 +208,10 @@ def load_scoring(settings: Settings, encoder_id: str) -> tuple[Cohort | None, Ca
 
 
 def make_take_judge(
-    settings: Settings, encoder: Encoder, limits: EnrollmentLimits = NO_LIMITS
+    settings: Settings,
+    encoder: Encoder,
+    limits: EnrollmentLimits = NO_LIMITS,
+    overlap: OverlapDetector | None = None,
 ) -> TakeJudge:
     """A judge of takes with the gate of the settings, that leaves music out where it can.
 
@@ -200,12 +219,14 @@ def make_take_judge(
         settings: ``vad`` and ``gate`` count.
         encoder: Makes the embeddings.
         limits: The encoder's; without a calibration nobody knows them.
+        overlap: Hears two people at once; None: nobody does.
     """
     return TakeJudge(
         encoder=encoder,
         make_vad=lambda: make_take_vad(settings.vad),
         gate=settings.gate,
         limits=limits,
+        overlap=overlap,
     )
 
 

@@ -262,6 +262,7 @@ def _make_stream(
         source,
         ear=parts.kit.make_ear(parts.settings.audio.channel),
         encoder=parts.kit.encoder.open_stream(),
+        overlap=parts.kit.overlap,
         judge=lambda: parts.permission.judge(source.name, parts.judge_at(source.name)),
         sink=sink,
         executor=parts.inference,

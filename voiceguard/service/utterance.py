@@ -52,6 +52,8 @@ def examine(kit: Kit, recording: Recorded, *, change_cosine: float | None = None
     snrs_db: list[float] = []
     for item in ear.hear(recording):
         if not isinstance(item, Window):
+            if kit.overlap is not None and item.samples is not None:
+                probes.heard_two_voices |= kit.overlap.hears_two(item.samples)
             speech_s.append(item.net_speech_s)
             snrs_db.append(item.snr_db)
             continue

@@ -170,10 +170,16 @@ class _Segment:
 
 
 class WindowCutter:
-    """Cuts one stream's segments into windows, and numbers them."""
+    """Cuts one stream's segments into windows, and numbers them.
 
-    def __init__(self, config: WindowConfig | None = None) -> None:
+    Args:
+        config: How.
+        keep_audio: Whether ends of segments bring all of the segment's audio.
+    """
+
+    def __init__(self, config: WindowConfig | None = None, *, keep_audio: bool = False) -> None:
         config = config or WindowConfig()
+        self._keep_audio = keep_audio
         self._min_frames = round(config.min_s / FRAME_S)
         self._max_frames = round(config.max_s / FRAME_S)
         self._hop_frames = round(config.hop_s / FRAME_S)
@@ -266,7 +272,14 @@ class WindowCutter:
             snr_db=totals.snr_db,
             cause=cause,
             clear_share=clear_share,
+            samples=self._all_of(segment),
         )
+
+    def _all_of(self, segment: _Segment) -> Samples | None:
+        """What is kept of a segment up to its last speech frame, where it is to be decided on."""
+        if not (self._keep_audio and segment.windows):
+            return None
+        return segment.audio(segment.kept_from, segment.speech_end)
 
     def _due(self, segment: _Segment) -> Window | None:
         """What the latest frame completes, one item per call."""

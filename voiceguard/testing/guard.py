@@ -20,6 +20,8 @@ from voiceguard.testing.encoder import ENCODER_ID, FakeEncoder
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from voiceguard.protocols import OverlapDetector
+
 NUM_TRIALS = 2000
 
 
@@ -37,12 +39,19 @@ class _TonesKit(Kit):
         )
 
 
-def fake_guard(state_dir: Path, *, encoder: FakeEncoder | None = None, **settings: Any) -> Guard:  # noqa: ANN401
+def fake_guard(
+    state_dir: Path,
+    *,
+    encoder: FakeEncoder | None = None,
+    overlap: OverlapDetector | None = None,
+    **settings: Any,  # noqa: ANN401 - whatever open_guard takes
+) -> Guard:
     """A guard that knows tones apart; ready in milliseconds.
 
     Args:
         state_dir: Where its voiceprints are, a temporary directory.
         encoder: Another one, to count its calls or to let it fail.
+        overlap: Says whether two people speak at once; None: nobody listens for that.
         **settings: As in ``open_guard``: ``policy={"p_fa": 0.001}``.
 
     Raises:
@@ -52,7 +61,15 @@ def fake_guard(state_dir: Path, *, encoder: FakeEncoder | None = None, **setting
     chosen = load_settings(None, **{**ears, **settings, "state_dir": str(state_dir)})
     encoder = encoder or FakeEncoder()
     calibration = easy_calibration(encoder.info.encoder_id)
-    return Guard(_TonesKit(settings=chosen, encoder=encoder, cohort=None, calibration=calibration))
+    return Guard(
+        _TonesKit(
+            settings=chosen,
+            encoder=encoder,
+            cohort=None,
+            calibration=calibration,
+            overlap=overlap,
+        )
+    )
 
 
 def easy_calibration(encoder_id: str = ENCODER_ID) -> Calibration:

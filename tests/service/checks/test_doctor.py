@@ -111,7 +111,7 @@ def test_a_typo_in_the_configuration_is_named_and_nothing_is_tested_with_default
     looked = {each.name: each.status for each in examine(path, {})}
     assert looked.pop("program") is looked.pop("runtimes") is Status.OK
     assert looked.pop("configuration") is Status.FAIL
-    assert len(looked) == 8
+    assert len(looked) == 9
     assert set(looked.values()) == {Status.SKIP}
 
 

@@ -67,7 +67,7 @@ def load_kit(
     settings = configured(config, state_dir=state_dir, model=model, device=device)
     with stderr.status("loading the encoder"):
         if with_calibration:
-            return assemble(settings)
+            return assemble(settings, overlap=False)
         encoder = open_encoder(settings)
         kit = Kit(settings=settings, encoder=encoder, cohort=None, calibration=None)
         path = cohort_path(settings.encoder.model, installed_in(settings))

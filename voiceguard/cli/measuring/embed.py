@@ -63,7 +63,7 @@ def embed(
     With --features, what inner layers give comes instead, by label and not normalised.
     """
     settings = configured(config, state_dir=state_dir, model=model, device=device)
-    kit = assemble(settings)
+    kit = assemble(settings, overlap=False)
     compute = _embedding_of(kit) if features is None else _features_of(kit, features)
     num_failed = 0
     for file in files:

@@ -216,7 +216,8 @@ def _kits(kit: Kit, others: Sequence[str]) -> list[Kit]:
     for name in others:
         encoder = replace(kit.settings.encoder, model=name)
         with stderr.status(f"loading {name}"):
-            kits.append(assemble(kit.settings.model_copy(update={"encoder": encoder})))
+            settings = kit.settings.model_copy(update={"encoder": encoder})
+            kits.append(assemble(settings, overlap=False))
     return kits
 
 

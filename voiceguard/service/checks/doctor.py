@@ -28,7 +28,7 @@ from voiceguard.paths import PRIVATE_DIR_MODE, find_config_file, history_file, s
 from voiceguard.service.checks.check import Check, Status
 from voiceguard.service.checks.microphone import check_microphone
 from voiceguard.service.checks.names import check_named
-from voiceguard.service.checks.speech import check_speech_judge
+from voiceguard.service.checks.speech import check_overlap, check_speech_judge
 from voiceguard.settings import load_settings
 from voiceguard.types import VERSION
 
@@ -60,6 +60,7 @@ def examine(
         for name in (
             "model",
             "speech",
+            "overlap",
             "microphone",
             "state directory",
             "key",
@@ -72,6 +73,7 @@ def examine(
     model, encoder_id = check_model(settings)
     yield model
     yield check_speech_judge(settings)
+    yield check_overlap(settings)
     yield check_microphone(settings)
     yield check_state_dir(settings)
     yield from check_voiceprints(settings, encoder_id)
@@ -134,7 +136,7 @@ def check_model(settings: Settings) -> tuple[Check, str | None]:
     from voiceguard.service.kit import assemble  # noqa: PLC0415  # slow to import
 
     try:
-        kit = assemble(settings)
+        kit = assemble(settings, overlap=False)
     except VoiceguardError as error:
         return Check.failed("model", error), None
     info = kit.encoder.info

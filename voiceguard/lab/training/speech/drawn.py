@@ -164,24 +164,59 @@ class DrawnVoices:
         Returns:
             ``(num, window_samples)`` in [-1, 1], and ``(num,)``, whose speech it is.
         """
-        speakers, places = self._circles.draw(num, rng)
-        num_own = round(self._config.own_share * num)
-        # As many of each speed as of the others, so that few lengths are met.
-        turns = (rng.integers(NUM_SPEEDS) + np.arange(num - num_own)) % NUM_SPEEDS
-        low, high = np.log(self._config.changed_formants)
-        formants = np.exp(rng.uniform(low, high, num - num_own))
-        own = self._circles.cut(speakers[:num_own], places[:num_own], self.window_samples)
-        windows = own.new_empty(num, self.window_samples)
-        windows[:num_own] = own
-        for turn in np.unique(turns):
-            rows = num_own + np.flatnonzero(turns == turn)
-            length = multiple(self.window_samples * self._speeds[turn], _LENGTH_SAMPLES)
-            spoken = self._circles.cut(speakers[rows], places[rows], length)
-            windows[torch.from_numpy(rows).to(own.device)] = sped(spoken, self.window_samples)
-        if self._config.changed_formants != (1.0, 1.0):
-            factors = torch.from_numpy(formants).to(own.device, torch.float32)
-            windows[num_own:] = stretched(windows[num_own:], factors)
-        return windows / windows.abs().amax(dim=1, keepdim=True).clamp(min=1.0), speakers
+        return changed_windows(
+            self._circles,
+            num,
+            self.window_samples,
+            own_share=self._config.own_share,
+            speeds=self._speeds,
+            formants=self._config.changed_formants,
+            rng=rng,
+        )
+
+
+def changed_windows(
+    circles: Circles,
+    num: int,
+    num_samples: int,
+    *,
+    own_share: float,
+    speeds: NDArray[np.float64],
+    formants: tuple[float, float],
+    rng: np.random.Generator,
+) -> tuple[Tensor, NDArray[np.int64]]:
+    """Windows, most of them in voices that nobody has.
+
+    Args:
+        circles: The speech.
+        num: How many; the first ``own_share`` of them keep the speaker's voice.
+        num_samples: Of each.
+        own_share: From 0 to 1.
+        speeds: Factors on pitch, formants and tempo; as many windows have each.
+        formants: Between which factors those are moved on top.
+        rng: Draws.
+
+    Returns:
+        ``(num, num_samples)`` in [-1, 1], and ``(num,)``, whose speech it is.
+    """
+    speakers, places = circles.draw(num, rng)
+    num_own = round(own_share * num)
+    # As many of each speed as of the others, so that few lengths are met.
+    turns = (rng.integers(len(speeds)) + np.arange(num - num_own)) % len(speeds)
+    low, high = np.log(formants)
+    factors = np.exp(rng.uniform(low, high, num - num_own))
+    own = circles.cut(speakers[:num_own], places[:num_own], num_samples)
+    windows = own.new_empty(num, num_samples)
+    windows[:num_own] = own
+    for turn in np.unique(turns):
+        rows = num_own + np.flatnonzero(turns == turn)
+        length = multiple(num_samples * speeds[turn], _LENGTH_SAMPLES)
+        spoken = circles.cut(speakers[rows], places[rows], length)
+        windows[torch.from_numpy(rows).to(own.device)] = sped(spoken, num_samples)
+    if formants != (1.0, 1.0):
+        moved = torch.from_numpy(factors).to(own.device, torch.float32)
+        windows[num_own:] = stretched(windows[num_own:], moved)
+    return windows / windows.abs().amax(dim=1, keepdim=True).clamp(min=1.0), speakers
 
 
 def window_samples(config: TrainingConfig) -> int:

@@ -1,0 +1,1 @@
+"""The network that hears several voices at once."""

@@ -1,0 +1,1 @@
+"""Teaching what hears several voices at once."""

@@ -1,0 +1,1 @@
+"""The small network that hears several voices at once."""

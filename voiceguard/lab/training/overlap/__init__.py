@@ -1,0 +1,1 @@
+"""Teaching the small network that hears several voices at once."""
