@@ -78,13 +78,13 @@ def test_a_damaged_or_foreign_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_it_is_not_loaded_where_it_is_off() -> None:
-    assert load_overlap(OverlapConfig()) is None
+    assert load_overlap(OverlapConfig(detector="off")) is None
     with pytest.raises(ValueError, match="detector must be on or off"):
         OverlapConfig(detector="auto")  # type: ignore[arg-type]
 
 
 def test_two_people_at_once_are_told_from_each_of_them() -> None:
-    detector = load_overlap(OverlapConfig(detector="on"))
+    detector = load_overlap(OverlapConfig())
     assert detector is not None
     owner = load_audio(TAKES[1])
     for file in STRANGERS[1:]:

@@ -12,7 +12,7 @@ from voiceguard.validation.ranges import SettingsTable
 class OverlapConfig(SettingsTable):
     """Several voices at once, the [overlap] table of voiceguard.toml."""
 
-    detector: Literal["on", "off"] = "off"
+    detector: Literal["on", "off"] = "on"
     """on: where two people speak at once the decision is inconclusive, more_than_one_voice; off:
     only a change of speaker is noticed."""
 
