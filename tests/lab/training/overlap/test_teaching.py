@@ -130,5 +130,15 @@ def test_the_recipe_says_what_it_needs_and_which_hash_to_pin(
         main()
     assert "speech, noise and rooms are needed" in capsys.readouterr().err
     monkeypatch.setattr(sys, "argv", [*sys.argv, "--threshold", "3"])
-    main()
+    assert main() == 0
     assert read_weights(path, capsys.readouterr().out.split()[1]).threshold == 3
+
+
+def test_what_is_not_there_is_named_before_anything_is_taught(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = str(tmp_path / "nothing")
+    for out, named in ((tmp_path / "nowhere/o.safetensors", "nowhere"), (tmp_path / "o", missing)):
+        monkeypatch.setattr(sys, "argv", ["overlap", missing, missing, missing, "--out", str(out)])
+        assert main() == 2
+        assert named in capsys.readouterr().err

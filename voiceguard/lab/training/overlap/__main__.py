@@ -4,7 +4,7 @@
 
     python -m voiceguard.lab.training.overlap SPEECH NOISE ROOMS --split train --out FILE
     python -m tests.benchmarks.overlap SPEECH NOISE ROOMS --split eval --weights FILE
-    python -m voiceguard.lab.training.overlap --threshold 2.3 --out FILE
+    python -m voiceguard.lab.training.overlap --threshold 3.1 --out FILE
 
 The second prints the threshold of 1 % false alarms, which the third writes into the file. The
 shipped weights came of the same mixtures, network and numbers on a GPU.
@@ -21,6 +21,7 @@ import torch
 
 from voiceguard.audio.files import load_audio
 from voiceguard.encoder.overlap.spectrogram import Shape
+from voiceguard.errors import UsageError, VoiceguardError
 from voiceguard.lab.corpora.clips import seeded
 from voiceguard.lab.corpora.corpus import read_corpus, read_noise
 from voiceguard.lab.training.corruption.recordings import Recordings
@@ -40,7 +41,7 @@ TALK = ("babble_synth", "tv_like")
 """How the names of such noise begin."""
 
 
-def main() -> None:
+def main() -> int:
     """Teaches, or writes a threshold."""
     parser = argparse.ArgumentParser(prog="python -m voiceguard.lab.training.overlap")
     for name in ("speech", "noise", "rooms"):
@@ -52,11 +53,27 @@ def main() -> None:
     parser.add_argument("--threshold", type=float, help="write this into --out, and no more")
     parser.add_argument("--out", type=Path, required=True)
     asked = parser.parse_args()
-    if asked.threshold is not None:
-        say(f"sha256 {set_threshold(asked.out, asked.threshold)}")
-        return
-    if None in {asked.speech, asked.noise, asked.rooms}:
+    if asked.threshold is None and None in {asked.speech, asked.noise, asked.rooms}:
         parser.error("speech, noise and rooms are needed to learn from")
+    try:
+        if asked.threshold is not None:
+            report(f"sha256 {set_threshold(asked.out, asked.threshold)}")
+        else:
+            teach(asked)
+    except VoiceguardError as error:
+        sys.stderr.write(f"error: {error}\nhint: {error.hint}\n")
+        return int(error.exit_code)
+    return 0
+
+
+def teach(asked: argparse.Namespace) -> None:
+    """All steps, and the weights into ``--out``.
+
+    Raises:
+        VoiceguardError: Something is missing; there is nowhere to write to.
+    """
+    if not asked.out.parent.is_dir():
+        raise UsageError(f"no folder {asked.out.parent} for --out", hint="Make it first.")
     recipe = replace(Recipe(), num_steps=asked.steps, batch_s=asked.batch_s)
     device = torch.device(asked.device)
     mixer, about = made_mixer(asked.speech, asked.noise, asked.rooms, asked.split, device)
@@ -64,14 +81,14 @@ def main() -> None:
     for number in range(recipe.num_steps):
         loss = learner.step(number)
         if number % REPORT_EVERY == 0:
-            say(f"step {number}: loss {loss:.3f}")
+            report(f"step {number}: loss {loss:.3f}")
     sha256 = write_weights(
         asked.out, learner.average, threshold=0.0, licence="Apache-2.0", trained_on=about
     )
-    say(f"sha256 {sha256}")
+    report(f"sha256 {sha256}")
 
 
-def say(line: str) -> None:
+def report(line: str) -> None:
     """To whoever waits."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
@@ -108,4 +125,4 @@ def recorded_talk(noise: Path, split: str, device: torch.device) -> Recordings |
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
