@@ -80,7 +80,7 @@ async def test_an_accept_arrives_once_expiring_and_unretained(tmp_path: Path) ->
         async with running(make_config(broker.url)) as link:
             link.publish(fresh_decision("first", is_final=False))
             link.publish(fresh_decision("second", expires_in_s=4.9))
-            assert await link.drain(5.0)
+            assert await link.drain(20.0)
             await listener.until(lambda: listener.last(f"{BASE}/occupancy/alice") == "ON")
             assert link.statistics().protocol == "5"
             assert link.statistics().decisions_delivered == 2
@@ -140,7 +140,7 @@ async def test_mqtt_3_1_1_publishes_decisions_at_qos_0(tmp_path: Path) -> None:
         async with running(make_config(broker.url, protocol="3.1.1")) as link:
             link.publish(fresh_decision())
             await listener.until(lambda: decision_ids(listener) == ["d1"])
-            assert await link.drain(5.0)
+            assert await link.drain(20.0)
         [decision] = [m for m in listener.messages if str(m.topic) == f"{BASE}/decision"]
         assert decision.qos == 0
 
@@ -322,7 +322,7 @@ async def test_an_old_accept_is_not_replayed_to_a_sleeping_consumer(
             await client.subscribe(topic, qos=1)
         async with running(make_config(broker.url, protocol=protocol)) as link:
             link.publish(fresh_decision("old", expires_in_s=1.0))
-            assert await link.drain(5.0)
+            assert await link.drain(20.0)
             await asyncio.sleep(2.2)  # mosquitto counts whole seconds
             async with sleeper(broker.port) as client:
                 link.publish(fresh_decision("new"))
@@ -363,7 +363,7 @@ async def test_passwords_and_tls(tmp_path: Path) -> None:
                 assert await check_broker(config) == f"{broker.url}, MQTT 5"
                 async with running(config) as link:
                     link.publish(fresh_decision())
-                    assert await link.drain(5.0)
+                    assert await link.drain(20.0)
             else:
                 with pytest.raises(BrokerError, match="does not let us in") as refused:
                     await check_broker(config)

@@ -62,7 +62,8 @@ def mixer(kind: type[Surroundings] = Surroundings) -> Mixer:
 
 def test_the_same_draws_give_the_same_pieces_and_all_are_sound() -> None:
     first, second = (mixer().draw(24, 25_600, np.random.default_rng(3)) for _ in range(2))
-    assert torch.equal(first.samples, second.samples)
+    # Not to the last bit: a transform may round otherwise where its memory is aligned otherwise.
+    assert torch.allclose(first.samples, second.samples, rtol=0, atol=1e-5)
     assert torch.isfinite(first.samples).all()
     assert (first.samples.abs().amax(dim=1) > 0.01).all()
     assert first.samples.shape == (24, 25_600)
