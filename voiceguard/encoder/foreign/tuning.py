@@ -7,14 +7,13 @@ megabytes where the whole network has many. The publisher's file stays what its 
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from voiceguard.encoder.card.native import metadata_of
+from voiceguard.encoder.card.shipped import REINSTALL, read_shipped
 from voiceguard.errors import EncoderError
-from voiceguard.validation.files import read_whole
 from voiceguard.validation.parsing import parse_json_object
 
 if TYPE_CHECKING:
@@ -28,8 +27,6 @@ MAX_BYTES = 2**26
 
 METADATA_KEY = "voiceguard"
 FORMAT = "voiceguard-tuning"
-
-_REINSTALL = "Reinstall voiceguard."
 
 
 def tuned(imported: Imported, tuning: Tuning, directory: Path | None = None) -> Imported:
@@ -74,21 +71,12 @@ def _read(path: Path, tuning: Tuning) -> tuple[dict[str, Any], dict[str, Any]]:
     import safetensors.numpy  # noqa: PLC0415 - only where a tuning is
     from safetensors import SafetensorError  # noqa: PLC0415
 
-    try:
-        content = read_whole(path, MAX_BYTES)
-    except OSError as error:
-        raise EncoderError(
-            f"{path} cannot be read: {error.strerror or error}", hint=_REINSTALL
-        ) from error
-    if (found := hashlib.sha256(content).hexdigest()) != tuning.sha256:
-        raise EncoderError(
-            f"{path} is damaged: its sha256 is {found}, expected {tuning.sha256}", hint=_REINSTALL
-        )
+    content = read_shipped(path, tuning.sha256, MAX_BYTES)
     try:
         arrays = safetensors.numpy.load(content)
         facts = parse_json_object(metadata_of(content)[METADATA_KEY].encode())
     except (SafetensorError, ValueError, KeyError) as error:
-        raise EncoderError(f"{path} is no tuning: {error}", hint=_REINSTALL) from error
+        raise EncoderError(f"{path} is no tuning: {error}", hint=REINSTALL) from error
     if facts.get("format") != FORMAT or not isinstance(facts.get("trained_on"), str):
-        raise EncoderError(f"{path} is no tuning: its header is no {FORMAT}'s", hint=_REINSTALL)
+        raise EncoderError(f"{path} is no tuning: its header is no {FORMAT}'s", hint=REINSTALL)
     return arrays, facts

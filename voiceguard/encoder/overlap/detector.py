@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from voiceguard.encoder.card.shipped import REINSTALL
 from voiceguard.encoder.export.graph import FEATURES_INPUT
 from voiceguard.encoder.overlap.graph import LOGIT, onnx_model
 from voiceguard.encoder.overlap.spectrogram import spectrogram
@@ -63,7 +64,7 @@ class NetworkDetector:
         """
         highest = max(self._logit(piece) for piece in pieces(samples))
         if not np.isfinite(highest):
-            raise EncoderError("the overlap network gave no number", hint="Reinstall voiceguard.")
+            raise EncoderError("the overlap network gave no number", hint=REINSTALL)
         return highest
 
     def _logit(self, piece: Samples) -> float:

@@ -6,7 +6,6 @@ logit on there are two voices, under which licence it is and what it was taught 
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +15,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load
 
 from voiceguard.encoder.card.native import metadata_of
+from voiceguard.encoder.card.shipped import REINSTALL, read_shipped
 from voiceguard.encoder.overlap.spectrogram import Shape
 from voiceguard.errors import EncoderError
-from voiceguard.validation.files import read_whole
 from voiceguard.validation.parsing import parse_json_object
 
 if TYPE_CHECKING:
@@ -31,8 +30,6 @@ SHA256 = "972f33f8a3536f93ee1655f9658c35c5d879f5aadd1a58925df1e0c0617bec2e"
 MAX_BYTES = 2**24
 METADATA_KEY = "voiceguard"
 FORMAT = "voiceguard-overlap"
-
-_REINSTALL = "Reinstall voiceguard."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,21 +51,12 @@ def read_weights(path: Path = PATH, sha256: str = SHA256) -> OverlapWeights:
     Raises:
         EncoderError: The file is missing or damaged.
     """
-    try:
-        content = read_whole(path, MAX_BYTES)
-    except OSError as error:
-        raise EncoderError(
-            f"{path} cannot be read: {error.strerror or error}", hint=_REINSTALL
-        ) from error
-    if (found := hashlib.sha256(content).hexdigest()) != sha256:
-        raise EncoderError(
-            f"{path} is damaged: its sha256 is {found}, expected {sha256}", hint=_REINSTALL
-        )
+    content = read_shipped(path, sha256, MAX_BYTES)
     try:
         facts = parse_json_object(metadata_of(content)[METADATA_KEY].encode())
         return _weights(load(content), facts)
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise EncoderError(f"{path} is no overlap network: {error}", hint=_REINSTALL) from error
+        raise EncoderError(f"{path} is no overlap network: {error}", hint=REINSTALL) from error
 
 
 def _weights(arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> OverlapWeights:

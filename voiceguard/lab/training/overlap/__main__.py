@@ -7,7 +7,8 @@
     python -m voiceguard.lab.training.overlap --threshold 3.1 --out FILE
 
 The second prints the threshold of 1 % false alarms, which the third writes into the file. The
-shipped weights came of the same mixtures, network and numbers on a GPU.
+shipped weights came of this network and an earlier form of these mixtures, in other numbers of
+steps: docs/train.md says which.
 """
 
 from __future__ import annotations

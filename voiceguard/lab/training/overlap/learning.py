@@ -32,7 +32,7 @@ _MAX_NORM = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """How it is taught; the shipped weights' numbers."""
+    """How it is taught; what the shipped weights had instead, docs/train.md says."""
 
     num_steps: int = 4000
     batch_s: float = 640.0
