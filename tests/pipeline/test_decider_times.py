@@ -9,6 +9,7 @@ import pytest
 from tests.fakes import NOON, CollectingSink, FakeClock, make_end
 from voiceguard.pipeline.channel import Arrival
 from voiceguard.pipeline.decider import Decider
+from voiceguard.pipeline.inference import Inferred
 from voiceguard.pipeline.judge import Judge
 from voiceguard.scoring.policy import PolicyConfig
 from voiceguard.scoring.scorer import Scorer
@@ -31,7 +32,7 @@ def decided(clock: FakeClock, arrival: Arrival, sink: CollectingSink) -> None:
         max_window_samples=64_000,
         min_window_speech_s=0.8,
     )
-    decider.conclude(make_end(), arrival)
+    decider.take(make_end(), Inferred(), arrival)
 
 
 @pytest.mark.parametrize("set_by_s", [-3600.0, 0.0, 3600.0])

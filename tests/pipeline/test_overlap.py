@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +14,7 @@ from voiceguard.types import Outcome, Reason
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from voiceguard.pipeline.judge import Judge
     from voiceguard.types import AudioChunk
 
 
@@ -67,3 +69,18 @@ async def test_a_detector_that_fails_at_the_end_takes_an_early_accept_back() -> 
     early = next(each for each in bench.sink.decisions if each.outcome is Outcome.ACCEPTED)
     assert final.reason is Reason.INFERENCE_FAILED
     assert final.revokes == early.decision_id
+
+
+async def test_a_look_that_falls_due_while_the_encoder_runs_waits_for_one_that_is_listened_to() -> (
+    None
+):
+    """Somebody chooses another rate in mid-inference: nothing is decided on unheard."""
+
+    class Choosing(Bench):
+        def at_this_moment(self, judge: Judge) -> Judge:
+            look_from_s = 0.8 if self.encoder.num_calls > 4 else 10.0
+            return replace(judge, policy=replace(judge.policy, look_from_s=look_from_s))
+
+    bench = Choosing(overlap=FakeOverlap())
+    await bench.run(chunks(scene(tone(ANNA_HZ, 3.0), quiet(1.0))))
+    assert {each.reason for each in bench.sink.decisions} == {Reason.MORE_THAN_ONE_VOICE}

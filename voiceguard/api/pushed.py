@@ -13,14 +13,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ParamSpec, Self
 
 import numpy as np
-import structlog
 
 from voiceguard.audio.config import MAX_RATE_HZ, MIN_RATE_HZ
 from voiceguard.clock import SystemClock
 from voiceguard.errors import AudioError, UsageError
 from voiceguard.pipeline.channel import Arrival
 from voiceguard.pipeline.decider import Decider
-from voiceguard.types import Window
+from voiceguard.pipeline.inference import Inference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -32,9 +31,7 @@ if TYPE_CHECKING:
     from voiceguard.pipeline.judge import Judge
     from voiceguard.protocols import EncoderStream, OverlapDetector
     from voiceguard.speech.ear import Ear, Heard
-    from voiceguard.types import Samples, SegmentEnd
-
-log = structlog.get_logger(__name__)
+    from voiceguard.types import Samples
 
 _P = ParamSpec("_P")
 
@@ -63,8 +60,7 @@ class PushedStream:
     ) -> None:
         self.name = name
         self._ear = ear
-        self._encoder = encoder
-        self._overlap = overlap
+        self._inference = Inference(name, encoder, overlap)
         self._clock = clock or SystemClock()
         self._collected: list[Decision] = []
         self._rate_hz: int | None = None
@@ -143,40 +139,14 @@ class PushedStream:
             self._weigh(item, arrival)
 
     def _weigh(self, item: Heard, arrival: Arrival) -> None:
-        """As ``pipeline.stream`` does, but that it waits for the encoder."""
-        if not isinstance(item, Window):
-            self._conclude(item, arrival)
-            return
-        is_look = not item.is_probe and self._decider.is_look_due(item)
-        try:
-            embedding = self._encoder.embed(item)
-            hears_two = self._hears_two(item.samples if is_look else None)
-        except Exception as error:
-            # Whatever inference did not survive must not become an accept.
-            self._decider.note_failure(item.segment)
-            log.exception("inference_failed", stream=self.name, error=str(error))
-            return
-        if not item.is_probe:
-            self._decider.look(item, embedding, arrival, hears_two=hears_two)
-        elif (boundary := self._decider.compare(item, embedding)) is not None:
+        """As ``pipeline.stream`` does, but that it waits for the networks."""
+        inferred = self._inference.infer(item, is_decided_on=self._decider.is_decided_on(item))
+        boundary = self._decider.take(item, inferred, arrival)
+        if boundary is not None:
             after = self._ear.split(item.segment, boundary)
             self._decider.note_change(item.segment, boundary, is_cut=bool(after))
             for each in after:
                 self._weigh(each, arrival)
-
-    def _conclude(self, end: SegmentEnd, arrival: Arrival) -> None:
-        hears_two = False
-        try:
-            hears_two = self._hears_two(end.samples)
-        except Exception as error:
-            self._decider.note_failure(end.segment)
-            log.exception("inference_failed", stream=self.name, error=str(error))
-        self._decider.conclude(end, arrival, hears_two=hears_two)
-
-    def _hears_two(self, samples: Samples | None) -> bool:
-        return (
-            self._overlap is not None and samples is not None and self._overlap.hears_two(samples)
-        )
 
     def _emptied(self) -> list[Decision]:
         decisions = list(self._collected)

@@ -15,7 +15,7 @@ from voiceguard.clock import elapsed_s
 from voiceguard.decisions.result import Decision
 from voiceguard.pipeline.segments import SegmentEvidence
 from voiceguard.scoring.policy import Evidence
-from voiceguard.types import SAMPLE_RATE_HZ, EndCause, Outcome, Reason
+from voiceguard.types import SAMPLE_RATE_HZ, EndCause, Outcome, Reason, Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from voiceguard.clock import Clock
     from voiceguard.decisions.result import DecisionSink, Judgement
     from voiceguard.pipeline.channel import Arrival
+    from voiceguard.pipeline.inference import Inferred
     from voiceguard.pipeline.judge import Judge
     from voiceguard.protocols import StreamWatcher
-    from voiceguard.types import Embedding, SegmentEnd, Window
+    from voiceguard.speech.ear import Heard
+    from voiceguard.types import SegmentEnd
 
 
 class Decider:
@@ -73,19 +75,43 @@ class Decider:
             self._provisional = self._provisional_accept = None
         return self._evidence
 
-    def note_failure(self, segment: int) -> None:
-        """A window of this segment could not be embedded: it is never accepted."""
-        self._evidence_of(segment).inference_failed = True
+    def is_decided_on(self, item: Heard) -> bool:
+        """Whether a decision may come of this very stretch: a look that is due, or the end."""
+        return not isinstance(item, Window) or (not item.is_probe and self._is_look_due(item))
 
-    def compare(self, probe: Window, embedding: Embedding) -> int | None:
-        """Takes in a probe; says where another voice took over, if one did.
+    def take(self, item: Heard, inferred: Inferred, arrival: Arrival) -> int | None:
+        """Takes in what was heard, and publishes what can be decided by now.
+
+        The end of a segment leads to its final decision, exactly one; a window to a provisional
+        one, where one is due and says something new. A segment in which inference has failed is
+        never accepted.
+
+        Args:
+            item: A window, a probe, or the end of a segment.
+            inferred: What the networks made of it.
+            arrival: When its audio came.
 
         Returns:
-            The first sample that is not surely the earlier voice's; None where the voice is the
-            same, or nobody knows how unlike two stretches of one voice can be.
+            Where another voice took over, if a probe tells: the first sample that is not surely
+            the earlier voice's. None where the voice is the same, or nobody knows how unlike two
+            stretches of one voice can be.
         """
-        evidence = self._evidence_of(probe.segment)
-        evidence.add(probe, embedding)
+        evidence = self._evidence_of(item.segment)
+        evidence.inference_failed |= inferred.has_failed
+        if not isinstance(item, Window):
+            evidence.heard_two_voices |= inferred.hears_two
+            self._conclude(item, evidence, arrival)
+        elif inferred.embedding is not None:
+            evidence.add(item, inferred.embedding)
+            if item.is_probe:
+                return self._change_sample(evidence)
+            self._show(item, evidence)
+            # Judge and policy may have changed meanwhile: a look that is due only since waits.
+            if inferred.is_decided_on and self._is_look_due(item):
+                self._look(item, evidence, arrival, hears_two=inferred.hears_two)
+        return None
+
+    def _change_sample(self, evidence: SegmentEvidence) -> int | None:
         change_cosine = self._judge().change_cosine
         return None if change_cosine is None else evidence.change_sample(change_cosine)
 
@@ -104,7 +130,7 @@ class Decider:
         else:
             evidence.heard_two_voices = True
 
-    def is_look_due(self, window: Window) -> bool:
+    def _is_look_due(self, window: Window) -> bool:
         """Whether a provisional result may come of this window."""
         policy = self._judge().policy
         # Else nothing is left of the error budget, or it is better spent later.
@@ -113,22 +139,9 @@ class Decider:
             and window.segment_speech_s >= policy.look_from_s
         )
 
-    def look(
-        self, window: Window, embedding: Embedding, arrival: Arrival, *, hears_two: bool = False
+    def _look(
+        self, window: Window, evidence: SegmentEvidence, arrival: Arrival, *, hears_two: bool
     ) -> None:
-        """Takes in a window; a provisional result if one is due and says something new.
-
-        Args:
-            window: Of the segment.
-            embedding: Its.
-            arrival: When its audio came.
-            hears_two: Whether several voices speak at once in it.
-        """
-        evidence = self._evidence_of(window.segment)
-        evidence.add(window, embedding)
-        self._show(window, evidence)
-        if not self.is_look_due(window):
-            return
         evidence.num_looks += 1
         decision = self._judged(
             evidence,
@@ -160,16 +173,7 @@ class Decider:
         scores = self._judge().score(segment.pooled(), evidence)
         self._watcher.scored(self._stream, window, scores)
 
-    def conclude(self, end: SegmentEnd, arrival: Arrival, *, hears_two: bool = False) -> None:
-        """The final decision of a segment, exactly one.
-
-        Args:
-            end: Of the segment.
-            arrival: When its audio came.
-            hears_two: Whether several voices speak at once in it.
-        """
-        evidence = self._evidence_of(end.segment)
-        evidence.heard_two_voices |= hears_two
+    def _conclude(self, end: SegmentEnd, evidence: SegmentEvidence, arrival: Arrival) -> None:
         self.num_segments += 1
         self.speech_s += end.net_speech_s
         decision = self._judged(

@@ -6,8 +6,8 @@ hop  where                  thread                                in -> out
 1    audio/*                capture callback or I/O executor      device -> AudioChunk
 2    Stream.listen          event loop                            AudioChunk -> Window, SegmentEnd
      (speech/ear)
-3    Stream.decide          inference executor                    Window -> Embedding
-     (encoder/*)                                                  (and: one voice, or several?)
+3    Inference (encoder/*)  inference executor                    Window -> Embedding
+                                                                  (and: one voice, or several?)
 4    Decider, Judge         event loop                            Embedding -> SpeakerScore
      (scoring/scorer)
 5    Decider, Judge         event loop                            SpeakerScore -> Decision
@@ -17,26 +17,28 @@ hop  where                  thread                                in -> out
 
 Between hops 1 and 2 lies the source's ring buffer, between 2 and 3 the WindowChannel; both are
 bounded and count what they lose. Every segment of speech ends in exactly one final decision,
-unless the machine slept through it.
+unless the machine slept through it, or the encoder stalls for so long that the channel is full of
+ends (``segments_dropped``).
 """
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING
 
 import structlog
 
 from voiceguard.pipeline.channel import Arrival, WindowChannel
 from voiceguard.pipeline.decider import Decider
+from voiceguard.pipeline.inference import Inference
 from voiceguard.types import (
     SourceState,
     SourceStatistics,
     SourceStatus,
     TurnEnd,
     TurnStart,
-    Window,
 )
 
 if TYPE_CHECKING:
@@ -46,13 +48,11 @@ if TYPE_CHECKING:
     from voiceguard.clock import Clock
     from voiceguard.decisions.result import DecisionSink
     from voiceguard.pipeline.channel import Item
+    from voiceguard.pipeline.inference import Inferred
     from voiceguard.pipeline.judge import Judge
     from voiceguard.protocols import AudioSource, EncoderStream, OverlapDetector, StreamWatcher
-    from voiceguard.speech.ear import Ear
-    from voiceguard.types import AudioChunk, Embedding, Samples, SegmentEnd
-
-_Given = TypeVar("_Given")
-_Made = TypeVar("_Made")
+    from voiceguard.speech.ear import Ear, Heard
+    from voiceguard.types import AudioChunk
 
 log = structlog.get_logger(__name__)
 
@@ -122,8 +122,7 @@ class Stream:
         self.opened_at = clock.utc()
         self._source = source
         self._ear = ear
-        self._encoder = encoder
-        self._overlap = overlap
+        self._inference = Inference(source.name, encoder, overlap)
         self._executor = executor
         self._clock = clock
         self._on_status = on_status
@@ -143,7 +142,6 @@ class Stream:
         self._opened_at_s = 0.0
         self._suspended_s = clock.suspended_s()
         self._inference_began_s: float | None = None
-        self._num_embedded = 0
 
     # --- hops 1 and 2 -----------------------------------------------------------------------
 
@@ -213,55 +211,26 @@ class Stream:
     async def decide(self) -> None:
         """Embeds windows and judges segments, until ``listen`` has come to its end."""
         async for pending in self._windows.items():
-            if isinstance(pending.item, Window):
-                await self._weigh(pending.item, pending.arrival)
-            elif isinstance(pending.item, TurnEnd):
+            if isinstance(pending.item, TurnEnd):
                 self._on_turn_decided(pending.item.turn_id)
             else:
-                await self._conclude(pending.item, pending.arrival)
+                await self._weigh(pending.item, pending.arrival)
 
-    async def _conclude(self, end: SegmentEnd, arrival: Arrival) -> None:
-        try:
-            hears_two = await self._hears_two(end.samples)
-        except Exception as error:
-            self._decider.note_failure(end.segment)
-            log.exception("inference_failed", stream=self.name, error=str(error))
-            hears_two = False
-        self._decider.conclude(end, arrival, hears_two=hears_two)
+    async def _weigh(self, item: Heard, arrival: Arrival) -> None:
+        inferred = await self._infer(item)
+        boundary = self._decider.take(item, inferred, arrival)
+        if boundary is not None:
+            self._split(item.segment, boundary, arrival)
 
-    async def _weigh(self, window: Window, arrival: Arrival) -> None:
-        is_look = not window.is_probe and self._decider.is_look_due(window)
-        try:
-            embedding = await self._embed(window)
-            hears_two = await self._hears_two(window.samples if is_look else None)
-        except Exception as error:
-            # Whatever inference did not survive must not become an accept, nor the daemon's end.
-            self._decider.note_failure(window.segment)
-            log.exception("inference_failed", stream=self.name, error=str(error))
-            return
-        if not window.is_probe:
-            self._decider.look(window, embedding, arrival, hears_two=hears_two)
-        elif (boundary := self._decider.compare(window, embedding)) is not None:
-            self._split(window.segment, boundary, arrival)
-
-    async def _embed(self, window: Window) -> Embedding:
-        try:
-            return await self._infer(self._encoder.embed, window)
-        finally:
-            self._num_embedded += 1
-
-    async def _hears_two(self, samples: Samples | None) -> bool:
-        """Whether several voices speak at once; nobody listens to what is no stretch to decide."""
-        if self._overlap is None or samples is None:
-            return False
-        return await self._infer(self._overlap.hears_two, samples)
-
-    async def _infer(self, function: Callable[[_Given], _Made], given: _Given) -> _Made:
+    async def _infer(self, item: Heard) -> Inferred:
         """On the executor, watched for how long it takes."""
+        infer = partial(
+            self._inference.infer, item, is_decided_on=self._decider.is_decided_on(item)
+        )
         self._inference_began_s = self._clock.monotonic_s()
         try:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._executor, function, given)
+            return await loop.run_in_executor(self._executor, infer)
         finally:
             self._inference_began_s = None
 
@@ -288,7 +257,7 @@ class Stream:
             samples_not_finite=self._ear.num_not_finite,
             speech_s=round(self._decider.speech_s, 2),
             segments=self._decider.num_segments,
-            windows_embedded=self._num_embedded,
+            windows_embedded=self._inference.num_embedded,
             windows_superseded=self._windows.windows_superseded,
             segments_dropped=self._windows.segments_dropped,
         )
