@@ -372,3 +372,19 @@ asyncio.run(main())
         assert process.stdout is not None
         assert process.stdout.readline() == b"listening\n"
         assert process.wait(timeout=20) == 0
+
+
+def test_a_process_that_begins_anew_goes_on_in_the_middle_of_its_input() -> None:
+    code = (
+        "import os, sys\n"
+        "from voiceguard.audio import stdin\n"
+        "print(stdin.OF_PROCESS.num_bytes, stdin.OF_PROCESS.kind, flush=True)\n"
+        "if not stdin.OF_PROCESS.num_bytes:\n"
+        "    stdin.OF_PROCESS.num_bytes = 4097\n"
+        "    stdin.carry_over()\n"
+        "    os.execv(sys.executable, sys.orig_argv)\n"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert told.stdout.splitlines() == ["0 None", "4097 None"]

@@ -12,8 +12,11 @@ from tests.cli.command import voiceguard
 from tests.fakes import FakeSource, chunks, listening, quiet
 from tests.recordings import SPOKEN
 from tests.service.test_daemon import enrol, running, until
+from voiceguard.audio import stdin
 from voiceguard.audio.files import load_audio
 from voiceguard.control.client import ControlClient
+from voiceguard.control.protocol import RequestError
+from voiceguard.mqtt.topics import Command
 from voiceguard.service.daemon import Daemon
 from voiceguard.service.reporting.health import DaemonState
 from voiceguard.settings import Settings, load_settings
@@ -91,6 +94,25 @@ async def test_it_can_be_asked_and_switched(settings: Settings, tmp_path: Path) 
             status = await asyncio.to_thread(client.call, "status")
         assert status["state"] == "disarmed"
         assert status["control"] == {"num_clients": 1, "clients_refused": 0, "events_dropped": 0}
+
+
+async def test_a_restart_is_refused_in_words_where_it_cannot_go_well(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stdin, "OF_PROCESS", stdin.Taken(num_bytes=9_000, kind="WAV"))
+    source = FakeSource([listening()], is_live=True, hold=True)
+    daemon = Daemon(settings, sources=[source], can_restart=True)
+    async with running(daemon) as task:
+        await until(lambda: daemon.health.state is DaemonState.LISTENING, task=task)
+        with ControlClient(tmp_path / "state") as client:
+            with pytest.raises(RequestError, match=r"holds a container \(WAV\), which can't be"):
+                await asyncio.to_thread(client.call, "restart")
+            daemon.obey(Command.RESTART)  # over MQTT nobody hears why
+            assert not daemon.wants_restart
+            monkeypatch.setattr(stdin, "OF_PROCESS", stdin.Taken(num_bytes=9_000))
+            await asyncio.to_thread(client.call, "restart")
+        await task
+    assert daemon.wants_restart
 
 
 def test_without_a_daemon_status_says_so(tmp_path: Path) -> None:

@@ -65,8 +65,16 @@ class Taken:
             self.left_at_s = now_s
 
 
-OF_PROCESS = Taken()
+_CARRIED = "VOICEGUARD_STDIN_BYTES"
+"""In the environment of a process that begins anew: what it has taken of standard input before."""
+
+OF_PROCESS = Taken(num_bytes=int(os.environ.pop(_CARRIED, "0")))
 """A process has one standard input. Whoever leaves it unread (a daemon, disarmed) says so here."""
+
+
+def carry_over() -> None:
+    """Before this process begins anew: raw samples go on in the middle, whole ones."""
+    os.environ[_CARRIED] = str(OF_PROCESS.num_bytes)
 
 
 class StandardInput:

@@ -101,12 +101,12 @@ class Connection:
         finally:
             sending.cancel()
             hearing.cancel()
-            await asyncio.wait({sending, hearing})
             for each in self.on_end:
                 each()
             self._writer.close()
             if self._writer.transport.get_write_buffer_size():  # nobody takes it
                 self._writer.transport.abort()
+            await asyncio.wait({sending, hearing})  # last: the daemon's end may cut it short
 
     # --- in ---------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
+from voiceguard.audio import stdin
 from voiceguard.control.server import ControlCommand, NoParameters, StreamParameters
 from voiceguard.errors import UsageError, VoiceguardError
 from voiceguard.mqtt.topics import Command
@@ -90,8 +91,19 @@ class Commands:
         self._on_change = on_change
         self._has_chosen = False
 
+    def take(self, command: Command) -> None:
+        """A command from MQTT, where the log alone hears that it is refused."""
+        try:
+            self.obey(command)
+        except UsageError as error:
+            log.warning("command_ignored", command=command, cause=str(error), hint=error.hint)
+
     def obey(self, command: Command) -> None:
-        """A command, from MQTT or the control socket."""
+        """A command.
+
+        Raises:
+            UsageError: It can't be obeyed here.
+        """
         log.info("command_received", command=command)
         if command is Command.RELOAD:
             self.reload.set()
@@ -103,8 +115,15 @@ class Commands:
 
     def _restart(self) -> None:
         if not self.can_restart:
-            log.warning("command_ignored", cause="nobody would start it again")
-            return
+            raise UsageError(
+                "nobody would start this daemon again", hint="start it by `voiceguard run`"
+            )
+        if (kind := stdin.OF_PROCESS.kind) is not None:
+            raise UsageError(
+                f"standard input holds a container ({kind}), which can't be taken up in the middle",
+                hint="end the daemon, and start the program before the pipe and voiceguard anew; "
+                "raw PCM can be taken up",
+            )
         self.wants_restart = True
         self._on_stop()
 

@@ -137,7 +137,7 @@ class Daemon:
 
     def obey(self, command: Command) -> None:
         """A command, as from MQTT. Event loop only."""
-        self._parts.commands.obey(command)
+        self._parts.commands.take(command)
 
     def stop(self) -> None:
         """Ends ``run`` within 2 s. Event loop only."""

@@ -194,7 +194,7 @@ def make_link(parts: Parts) -> MqttLink | None:
         return None
     link = MqttLink(
         parts.settings.mqtt,
-        on_command=parts.commands.obey,
+        on_command=parts.commands.take,
         on_request=parts.desk.take if parts.desk else None,
         on_p_fa=parts.commands.choose_p_fa,
         media=parts.television,

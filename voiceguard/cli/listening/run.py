@@ -11,6 +11,7 @@ import structlog
 import typer
 from rich.markup import escape
 
+from voiceguard.audio.stdin import carry_over
 from voiceguard.cli.listening.words import beginning, happened, heard
 from voiceguard.cli.options import (
     ConfigOption,
@@ -115,6 +116,7 @@ def _start_again() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()
+    carry_over()
     os.execv(sys.executable, sys.orig_argv)  # noqa: S606  # nosec B606  # itself, anew
 
 
