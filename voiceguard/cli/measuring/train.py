@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import shlex
-import signal
 import sys
 import time
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +15,7 @@ from voiceguard.cli.options import DeviceOption, JsonOption
 from voiceguard.cli.output import print_json, stderr, stdout
 from voiceguard.errors import InterruptedRunError, StateError, install_command
 from voiceguard.lab.corpora.corpus import read_corpus, refuse_held_back, together
+from voiceguard.lab.stopping import stopped_by_signal
 from voiceguard.lab.training.config import DRAWN
 from voiceguard.lab.training.hardware import find_hardware
 from voiceguard.lab.training.inputs import Inputs, Schedule
@@ -27,7 +26,7 @@ from voiceguard.lab.training.students.campplus import TunedCamPlusPlus
 from voiceguard.lab.training.students.kept import keep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from voiceguard.lab.training.students.kept import Kept
     from voiceguard.lab.training.trainer import Progress
@@ -151,7 +150,7 @@ def train(
     )
     run = Run(config, inputs, hardware, track=show_progress)
     begun, report = time.monotonic(), _Report(run, json_lines=json_lines)
-    with _stop_by_signal() as is_stopped:  # before it says that it begins
+    with stopped_by_signal() as is_stopped:  # before it says that it begins
         _tell_start(run, hardware.device.type)
         is_done = run.train(
             Schedule(heldout_every=heldout_every, save_every=heldout_every),
@@ -248,22 +247,6 @@ def _line(progress: Progress) -> str:
         eers = ", ".join(f"{name} {100 * value:.1f} %" for name, value in progress.eers.items())
         line += f"\n  EER on held-out speakers: {eers}"
     return line
-
-
-@contextmanager
-def _stop_by_signal() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C and SIGTERM end the run after the step that it is in."""
-    caught: list[int] = []
-
-    def note(number: int, frame: Any) -> None:  # noqa: ARG001, ANN401 - signal's signature
-        caught.append(number)
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: bool(caught)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _tell_end(run: Run, kept: Kept, *, json_lines: bool) -> None:

@@ -63,10 +63,13 @@ def voices_key(inputs: Inputs, config: TrainingConfig, teacher: Teachers | None)
 
 def material_key(inputs: Inputs, config: TrainingConfig) -> str:
     """Names everything that the passages depend on."""
-    recordings = [(str(each.path), each.speaker, each.session) for each in inputs.corpus.recordings]
-    return _digest(
-        {"corpus": recordings, "max_speaker_s": config.max_speaker_s, "seed": config.seed}
-    )
+    return passages_key(inputs.corpus, max_speaker_s=config.max_speaker_s, seed=config.seed)
+
+
+def passages_key(corpus: Corpus, *, max_speaker_s: float, seed: int) -> str:
+    """Names what ``gather`` makes of it."""
+    recordings = [(str(each.path), each.speaker, each.session) for each in corpus.recordings]
+    return _digest({"corpus": recordings, "max_speaker_s": max_speaker_s, "seed": seed})
 
 
 def corruption_key(inputs: Inputs) -> str:

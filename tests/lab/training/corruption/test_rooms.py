@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import sys
 from typing import TYPE_CHECKING
 
@@ -147,6 +148,33 @@ def test_music_is_told_from_noise_by_its_name(tmp_path: Path) -> None:
     assert (len(noises), len(music), skips) == (1, 2, ())
     assert noises[0].shape == (8000,)
     assert torch.allclose(noises[0], torch.from_numpy(sound), atol=1e-4)
+
+
+def test_one_click_above_full_scale_does_not_silence_the_rest(tmp_path: Path) -> None:
+    """As in a recording that a resampler spoilt: 60 dB above full scale for 3 ms."""
+    sound = response(0, num_samples=8000)
+    sound[4000:4048] = 900.0
+    content = sound.tobytes()
+    layout = struct.pack(
+        "<4sI4s4sIHHIIHH4sI",
+        b"RIFF",
+        36 + len(content),
+        b"WAVE",
+        b"fmt ",
+        16,
+        3,
+        1,
+        16_000,
+        64_000,
+        4,
+        32,
+        b"data",
+        len(content),
+    )
+    (tmp_path / "set.wav").write_bytes(layout + content)
+    noises, _, _ = load_noises(tmp_path)
+    assert noises[0].max() == 1.0
+    assert torch.allclose(noises[0][:4000], torch.from_numpy(sound[:4000]), atol=1e-4)
 
 
 def test_what_cannot_be_used_is_skipped_by_name(tmp_path: Path) -> None:

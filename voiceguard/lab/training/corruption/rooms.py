@@ -186,10 +186,19 @@ def load_noises(
             continue
         names = (path.name, path.parent.name if path.parent.resolve() != top else "")
         is_music = any("music" in name.lower() for name in names)
-        (music if is_music else noises).append(torch.from_numpy(samples))
+        (music if is_music else noises).append(torch.from_numpy(within_full_scale(samples)))
     if not noises and not music:
         raise UsageError(f"no usable noise in {source}", hint="see --noise in --help")
     return noises, music, tuple(skips)
+
+
+def within_full_scale(samples: Samples) -> Samples:
+    """A recording in [-1, 1].
+
+    What a resampler or a codec made of one click may be 60 dB louder than the rest, which would
+    then be silence beside it, its level being taken over all.
+    """
+    return np.clip(samples, -1.0, 1.0)
 
 
 def _read(source: Path, split: str | None, skips: list[Skip]) -> Iterator[tuple[Path, Samples]]:

@@ -6,40 +6,31 @@
     python -m tests.benchmarks.overlap SPEECH NOISE ROOMS --split eval --weights FILE
     python -m voiceguard.lab.training.overlap --threshold 3.1 --out FILE
 
-The second prints the threshold of 1 % false alarms, which the third writes into the file. The
-shipped weights came of this network and an earlier form of these mixtures, in other numbers of
-steps: docs/train.md says which.
+The first may be stopped at any moment, and goes on with the same command; FILE holds the weights so
+far. The second prints the threshold of 1 % false alarms, which the third writes into it. Which
+weights the shipped ones were begun with, and in how many steps: docs/train.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
 
-from voiceguard.audio.files import load_audio
 from voiceguard.encoder.overlap.spectrogram import Shape
-from voiceguard.errors import UsageError, VoiceguardError
-from voiceguard.lab.corpora.clips import seeded
-from voiceguard.lab.corpora.corpus import read_corpus, read_noise
-from voiceguard.lab.training.corruption.recordings import Recordings
-from voiceguard.lab.training.corruption.rooms import load_noises, load_rooms, simulate_rooms
+from voiceguard.errors import InterruptedRunError, StateError, UsageError, VoiceguardError
+from voiceguard.lab.corpora.corpus import read_corpus
+from voiceguard.lab.stopping import stopped_by_signal
+from voiceguard.lab.training.inputs import Inputs
+from voiceguard.lab.training.overlap.course import Course, Told
+from voiceguard.lab.training.overlap.initial import read_initial
 from voiceguard.lab.training.overlap.learning import Learner, Recipe
-from voiceguard.lab.training.overlap.mixing import Mixer
-from voiceguard.lab.training.overlap.surroundings import Surroundings
+from voiceguard.lab.training.overlap.sources import NUM_ROOMS, made_mixer, sources_key
 from voiceguard.lab.training.overlap.weights import set_threshold, write_weights
-from voiceguard.lab.training.speech.circles import Circles
-from voiceguard.lab.training.speech.material import gather
-
-NUM_ROOMS, HALL_SHARE, NUM_MEASURED = 1200, 0.5, 4
-"""Simulated rooms; and how often each measured one stands among them."""
-NUM_WINDOWS, MAX_SPEAKER_S = 224, 300.0
-REPORT_EVERY = 50
-TALK = ("babble_synth", "tv_like")
-"""How the names of such noise begin."""
 
 
 def main() -> int:
@@ -49,8 +40,11 @@ def main() -> int:
         parser.add_argument(name, type=Path, nargs="?")
     parser.add_argument("--split", default="train", help="of speech, noise and rooms")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--init", type=Path, help="begin with these weights, as this writes them")
+    parser.add_argument("--learning-rate", type=positive, default=Recipe().learning_rate)
     parser.add_argument("--steps", type=int, default=Recipe().num_steps)
-    parser.add_argument("--batch-s", type=float, default=Recipe().batch_s)
+    parser.add_argument("--batch-s", type=positive, default=Recipe().batch_s)
+    parser.add_argument("--simulated-rooms", type=int, default=NUM_ROOMS, metavar="N")
     parser.add_argument("--threshold", type=float, help="write this into --out, and no more")
     parser.add_argument("--out", type=Path, required=True)
     asked = parser.parse_args()
@@ -68,25 +62,55 @@ def main() -> int:
 
 
 def teach(asked: argparse.Namespace) -> None:
-    """All steps, and the weights into ``--out``.
+    """All steps that are left, and the weights into ``--out``.
 
     Raises:
-        VoiceguardError: Something is missing; there is nowhere to write to.
+        VoiceguardError: Something is missing; there is nowhere to write to; it was stopped.
     """
     if not asked.out.parent.is_dir():
         raise UsageError(f"no folder {asked.out.parent} for --out", hint="Make it first.")
-    recipe = replace(Recipe(), num_steps=asked.steps, batch_s=asked.batch_s)
-    device = torch.device(asked.device)
-    mixer, about = made_mixer(asked.speech, asked.noise, asked.rooms, asked.split, device)
-    learner = Learner(Shape(), recipe, mixer, device)
-    for number in range(recipe.num_steps):
-        loss = learner.step(number)
-        if number % REPORT_EVERY == 0:
-            report(f"step {number}: loss {loss:.3f}")
-    sha256 = write_weights(
-        asked.out, learner.average, threshold=0.0, licence="Apache-2.0", trained_on=about
+    recipe = replace(
+        Recipe(), num_steps=asked.steps, batch_s=asked.batch_s, learning_rate=asked.learning_rate
     )
+    weights, initial = (None, None) if asked.init is None else read_initial(asked.init)
+    inputs = made_inputs(asked)
+    run = {
+        "recipe": asdict(recipe),
+        "initial": initial,
+        **sources_key(inputs, asked.simulated_rooms),
+    }
+    device = torch.device(asked.device)
+    mixer, about = made_mixer(
+        inputs, recipe.batch_s, device, report, num_rooms=asked.simulated_rooms
+    )
+    learner = Learner(Shape() if weights is None else weights.shape, recipe, mixer, device)
+    if weights is not None:
+        learner.begin_with(weights)
+        about += f"; begun with weights {str(initial)[:12]}"
+    sha256 = ""
+
+    def keep() -> None:
+        nonlocal sha256
+        sha256 = write_weights(
+            asked.out, learner.average, threshold=0.0, licence="Apache-2.0", trained_on=about
+        )
+
+    course = Course(learner, inputs.out, run)
+    with stopped_by_signal() as is_stopped:  # before it says that it begins
+        report("begins" if learner.number == 0 else f"goes on at step {learner.number}")
+        told = Told(is_stopped=is_stopped, on_report=report, on_saved=keep)
+        if not course.follow(told):
+            raise InterruptedRunError(
+                f"stopped at step {learner.number}", hint="the same command goes on from there"
+            )
     report(f"sha256 {sha256}")
+
+
+def positive(text: str) -> float:
+    """A number of the command line above 0."""
+    if not 0 < (value := float(text)) < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return value
 
 
 def report(line: str) -> None:
@@ -95,34 +119,36 @@ def report(line: str) -> None:
     sys.stdout.flush()
 
 
-def made_mixer(
-    speech: Path, noise: Path, rooms: Path, split: str, device: torch.device
-) -> tuple[Mixer, str]:
-    """Everything that is heard, and what to say of it.
+def made_inputs(asked: argparse.Namespace) -> Inputs:
+    """What there is to learn from, and the run's folder.
 
     Raises:
-        UsageError: Something is missing.
+        UsageError: There is no speech.
+        StateError: The folder cannot be made.
     """
-    material = gather(read_corpus(speech, split=split), max_speaker_s=MAX_SPEAKER_S)
-    labels = [passage.speaker for passage in material.passages]
-    circles = Circles(material.passages, labels, device)
-    noises, music, _ = load_noises(noise, split=split)
-    recorded = [Recordings(each, device) for each in (noises, music) if each]
-    measured, _ = load_rooms(rooms, split=split)
-    simulated = simulate_rooms(NUM_ROOMS, seeded(0, "rooms"), hall_share=HALL_SHARE)
-    responses = torch.cat([simulated, *NUM_MEASURED * [measured]]).to(device)
-    hours = float(circles.sizes.sum()) / 16_000 / 3600
-    about = f"mixtures of {hours:.1f} h of speech of {len(circles.names)} labels"
-    surroundings = Surroundings(recorded, responses, recorded_talk(noise, split, device))
-    return Mixer(circles, surroundings, NUM_WINDOWS), about
+    return Inputs(
+        corpus=read_corpus(asked.speech, split=asked.split),
+        out=made_folder(asked.out),
+        noise=asked.noise,
+        rooms=asked.rooms,
+        split=asked.split,
+    )
 
 
-def recorded_talk(noise: Path, split: str, device: torch.device) -> Recordings | None:
-    """What has words in it, by its name."""
-    named = [path for path in read_noise(noise, split=split) if path.name.startswith(TALK)]
-    if not named:
-        return None
-    return Recordings([torch.from_numpy(load_audio(path)) for path in named], device)
+def made_folder(out: Path) -> Path:
+    """Where a run keeps what it needs to go on: beside the weights, by their name.
+
+    Raises:
+        StateError: It cannot be made.
+    """
+    folder = out.with_suffix(".run")
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise StateError(
+            f"folder {folder} cannot be made: {error.strerror}", hint="Name another --out."
+        ) from error
+    return folder
 
 
 if __name__ == "__main__":

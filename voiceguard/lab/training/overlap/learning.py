@@ -13,19 +13,28 @@ from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
 from voiceguard.encoder.overlap.spectrogram import HOP_SAMPLES
+from voiceguard.lab.corpora.clips import seeded
 from voiceguard.lab.training.averaging import follow
+from voiceguard.lab.training.checkpoint import optimizer_tensors, restore_optimizer
+from voiceguard.lab.training.overlap.initial import unfold
 from voiceguard.lab.training.overlap.network import OverlapNetwork
+from voiceguard.lab.training.trainer import TrainingError
 from voiceguard.types import SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from torch import Tensor
 
     from voiceguard.encoder.overlap.spectrogram import Shape
+    from voiceguard.encoder.overlap.weights import OverlapWeights
     from voiceguard.lab.training.overlap.mixing import Mixer, Pieces
 
 _LENGTHS_S = (1.28, 1.6, 2.0, 2.4, 3.2, 4.0)
 _LENGTH_SHARES = (0.1, 0.15, 0.2, 0.2, 0.25, 0.1)
 """Of batches; all pieces of one are of one length."""
+_NUM_UNFOLDING = 8
+"""Batches from which the statistics of initial weights are taken."""
 _SMOOTHING = 0.005
 _MAX_NORM = 2.0
 
@@ -42,7 +51,7 @@ class Recipe:
     weight_decay: float = 0.01
     moments_weight: float = 0.5
     """Of the loss of single moments, beside the whole piece's."""
-    average_decay: float = 0.997
+    average_decay: float = 0.999
     seed: int = 1
 
 
@@ -58,10 +67,12 @@ class Learner:
 
     def __init__(self, shape: Shape, recipe: Recipe, mixer: Mixer, device: torch.device) -> None:
         torch.manual_seed(recipe.seed)
-        self._recipe = recipe
+        self.recipe = recipe
         self._mixer = mixer
         self._device = device
         self._network = OverlapNetwork(shape).to(device)
+        self.number = 0
+        """Of the next step."""
         self.average = copy.deepcopy(self._network).eval().requires_grad_(requires_grad=False)
         """What is kept: the weights' moving average."""
         # Biases and normalisations are not pulled to zero.
@@ -71,14 +82,48 @@ class Learner:
         others = {"params": vectors, "weight_decay": 0.0}
         self._optimizer = torch.optim.AdamW([decayed, others], betas=(0.9, 0.98))
 
-    def step(self, number: int) -> float:
-        """The step of this number, counted from 0; its loss."""
-        recipe = self._recipe
-        rng = np.random.default_rng([recipe.seed, number])
-        seconds = float(rng.choice(_LENGTHS_S, p=_LENGTH_SHARES))
-        num_samples = round(seconds * SAMPLE_RATE_HZ) // HOP_SAMPLES * HOP_SAMPLES
-        num = max(8, round(recipe.batch_s / seconds))
-        loss = self._loss(self._mixer.draw(num, num_samples, rng))
+    def begin_with(self, weights: OverlapWeights) -> None:
+        """Takes a network's weights from a file, before the first step."""
+        rng = seeded(self.recipe.seed, "begin")
+        spectrograms = (
+            self._network.spectrogram(self._drawn(rng).samples) for _ in range(_NUM_UNFOLDING)
+        )
+        unfold(self._network, weights, spectrograms)
+        self.average.load_state_dict(self._network.state_dict())
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything that a step changes, but ``number``, by name."""
+        return optimizer_tensors(self._optimizer) | {
+            f"{prefix}.{name}": tensor
+            for prefix, network in self._networks()
+            for name, tensor in network.state_dict().items()
+        }
+
+    def resume(self, tensors: dict[str, Tensor], number: int) -> None:
+        """Goes on from what ``tensors`` gave, with the step of this number."""
+        for prefix, network in self._networks():
+            names = network.state_dict()
+            network.load_state_dict({name: tensors[f"{prefix}.{name}"] for name in names})
+        restore_optimizer(self._optimizer, tensors)
+        self.number = number
+
+    def _networks(self) -> Iterator[tuple[str, OverlapNetwork]]:
+        yield "network", self._network
+        yield "average", self.average
+
+    def step(self) -> float:
+        """Makes the next step; its loss.
+
+        Raises:
+            TrainingError: It is not finite; the step is not made.
+        """
+        recipe, number = self.recipe, self.number
+        loss = self._loss(self._drawn(np.random.default_rng([recipe.seed, number])))
+        if not math.isfinite(value := float(loss.detach())):
+            raise TrainingError(
+                f"the loss is {value} at step {number}: training has diverged",
+                hint="Begin anew with a lower --learning-rate, in another --out.",
+            )
         rising = min(1.0, (number + 1) / recipe.warmup_steps)
         falling = 0.5 + 0.5 * math.cos(math.pi * number / recipe.num_steps)
         for group in self._optimizer.param_groups:
@@ -88,7 +133,15 @@ class Learner:
         nn.utils.clip_grad_norm_(self._network.parameters(), _MAX_NORM)
         self._optimizer.step()
         follow(self.average, self._network, recipe.average_decay, number)
-        return float(loss.detach())
+        self.number += 1
+        return value
+
+    def _drawn(self, rng: np.random.Generator) -> Pieces:
+        """A batch, all pieces of one length."""
+        seconds = float(rng.choice(_LENGTHS_S, p=_LENGTH_SHARES))
+        num_samples = round(seconds * SAMPLE_RATE_HZ) // HOP_SAMPLES * HOP_SAMPLES
+        num = max(8, round(self.recipe.batch_s / seconds))
+        return self._mixer.draw(num, num_samples, rng)
 
     def _loss(self, pieces: Pieces) -> Tensor:
         network = self._network.train()
@@ -104,4 +157,4 @@ class Learner:
         )
         each_moment = cross_entropy(moments[:, : hops.shape[1]], hops, reduction="none") * sure
         of_pieces = losses.sum() / pieces.weights.sum()
-        return of_pieces + self._recipe.moments_weight * each_moment.sum() / sure.sum()
+        return of_pieces + self.recipe.moments_weight * each_moment.sum() / sure.sum()

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from voiceguard.encoder.overlap.spectrogram import HOP_SAMPLES
-from voiceguard.lab.training.overlap.surroundings import loudness
+from voiceguard.lab.training.overlap.company import loudness
 from voiceguard.lab.training.speech.drawn import changed_windows
 from voiceguard.types import SAMPLE_RATE_HZ
 
@@ -31,7 +31,7 @@ _FORMANTS = (0.84, 1.19)
 _OWN_SHARE = 0.35
 """Of windows, how many keep their voice."""
 _P_OVERLAP, _P_CHANGE, _P_PAUSE = 0.45, 0.12, 0.3
-_OVERLAP_SHARES, _CHANGES_AT, _GAP = (0.4, 1.0), (0.3, 0.7), (0.01, 0.2)
+_OVERLAP_SHARES, _CHANGES_AT, _GAP = (0.45, 1.0), (0.3, 0.7), (0.01, 0.2)
 """Of a piece."""
 _PAUSE_S = (0.1, 0.6)
 _MAX_LEVEL_DB = 6.0

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
-from voiceguard.lab.training.corruption.augment import at_peak, coloured_noise, speech_rms
+from voiceguard.lab.training.corruption.augment import at_peak, coloured_noise
 from voiceguard.lab.training.corruption.codecs import (
     TELEPHONE_BAND_HZ,
     clipped,
@@ -21,6 +21,7 @@ from voiceguard.lab.training.corruption.codecs import (
 )
 from voiceguard.lab.training.corruption.filters import band_limit
 from voiceguard.lab.training.corruption.rooms import reverberated
+from voiceguard.lab.training.overlap.company import Company, levelled, loudness
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,11 +34,10 @@ if TYPE_CHECKING:
 _P_ROOM, _P_SAME_PLACE, _P_ECHO, _P_BACKGROUND, _P_NOISE = 0.6, 0.5, 0.06, 0.6, 0.6
 _P_MICROPHONE, _P_CLIPPED, _P_NARROW, _P_LAW, _P_BITS = 0.6, 0.06, 0.25, 0.1, 0.05
 _ECHO_SAMPLES, _ECHO_DB = (800, 5600), (6.0, 16.0)
-_BACKGROUND_DB, _NEAR_DB, _P_NEAR = (9.0, 22.0), (9.0, 12.0), 0.7
+_BACKGROUND_DB, _NEAR_DB, _P_NEAR = (9.5, 22.0), (9.5, 12.0), 0.7
 _NOISE_DB, _FLOOR_DB = (7.0, 25.0), (28.0, 70.0)
 """Below the speech. A second voice is 6 dB below at most, and what lies between is never heard;
 just beyond is what is mistaken most, so most backgrounds are there."""
-_BABBLE_VOICES = (2, 8)
 _NEIGHBOURS = 8
 """Among rooms in the order of how long they sound: the other place of the same room."""
 _CURVE_POINTS, _CURVE_DB = 9, 4.0
@@ -56,16 +56,16 @@ class Surroundings:
     Args:
         recorded: Noise, and music last; either is drawn as often as coloured noise is.
         rooms: Responses ``(num_rooms, taps)`` of unit energy, on the device.
-        talk: Televisions and many voices, as recorded: half of what is in the background.
+        talk: Televisions and many voices, as recorded, beside those that are made.
     """
 
     def __init__(
         self, recorded: Sequence[Recordings], rooms: Tensor, talk: Recordings | None = None
     ) -> None:
         self._recorded = recorded
-        self._talk = talk
         self._rooms = rooms[torch.argsort(sounding(rooms))]
         self._device = rooms.device
+        self._company = Company(rooms, recorded[-1], talk)
 
     def in_a_room(self, first: Tensor, second: Tensor, rng: np.random.Generator) -> Tensor:
         """Two voices ``(num, num_samples)``, of which the second may be silence, as one.
@@ -110,14 +110,10 @@ class Surroundings:
         speech = loudness(mixed)
         mixed = mixed.clone()
         at = self._drawn(_P_BACKGROUND, num, rng)
-        voices = self._voices(windows, who, of[at.cpu().numpy()], num_samples, rng)
-        voices = self._as_set(voices, rng)
-        if self._talk is not None:
-            recorded = self._drawn(0.5, len(at), rng)
-            voices[recorded] = self._talk.stretches(len(recorded), num_samples, rng)
+        voices = self._company.draw(windows, who, of[at.cpu().numpy()], num_samples, rng)
         near, any_gain = (self._gain(limits, len(at), rng) for limits in (_NEAR_DB, _BACKGROUND_DB))
         is_near = torch.from_numpy(rng.random((len(at), 1)) < _P_NEAR).to(self._device)
-        mixed[at] += torch.where(is_near, near, any_gain) * speech[at] * _levelled(voices)
+        mixed[at] += torch.where(is_near, near, any_gain) * speech[at] * voices
         at = self._drawn(_P_NOISE, num, rng)
         noise = self._noise(len(at), num_samples, rng)
         mixed[at] += self._gain(_NOISE_DB, len(at), rng) * speech[at] * noise
@@ -148,41 +144,6 @@ class Surroundings:
         mixed[at] = requantised(mixed[at], self._floats(bits))
         return mixed
 
-    def _voices(
-        self,
-        windows: Tensor,
-        who: NDArray[np.int64],
-        of: NDArray[np.int64],
-        num_samples: int,
-        rng: np.random.Generator,
-    ) -> Tensor:
-        """One to many other people, ``(len(of), num_samples)``: one and two are a television."""
-        num = len(of)
-        few = rng.integers(1, 3, num)
-        many = rng.integers(*_BABBLE_VOICES, num, endpoint=True)
-        num_voices = np.where(rng.random(num) < 0.5, few, many)
-        draws = rng.random((num, len(who)))
-        draws[who == who[of][:, np.newaxis]] = 2.0
-        ranks = draws.argsort(axis=1).argsort(axis=1)
-        levels = 10 ** (rng.uniform(-3, 3, draws.shape) / 20)
-        weights = self._floats((ranks < num_voices[:, np.newaxis]) * levels)
-        turned = torch.roll(windows, int(rng.integers(windows.shape[1])), dims=1)[:, :num_samples]
-        return weights @ (turned / loudness(windows))
-
-    def _as_set(self, voices: Tensor, rng: np.random.Generator) -> Tensor:
-        """Most of them far away in a room, half of them by a loudspeaker, some with music."""
-        num, num_samples = voices.shape
-        at = self._drawn(0.7, num, rng)
-        place = rng.integers(len(self._rooms), size=len(at))
-        voices[at] = reverberated(voices[at], self._rooms[place])
-        is_set = rng.random(num) < 0.5
-        low_hz = rng.uniform(80, 350, num) * is_set
-        high_hz = np.where(is_set, rng.uniform(3000, 8000, num), 8000.0)
-        voices = band_limit(voices, self._floats(low_hz), self._floats(high_hz))
-        share = (rng.random(num) < 0.3) * rng.uniform(0.2, 1.0, num)
-        music = self._recorded[-1].stretches(num, num_samples, rng)
-        return voices / loudness(voices) + self._floats(share)[:, None] * music / loudness(music)
-
     def _noise(self, num: int, num_samples: int, rng: np.random.Generator) -> Tensor:
         """Of power 1."""
         kind = rng.integers(len(self._recorded) + 1, size=num)
@@ -191,12 +152,15 @@ class Surroundings:
             rows = np.flatnonzero(kind == index)
             at = torch.from_numpy(rows).to(self._device)
             noise[at] = recordings.stretches(len(rows), num_samples, rng)
-        return _levelled(noise)
+        return levelled(noise)
 
     def _drawn(self, probability: float, num: int, rng: np.random.Generator) -> Tensor:
-        """Which of so many: as good as exactly that share."""
-        rows = rng.permutation(num)[: int(probability * num + rng.random())]
-        return torch.from_numpy(rows).to(self._device)
+        """Which of so many: as good as exactly that share, and one at least.
+
+        A transform of none at all is an error to some libraries.
+        """
+        num_drawn = max(1, int(probability * num + rng.random()))
+        return torch.from_numpy(rng.permutation(num)[:num_drawn]).to(self._device)
 
     def _gain(self, below_db: tuple[float, float], num: int, rng: np.random.Generator) -> Tensor:
         """``(num, 1)``."""
@@ -204,11 +168,6 @@ class Surroundings:
 
     def _floats(self, values: NDArray[np.generic]) -> Tensor:
         return torch.from_numpy(np.asarray(values, dtype=np.float32)).to(self._device)
-
-
-def _levelled(samples: Tensor) -> Tensor:
-    """To a power of 1, pauses counted."""
-    return samples / samples.square().mean(1, keepdim=True).sqrt().clamp_min(1e-5)
 
 
 def coloured(samples: Tensor, gains_db: Tensor) -> Tensor:
@@ -229,8 +188,3 @@ def sounding(rooms: Tensor) -> Tensor:
     """How many taps it takes until 1 % of a response's energy is left, ``(num_rooms,)``."""
     left = rooms.square().flip(1).cumsum(1).flip(1)
     return (left > 0.01 * left[:, :1]).sum(1)
-
-
-def loudness(samples: Tensor) -> Tensor:
-    """``(num, 1)``, of silence as well something to divide by."""
-    return speech_rms(samples).clamp_min(1e-5)

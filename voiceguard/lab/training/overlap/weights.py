@@ -12,7 +12,9 @@ from safetensors.torch import load, save
 
 from voiceguard.encoder.card.native import metadata_of
 from voiceguard.encoder.overlap.weights import FORMAT, MAX_BYTES, METADATA_KEY
+from voiceguard.errors import StateError
 from voiceguard.validation.files import read_whole
+from voiceguard.voiceprints.durable import replace_durably
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +43,9 @@ def write_weights(
 
     Returns:
         The file's sha256.
+
+    Raises:
+        StateError: It cannot be written; what was there stands.
     """
     facts = {
         "format": FORMAT,
@@ -62,7 +67,12 @@ def set_threshold(path: Path, threshold: float) -> str:
 
 def _written(path: Path, arrays: dict[str, Tensor], facts: dict[str, Any]) -> str:
     content = save(arrays, {METADATA_KEY: json.dumps(facts)})
-    path.write_bytes(content)
+    try:
+        replace_durably((path, content))
+    except OSError as error:
+        raise StateError(
+            f"{path} cannot be written: {error.strerror}", hint="Make room, or name another --out."
+        ) from error
     return hashlib.sha256(content).hexdigest()
 
 
@@ -71,7 +81,7 @@ def folded(network: OverlapNetwork) -> dict[str, Tensor]:
     state = network.state_dict()
     kept = ("head.", "recurrent.")
     found = {name: each for name, each in state.items() if name.startswith(kept)}
-    for name in _layers(network):
+    for name in layers(network):
         weight = state[f"{name}.0.weight"]
         norm = {part: state[f"{name}.1.{part}"] for part in _NORM}
         scale = norm["weight"] / torch.sqrt(norm["running_var"] + EPSILON)
@@ -80,7 +90,7 @@ def folded(network: OverlapNetwork) -> dict[str, Tensor]:
     return {name: each.detach().cpu() for name, each in found.items()}
 
 
-def _layers(network: OverlapNetwork) -> Iterator[str]:
+def layers(network: OverlapNetwork) -> Iterator[str]:
     """Convolutions with a normalisation, by name."""
     yield from (f"stem.{index}" for index in range(len(network.stem)))
     yield "project"
