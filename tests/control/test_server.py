@@ -17,7 +17,7 @@ from voiceguard.control.client import ControlClient
 from voiceguard.control.connection import MAX_EVENTS
 from voiceguard.control.place import control_socket
 from voiceguard.control.protocol import MAX_REQUEST_BYTES, RequestError
-from voiceguard.control.server import MAX_CLIENTS, ControlCommand, ControlServer
+from voiceguard.control.server import MAX_CLIENTS, ControlCommand, ControlServer, NoParameters
 from voiceguard.errors import StateError, VoiceprintError
 
 if TYPE_CHECKING:
@@ -199,6 +199,46 @@ async def test_no_more_clients_than_there_is_room_for(tmp_path: Path) -> None:
             each.close()
         await until(lambda: server.statistics()["num_clients"] == 0)
         assert server.statistics()["clients_refused"] == 1
+
+
+async def test_those_who_come_at_once_are_counted_like_those_who_come_one_by_one(
+    tmp_path: Path,
+) -> None:
+    async with serving(tmp_path) as server:
+        clients = [ControlClient(tmp_path) for _ in range(MAX_CLIENTS + 1)]  # nobody is let in yet
+        await until(lambda: server.statistics()["num_clients"] == MAX_CLIENTS)
+        assert server.statistics()["clients_refused"] == 1
+        for each in clients:
+            each.close()
+        await until(lambda: server.statistics()["num_clients"] == 0)
+        with ControlClient(tmp_path) as another:
+            assert (await asyncio.to_thread(another.call, "add", a=1))["sum"] == 2
+
+
+async def test_who_asks_on_without_reading_answers_is_not_heard_on(tmp_path: Path) -> None:
+    """Nothing of the daemon's memory is for those who take no answer."""
+    num_asked = 0
+
+    async def tell(_asked: NoParameters, _client: Connection) -> dict[str, Any]:
+        nonlocal num_asked
+        num_asked += 1
+        return {"much": "x" * 50_000}
+
+    num_requests, request = 100, b'{"command": "tell"}\n'
+    async with serving(tmp_path) as server:
+        server.add("tell", ControlCommand(NoParameters, tell))
+        reader, writer = await asyncio.open_unix_connection(
+            str(control_socket(tmp_path)), limit=1 << 20
+        )
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write(num_requests * request)
+        await until(lambda: num_asked > 0)
+        await asyncio.sleep(0.2)
+        assert num_asked < 30
+        writer.transport.resume_reading()  # type: ignore[attr-defined]
+        for _ in range(num_requests):
+            assert json.loads(await reader.readline())["ok"] is True
+        writer.close()
 
 
 def test_where_no_daemon_runs_the_client_says_so(tmp_path: Path) -> None:

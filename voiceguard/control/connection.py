@@ -2,8 +2,8 @@
 
 Event loop. Bounded on both sides: a request is a line of at most ``MAX_REQUEST_BYTES``, and of the
 events that wait for a slow reader the oldest go (``events_dropped``; the client is told how many in
-an event ``dropped``). Answers are never dropped: there is one at a time. Nobody who publishes an
-event waits for a client.
+an event ``dropped``). Answers are never dropped: no request is read before the answer to the last
+one is on its way. Nobody who publishes an event waits for a client.
 """
 
 from __future__ import annotations
@@ -68,7 +68,10 @@ class Connection:
         self._reader = reader
         self._writer = writer
         self._obey = obey
-        self._answers: deque[bytes] = deque()
+        self._answer: bytes | None = None
+        """Not on its way yet."""
+        self._has_room = asyncio.Event()
+        """For the next answer."""
         self._events: deque[bytes] = deque()
         self._num_bytes = 0
         self._num_untold = 0
@@ -114,7 +117,8 @@ class Connection:
         with contextlib.suppress(ConnectionError):
             while line := await self._next_line():
                 if line.strip():
-                    await self._answer(line)
+                    await self._obey_line(line)
+                    await self._has_room.wait()
 
     async def _next_line(self) -> bytes:
         """Empty at the end, which a line too long is as well."""
@@ -127,7 +131,7 @@ class Connection:
             self._put_answer(refused(RequestError("line_too_long", message)))
             return b""
 
-    async def _answer(self, line: bytes) -> None:
+    async def _obey_line(self, line: bytes) -> None:
         request_id = None
         try:
             request = parse_request(line)
@@ -150,14 +154,15 @@ class Connection:
         self._put_answer(answer)
 
     def _put_answer(self, answer: bytes) -> None:
-        self._answers.append(answer)
+        self._answer = answer
+        self._has_room.clear()
         self._wake.set()
 
     # --- out --------------------------------------------------------------------------------
 
     async def _send(self) -> None:
         with contextlib.suppress(ConnectionError, TimeoutError):
-            while not (self._has_left_off and not self._answers):
+            while not (self._has_left_off and self._answer is None):
                 await self._wake.wait()
                 self._wake.clear()
                 while (line := self._next_out()) is not None:
@@ -166,8 +171,10 @@ class Connection:
                         await self._writer.drain()
 
     def _next_out(self) -> bytes | None:
-        if self._answers:
-            return self._answers.popleft()
+        if self._answer is not None:
+            answer, self._answer = self._answer, None
+            self._has_room.set()
+            return answer
         if self._num_untold:
             num, self._num_untold = self._num_untold, 0
             return event_line("dropped", {"num_events": num})

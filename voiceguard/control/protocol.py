@@ -7,7 +7,7 @@
     -> {"id": 2, "command": "levels"}
     <- {"id": 2, "ok": false, "error": {"name": "unknown_command", "message": ..., "hint": ...}}
     -> {"id": 3, "command": "watch", "events": ["decision"]}
-    <- {"id": 3, "ok": true, "result": {}}
+    <- {"id": 3, "ok": true, "result": {"events": ["decision"]}}
     <- {"event": "decision", ...}
 
 ``id`` comes back as it was given, and may be left out. What else a request holds are the command's

@@ -81,6 +81,8 @@ class ControlServer:
         self._state = state
         self._events = events
         self._clients: set[Connection] = set()
+        self._num_let_in = 0
+        """Those whose task has yet to begin included."""
         self._num_dropped_before = 0
         self._commands: dict[str, ControlCommand[Any]] = {}
         self.add("watch", ControlCommand(WatchParameters, self._watch))
@@ -130,9 +132,11 @@ class ControlServer:
                     while True:
                         client = await self._accepted(loop, server)
                         if client is not None:
+                            self._num_let_in += 1
                             clients.create_task(self._serve(client), name="control client")
             finally:
-                path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # the next daemon replaces it
+                    path.unlink()
 
     async def _accepted(
         self, loop: asyncio.AbstractEventLoop, server: socket.socket
@@ -143,7 +147,7 @@ class ControlServer:
             log.warning("control_client_lost", error=error.strerror)
             await asyncio.sleep(1.0)
             return None
-        if len(self._clients) < MAX_CLIENTS:
+        if self._num_let_in < MAX_CLIENTS:
             return client
         self.clients_refused += 1
         with client, contextlib.suppress(OSError):
@@ -153,14 +157,19 @@ class ControlServer:
         return None
 
     async def _serve(self, client: socket.socket) -> None:
-        reader, writer = await asyncio.open_unix_connection(sock=client, limit=MAX_REQUEST_BYTES)
-        connection = Connection(reader, writer, self._obey)
-        self._clients.add(connection)
         try:
-            await connection.serve()
+            reader, writer = await asyncio.open_unix_connection(
+                sock=client, limit=MAX_REQUEST_BYTES
+            )
+            connection = Connection(reader, writer, self._obey)
+            self._clients.add(connection)
+            try:
+                await connection.serve()
+            finally:
+                self._clients.discard(connection)
+                self._num_dropped_before += connection.events_dropped
         finally:
-            self._clients.discard(connection)
-            self._num_dropped_before += connection.events_dropped
+            self._num_let_in -= 1
 
     # --- commands -----------------------------------------------------------------------------
 
