@@ -8,12 +8,14 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.fakes import FakeClock, altered, make_decision
 from tests.voiceprints.failing_disk import fail, stepping
+from voiceguard.errors import AuditError
 from voiceguard.mqtt.topics import Topics
 from voiceguard.types import Outcome, Reason
 from voiceguard.unlock.answering.desk import GRACE_S, Desk
@@ -381,6 +383,21 @@ async def test_damaged_counters_answer_nobody_until_they_are_reset(house: House)
     house.records.begin_anew(by="root")
     await house.ask()
     assert house.notices()[-1]["state"] == "opened"
+
+
+async def test_a_reset_that_cannot_be_noted_forgets_nothing(house: House) -> None:
+    for _ in range(3):
+        await house.ask()
+        house.clock.now_s += 4
+        await house.say(**STRANGER)
+    log = house.records.audit.path
+    log.rename(log.with_suffix(".elsewhere"))
+    log.symlink_to(log.with_suffix(".elsewhere"))  # not followed: nothing can be noted
+    resets = (house.records.begin_anew, partial(house.records.reset, ("front-door",)))
+    for reset in resets:
+        with pytest.raises(AuditError, match="it is a symbolic link"):
+            reset(by="root")
+        assert house.records.counters.read().of("front-door").num_failures == 3
 
 
 async def test_the_sequence_rises_over_restarts_and_losses(house: House) -> None:

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from voiceguard.errors import StateError, UnlockKeyError
+from voiceguard.errors import AuditError, StateError, UnlockKeyError
+from voiceguard.paths import audit_file, unlock_key_file
 from voiceguard.unlock.keys import (
     create_signing_key,
     load_signing_key,
     public_text,
     signing_key_file,
 )
+from voiceguard.unlock.setup import make_key
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,3 +88,15 @@ def test_a_place_that_is_no_directory_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StateError, match="file"):
         create_signing_key(tmp_path / "file" / "unlock.key")
+
+
+def test_a_key_that_cannot_be_noted_takes_nobodys_place(tmp_path: Path) -> None:
+    """Every lock knows the old one: an error must not have made it another already."""
+    public = public_text(make_key(tmp_path))
+    log = audit_file(tmp_path)
+    log.rename(tmp_path / "elsewhere")
+    log.symlink_to(tmp_path / "elsewhere")  # not followed: nothing can be noted
+    with pytest.raises(AuditError):
+        make_key(tmp_path, renew=True)
+    assert public_text(load_signing_key(unlock_key_file(tmp_path))) == public
+    assert not list(tmp_path.glob(".*.tmp"))

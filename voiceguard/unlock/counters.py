@@ -120,8 +120,11 @@ class CounterFile:
             if changing.counters != before:
                 self._write(changing.counters)
 
-    def begin_anew(self) -> None:
-        """Forgets every attempt, whatever the file holds; the sequence goes on where it is known.
+    @contextlib.contextmanager
+    def begin_anew(self) -> Iterator[Change]:
+        """As ``change``, with every attempt forgotten, whatever the file holds.
+
+        The sequence goes on where it is known.
 
         Raises:
             StateError: It can't be written.
@@ -131,7 +134,9 @@ class CounterFile:
                 known = self.read()
             except StateError:
                 known = Counters(sequence=int(time.time()))
-            self._write(replace(known, actions={}))
+            changing = Change(replace(known, actions={}))
+            yield changing
+            self._write(changing.counters)
 
     def _write(self, counters: Counters) -> None:
         content = json.dumps(plain(counters), separators=(",", ":")).encode() + b"\n"

@@ -19,7 +19,7 @@ from voiceguard.validation.files import open_regular
 from voiceguard.voiceprints.durable import sync_directory, temporary_beside, write_durably
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 SEED_BYTES = 32
 CREDENTIAL_NAME = "voiceguard-unlock-key"
@@ -91,13 +91,17 @@ def _check_private(path: Path, status: os.stat_result) -> None:
         )
 
 
-def create_signing_key(path: Path, *, renew: bool = False) -> Ed25519PrivateKey:
+def create_signing_key(
+    path: Path, *, renew: bool = False, note: Callable[[str], object] = lambda _public: None
+) -> Ed25519PrivateKey:
     """Makes a new key file, 0600, on disk when this returns.
 
     Args:
         path: Its place.
         renew: Put it in the place of one that is there; every lock must then learn the new
             public key. Without it an existing key stays, and is read.
+        note: Called with the public key of a new one before it takes its place; where that raises,
+            nothing has changed.
 
     Raises:
         UnlockKeyError: The file can't be made, or the one that is there can't be used.
@@ -110,8 +114,9 @@ def create_signing_key(path: Path, *, renew: bool = False) -> Ed25519PrivateKey:
     draft = temporary_beside(path)
     try:
         try:
-            seed = Ed25519PrivateKey.generate().private_bytes_raw()
-            write_durably(draft, seed.hex().encode() + b"\n")
+            key = Ed25519PrivateKey.generate()
+            write_durably(draft, key.private_bytes_raw().hex().encode() + b"\n")
+            note(public_text(key))
             draft.replace(path) if renew else os.link(draft, path)
         finally:
             draft.unlink(missing_ok=True)

@@ -110,8 +110,7 @@ class Records:
 
     def begin_anew(self, *, by: str) -> None:
         """Forgets everything, also where the counters are damaged or gone."""
-        self.counters.begin_anew()
-        with self.counters.change() as change:
+        with self.counters.begin_anew() as change:
             self._note(change, "reset", {"action": "all", "by": by})
 
     def note_policy(self, policy: dict[str, Any]) -> bool:

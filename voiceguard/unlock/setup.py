@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 from voiceguard.audit.log import AuditLog
 from voiceguard.paths import audit_file, is_there, unlock_counters_file
 from voiceguard.unlock.counters import CounterFile
-from voiceguard.unlock.keys import create_signing_key, public_text, signing_key_file
+from voiceguard.unlock.keys import (
+    create_signing_key,
+    load_signing_key,
+    public_text,
+    signing_key_file,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +24,7 @@ def make_key(state: Path, *, renew: bool = False) -> Ed25519PrivateKey:
     """The signing key of a state directory; made, with counters, where there is none.
 
     Counters are made only together with a key: where they are gone and the key is not, somebody
-    may have removed them to be let in again.
+    may have removed them to be let in again. A key that can't be noted is not made.
 
     Args:
         state: The state directory.
@@ -34,8 +39,11 @@ def make_key(state: Path, *, renew: bool = False) -> Ed25519PrivateKey:
     is_first = not audit.exists
     if is_first:
         CounterFile(unlock_counters_file(state)).create()
-    is_new = renew or not is_there(path)
-    key = create_signing_key(path, renew=renew)
-    if is_new or is_first:
-        audit.append("key_made" if is_new else "key_found", public_key=public_text(key))
+    if renew or not is_there(path):
+        return create_signing_key(
+            path, renew=renew, note=lambda public: audit.append("key_made", public_key=public)
+        )
+    key = load_signing_key(path)
+    if is_first:
+        audit.append("key_found", public_key=public_text(key))
     return key
