@@ -139,7 +139,7 @@ def probe() -> list[DeviceDescription]:
     """What a process that starts PortAudio now can see; empty when that fails."""
     try:
         finished = subprocess.run(  # noqa: S603 - our own interpreter, our own words
-            [sys.executable, "-c", PROBE],
+            [sys.executable, "-P", "-c", PROBE],  # -P: nothing of the directory that it is in
             capture_output=True,
             timeout=PROBE_TIMEOUT_S,
             check=True,

@@ -101,7 +101,10 @@ def card_of(imported: Imported, name: str, *, is_trusted: bool = False) -> Model
     try:
         return ModelCard(name=name, is_trusted=is_trusted, **facts)
     except ValueError as error:
-        raise EncoderError(f"{imported.origin_format} model {name!r}: {error}") from error
+        raise EncoderError(
+            f"{imported.origin_format} model {name!r}: {error}",
+            hint="Correct its description, or fetch it again.",
+        ) from error
 
 
 def tried(path: Path, card: ModelCard) -> ModelCard:
@@ -147,10 +150,16 @@ def _copy(program: Path, path: Path) -> str:
         source = open_regular(program)
         size = os.fstat(source.fileno()).st_size
     except OSError as error:
-        raise EncoderError(f"{program} cannot be read: {error.strerror}") from error
+        raise EncoderError(
+            f"{program} cannot be read: {error.strerror}",
+            hint="Mend its permissions, or fetch it again.",
+        ) from error
     with source, path.open("wb") as target:
         if size > MAX_PROGRAM_BYTES:
-            raise EncoderError(f"{program} has {size} bytes; at most {MAX_PROGRAM_BYTES} are read")
+            raise EncoderError(
+                f"{program} has {size} bytes; at most {MAX_PROGRAM_BYTES} are read",
+                hint="No speaker encoder is that large: is it the right file?",
+            )
         shutil.copyfileobj(source, target)
     with path.open("rb") as copy:
         return hashlib.file_digest(copy, "sha256").hexdigest()

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import importlib.util
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
@@ -19,11 +18,13 @@ import structlog
 from voiceguard.encoder import golden
 from voiceguard.encoder.card import native
 from voiceguard.encoder.running.graph_encoder import GraphEncoder, has_graph, read_graph
-from voiceguard.encoder.running.onnx_session import OnnxSession
+from voiceguard.encoder.running.onnx_session import OnnxSession, may_have_gpu
 from voiceguard.encoder.running.openvino_session import OpenvinoSession
 from voiceguard.errors import AudioError, EncoderError, install_command
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from voiceguard.encoder.card.model_card import ModelCard
     from voiceguard.protocols import Encoder
 
@@ -31,8 +32,6 @@ _log = structlog.get_logger(__name__)
 
 PACKAGES = {"onnx": "onnxruntime", "openvino": "openvino", "torch": "torch"}
 """What each runtime needs; on a CPU the first is the fastest (docs/what-was-measured.md)."""
-_GPU_DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
-"""NVIDIA's, that of Windows' subsystem for Linux, AMD's: asking torch would load it."""
 
 
 def is_installed(runtime: str) -> bool:
@@ -71,13 +70,9 @@ def _candidates(card: ModelCard, device: str) -> list[str]:
     there = [each for each in PACKAGES if is_installed(each)]
     if not has_graph(card):
         there = [each for each in there if each == "torch"]
-    if device.startswith("cuda") or (device == "auto" and _may_have_gpu()):
+    if device.startswith("cuda") or (device == "auto" and may_have_gpu()):
         there.sort(key=lambda each: each != "torch")
     return there
-
-
-def _may_have_gpu() -> bool:
-    return any(Path(driver).exists() for driver in _GPU_DRIVERS)
 
 
 def _opened(runtime: str, path: Path, device: str, num_threads: int) -> Encoder:

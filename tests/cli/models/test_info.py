@@ -13,6 +13,7 @@ from tests.older_encoder import put_by
 from voiceguard.cli import output
 from voiceguard.cli.models.info import info
 from voiceguard.encoder.card import native
+from voiceguard.encoder.card.model_card import DataSource, Figure, Teacher
 from voiceguard.encoder.library import DEFAULT_MODEL, calibration_path, cohort_path, find_model
 from voiceguard.errors import EncoderError
 from voiceguard.service.encoder_check import examine
@@ -30,14 +31,14 @@ def model(tmp_path: Path) -> Path:
     full = replace(
         card,
         data=(
-            native.DataSource(corpus="Corpus A", num_speakers=20, hours=1.5, licence="CC0-1.0"),
-            native.DataSource(corpus="Corpus B", num_speakers=5, hours=0.5, licence="CC BY 4.0"),
+            DataSource(corpus="Corpus A", num_speakers=20, hours=1.5, licence="CC0-1.0"),
+            DataSource(corpus="Corpus B", num_speakers=5, hours=0.5, licence="CC BY 4.0"),
         ),
         recipe={"steps": 12_000, "loss": {"margin": 0.2}},
-        teacher=native.Teacher(name="Teacher T", licence="MIT", trained_on="LibriSpeech [other]"),
+        teacher=Teacher(name="Teacher T", licence="MIT", trained_on="LibriSpeech [other]"),
         limits=("Whisper: the EER doubles.",),
         compute="one GPU, 3 h",
-        figures=(native.Figure(what="EER, 3 s", value="2.0 %", command="voiceguard evaluate X"),),
+        figures=(Figure(what="EER, 3 s", value="2.0 %", command="voiceguard evaluate X"),),
     )
     native.save_card(native.card_path(path), full)
     return path

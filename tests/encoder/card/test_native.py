@@ -16,6 +16,7 @@ from tests.encoder.conftest import random_network, tiny_config
 from voiceguard.encoder import library
 from voiceguard.encoder.card import native
 from voiceguard.encoder.card.kinds import typed
+from voiceguard.encoder.card.model_card import Figure, ModelCard
 from voiceguard.encoder.frontends.log_mel_config import LogMelConfig
 from voiceguard.encoder.loading import load_encoder
 from voiceguard.encoder.networks.ecapa_tdnn import EcapaTdnn
@@ -27,16 +28,16 @@ if TYPE_CHECKING:
     from voiceguard.encoder.networks.ecapa_config import EcapaTdnnConfig
 
 
-def make_card(config: EcapaTdnnConfig) -> native.ModelCard:
+def make_card(config: EcapaTdnnConfig) -> ModelCard:
     """A card that fits a tiny network."""
-    return native.ModelCard(
+    return ModelCard(
         name="tiny",
         architecture=config,
         features=LogMelConfig(num_mels=config.num_mels, max_hz=4000.0, fft_samples=1024),
         min_window_s=0.3,
         licence="Apache-2.0",
         trained_on="Nothing, weights are random.",
-        figures=(native.Figure(what="EER", value="50 %", command="voiceguard evaluate DIR"),),
+        figures=(Figure(what="EER", value="50 %", command="voiceguard evaluate DIR"),),
     )
 
 
@@ -274,7 +275,7 @@ def test_a_network_in_training_is_saved_with_its_statistics(tmp_path: Path) -> N
 
 def test_a_card_can_be_written_again_when_figures_have_been_measured(model: Path) -> None:
     card, _ = native.load(model)
-    measured = replace(card, figures=(*card.figures, native.Figure(what="Cllr", value="0.1")))
+    measured = replace(card, figures=(*card.figures, Figure(what="Cllr", value="0.1")))
     native.save_card(native.card_path(model), measured)
     assert native.load(model)[0] == measured
     with pytest.raises(ValueError, match="no weights_sha256"):

@@ -12,11 +12,11 @@ import torch
 from tests.encoder.networks.test_campplus import features, tiny_campplus
 from voiceguard.encoder import golden
 from voiceguard.encoder.card.model_card import ModelCard
-from voiceguard.encoder.export import kaldi_graph
 from voiceguard.encoder.export.campplus_graph import onnx_model
 from voiceguard.encoder.export.graph import FEATURES_INPUT, OUTPUT, WAVEFORM_INPUT
 from voiceguard.encoder.export.onnx_file import Placement, export_onnx
 from voiceguard.encoder.foreign import detecting
+from voiceguard.encoder.frontends import kaldi_bands
 from voiceguard.encoder.frontends.kaldi import KaldiFbank
 from voiceguard.encoder.frontends.kaldi_config import KaldiFbankConfig
 from voiceguard.encoder.frontends.log_mel_config import LogMelConfig
@@ -92,9 +92,9 @@ def test_windows_and_bands_are_the_front_ends(window: str) -> None:
         front_end = config.build()
         assert isinstance(front_end, KaldiFbank)
         bands = front_end.mel_bands.numpy().T
-        np.testing.assert_allclose(kaldi_graph.mel_bands(config), bands[:, :-1], atol=5e-5)
+        np.testing.assert_allclose(kaldi_bands.mel_bands(config), bands[:, :-1], atol=5e-5)
         assert not bands[:, -1].any()
-        ours = kaldi_graph.frame_window(window)
+        ours = kaldi_bands.frame_window(window)
         np.testing.assert_allclose(ours, front_end.frame_window.numpy(), atol=1e-6)
 
 

@@ -80,10 +80,12 @@ def test_sizes_survive_json() -> None:
     ("changes", "message"),
     [
         ({"channels": (16, 16, 16)}, "one entry per layer"),
-        ({"channels": (16, 24), "kernel_sizes": (5, 1), "dilations": (1, 1)}, "at least 3"),
+        ({"channels": (16, 24), "kernel_sizes": (5, 1), "dilations": (1, 1)}, "from 3 to 16"),
         ({"channels": (16, 18, 16, 16, 24)}, "multiples of res2net_scale, 4"),
         ({"kernel_sizes": (4, 3, 3, 3, 1)}, "odd"),
-        ({"se_channels": 0}, "at least 1"),
+        ({"se_channels": 0}, "between 1 and 32768"),
+        ({"embedding_dim": 10**9}, "between 1 and 32768"),
+        ({"res2net_scale": 128}, "res2net_scale must be at most 64, not 128"),
     ],
 )
 def test_impossible_sizes_are_refused(changes: dict[str, object], message: str) -> None:

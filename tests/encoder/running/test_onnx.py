@@ -24,6 +24,7 @@ from tests.encoder.made_programs import (
 )
 from voiceguard.encoder import installed
 from voiceguard.encoder.loading import load_encoder
+from voiceguard.encoder.running import onnx_session
 from voiceguard.encoder.running.onnx import OnnxEncoder
 from voiceguard.encoder.torchaudio_compat import import_torchaudio
 from voiceguard.errors import AudioError, EncoderError
@@ -173,6 +174,21 @@ def test_cuda_is_refused_where_onnxruntime_has_none(tmp_path: Path) -> None:
     with pytest.raises(EncoderError, match="has no CUDA") as caught:
         load_encoder("mine", device="cuda:0", models_dir=tmp_path / "models")
     assert "onnxruntime-gpu" in caught.value.hint
+
+
+def test_a_gpu_that_onnxruntime_could_not_use_is_never_said_to_compute() -> None:
+    """Where CUDA's libraries are missing it goes to the CPU by itself, and goes on."""
+
+    class Session:
+        def get_providers(self) -> list[str]:
+            return ["CPUExecutionProvider"]
+
+    assert onnx_session._runs_on(Session(), "auto", 0) == "cpu"
+    with pytest.raises(
+        EncoderError, match="device is 'cuda:1', but ONNX Runtime can't use"
+    ) as told:
+        onnx_session._runs_on(Session(), "cuda:1", 1)
+    assert "'auto' or 'cpu'" in told.value.hint
 
 
 def test_calling_it_otherwise_makes_another_encoder(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tests.encoder.foreign.made_campplus import campplus_state
 from tests.lab.evaluation.voices import people, write_corpus
 from voiceguard.encoder.card import native
+from voiceguard.encoder.card.model_card import ModelCard
 from voiceguard.encoder.foreign.threed_speaker import sizes_of, to_native
 from voiceguard.encoder.frontends.kaldi_config import KaldiFbankConfig
 from voiceguard.lab.corpora.corpus import read_corpus
@@ -54,7 +55,7 @@ def tiny_teacher(folder: Path) -> Path:
     """A CAM++ of the smallest sizes, its weights random, in our own format."""
     theirs = campplus_state(block_layers=(2, 3, 2))
     arrays = to_native({name: tensor.numpy() for name, tensor in theirs.items()})
-    card = native.ModelCard(
+    card = ModelCard(
         name="tiny-campplus",
         architecture=sizes_of(arrays),
         features=KaldiFbankConfig(num_bands=16),

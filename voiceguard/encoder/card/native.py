@@ -15,14 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from voiceguard.encoder.card.kinds import Architecture, Buildable, typed
-from voiceguard.encoder.card.model_card import (
-    FORMAT,
-    FORMAT_VERSION,
-    DataSource,
-    Figure,
-    ModelCard,
-    Teacher,
-)
+from voiceguard.encoder.card.model_card import FORMAT, FORMAT_VERSION, ModelCard
 from voiceguard.errors import EncoderError
 from voiceguard.validation.files import read_whole
 from voiceguard.validation.parsing import parse_json_object
@@ -35,24 +28,6 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
     from torch import nn
-
-__all__ = [
-    "DataSource",
-    "Figure",
-    "ModelCard",
-    "Teacher",
-    "build",
-    "card_path",
-    "check_shapes",
-    "load",
-    "metadata_of",
-    "read_card",
-    "read_checked",
-    "read_verified",
-    "save",
-    "save_arrays",
-    "save_card",
-]
 
 MAX_FILE_BYTES = 2**31
 """Of weights; the largest encoder that is known has a quarter of it."""

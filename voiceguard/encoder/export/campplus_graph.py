@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from voiceguard.encoder.export.folding import EPSILON
 from voiceguard.encoder.export.graph import FEATURES_INPUT, OUTPUT, WAVEFORM_INPUT, Graph
 from voiceguard.encoder.export.kaldi_graph import kaldi_fbank
 from voiceguard.encoder.networks.campplus_config import DILATIONS, SEGMENT_FRAMES, TIME_STRIDE
@@ -17,9 +18,6 @@ from voiceguard.encoder.networks.campplus_config import DILATIONS, SEGMENT_FRAME
 if TYPE_CHECKING:
     from voiceguard.encoder.frontends.kaldi_config import KaldiFbankConfig
     from voiceguard.encoder.networks.campplus_config import CamPlusPlusConfig
-
-EPSILON = 1e-5
-"""Of every normalisation: torch's default, which 3D-Speaker leaves."""
 
 
 class Weights(Protocol):

@@ -38,7 +38,10 @@ def reader_of(path: Path) -> Reader:
         StateError: One may not look there.
     """
     if not is_there(path):
-        raise EncoderError(f"there is no file or directory {path} to import")
+        raise EncoderError(
+            f"there is no file or directory {path} to import",
+            hint="Name the file or directory that was downloaded or trained.",
+        )
     for name in READERS:
         try:
             module = importlib.import_module(f"voiceguard.encoder.foreign.{name}")
@@ -51,7 +54,10 @@ def reader_of(path: Path) -> Reader:
             if reader.recognises(path):
                 return reader
         except OSError as error:
-            raise EncoderError(f"{path} cannot be read: {error.strerror}") from error
+            raise EncoderError(
+                f"{path} cannot be read: {error.strerror}",
+                hint="Mend its permissions, or fetch it again.",
+            ) from error
     looked_for = "; ".join(READERS.values())
     raise EncoderError(
         f"{path} is no encoder of a known format. Looked for: {looked_for}",

@@ -104,7 +104,10 @@ def _fetch(
     found = get_hf_file_metadata(url, token=False, endpoint=endpoint)
     commit = _checked_commit(known, found.commit_hash)
     if found.size is not None and found.size > MAX_FILE_BYTES:
-        raise EncoderError(f"{file.name} has {found.size} bytes; at most {MAX_FILE_BYTES} are read")
+        raise EncoderError(
+            f"{file.name} has {found.size} bytes; at most {MAX_FILE_BYTES} are read",
+            hint="No speaker encoder is that large: is it the right repository and file?",
+        )
     target = directory / file.name
     # Named after what it is a part of, so that parts of two versions are never put together.
     partial = directory / f"{file.name}.{str(found.etag)[:16]}.partial"

@@ -15,7 +15,7 @@ from voiceguard.encoder.foreign.imported import Imported
 from voiceguard.encoder.foreign.safe import reading
 from voiceguard.encoder.foreign.safe.options import Options
 from voiceguard.encoder.frontends.speechbrain import SpeechBrainFbankConfig
-from voiceguard.encoder.networks.ecapa_config import EcapaTdnnConfig
+from voiceguard.encoder.networks.ecapa_config import MAX_LAYERS, MAX_SIZE, EcapaTdnnConfig
 from voiceguard.errors import EncoderError
 from voiceguard.types import FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ
 
@@ -33,16 +33,13 @@ SIZES = "hyperparams.yaml"
 MIN_WINDOW_S = 0.5
 """Ours: the project itself states none, and pads batches."""
 
+_LAYOUT = "Only ECAPA-TDNN models of spkrec-ecapa-voxceleb's layout are read."
+
 _WITHOUT_EFFECT = (
     *("device", "dropout", "requires_grad", "left_frames", "right_frames"),
     *("param_change_factor", "param_rand_factor", "avg_factor", "update_until_epoch"),
 )
 """In evaluation, and where what they belong to is off."""
-
-_MAX_SIZE = 2**15
-_MAX_LAYERS = 16
-_MAX_SCALE = 64
-"""Every group is a layer of its own: a description may not ask for a million."""
 
 _OURS_BY_SPEECHBRAIN = (
     # SpeechBrain wraps each layer in a class of its own and so says .conv.conv., .norm.norm.
@@ -81,7 +78,7 @@ def read(path: Path) -> Imported:
         architecture = _architecture(table, where)
         features = _features(table, where, architecture.num_mels)
     except (ValueError, TypeError) as error:
-        raise EncoderError(f"{where}: {error}") from error
+        raise EncoderError(f"{where}: {error}", hint=_LAYOUT) from error
     state = to_native(reading.read_tensors(directory / TENSORS))
     network = native.build(
         architecture,
@@ -106,16 +103,14 @@ def read(path: Path) -> Imported:
 def _architecture(table: Mapping[str, Any], where: str) -> EcapaTdnnConfig:
     """The network; what is not named is what SpeechBrain's own signature has."""
     sizes = _entry(table, "embedding_model", "ECAPA_TDNN", where)
-    if set(groups := sizes.wholes("groups", (1,), most=_MAX_LAYERS)) != {1}:
+    if set(groups := sizes.wholes("groups", (1,), most=MAX_LAYERS)) != {1}:
         raise ValueError(f"convolutions in groups {groups} are not supported")
-    if (scale := sizes.whole("res2net_scale", 8)) > _MAX_SCALE:
-        raise ValueError(f"res2net_scale must be at most {_MAX_SCALE}, not {scale}")
     architecture = EcapaTdnnConfig(
         num_mels=sizes.whole("input_size"),
-        channels=sizes.wholes("channels", (512, 512, 512, 512, 1536), most=_MAX_LAYERS),
-        kernel_sizes=sizes.wholes("kernel_sizes", (5, 3, 3, 3, 1), most=_MAX_LAYERS),
-        dilations=sizes.wholes("dilations", (1, 2, 3, 4, 1), most=_MAX_LAYERS),
-        res2net_scale=scale,
+        channels=sizes.wholes("channels", (512, 512, 512, 512, 1536), most=MAX_LAYERS),
+        kernel_sizes=sizes.wholes("kernel_sizes", (5, 3, 3, 3, 1), most=MAX_LAYERS),
+        dilations=sizes.wholes("dilations", (1, 2, 3, 4, 1), most=MAX_LAYERS),
+        res2net_scale=sizes.whole("res2net_scale", 8),
         se_channels=sizes.whole("se_channels", 128),
         attention_channels=sizes.whole("attention_channels", 128),
         global_context=sizes.flag("global_context", default=True),
@@ -164,9 +159,9 @@ def _entry(table: Mapping[str, Any], name: str, kind: str, where: str) -> Option
     if not isinstance(given, dict) or str(tag).rpartition(".")[2] != kind:
         raise EncoderError(
             f"{where}: {name} is {tag or given!r}, expected SpeechBrain's {kind}",
-            hint="Only ECAPA-TDNN models of spkrec-ecapa-voxceleb's layout are read.",
+            hint=_LAYOUT,
         )
-    options = Options(name, given, largest=_MAX_SIZE, literal=True)
+    options = Options(name, given, largest=MAX_SIZE, literal=True)
     options.ignore(reading.TAG, *_WITHOUT_EFFECT)
     return options
 

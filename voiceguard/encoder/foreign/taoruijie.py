@@ -7,8 +7,7 @@ compared with the filters that the file holds.
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -32,6 +31,7 @@ MIN_WINDOW_S = 0.5
 """Ours: the recipes state none."""
 
 _MARKS = (b"layer4.weight", b"attention.4.weight", b"fc6.weight")
+_LAYOUT = "Only the layout of TaoRuijie/ECAPA-TDNN is read."
 _MARK = "attention.4.weight"
 _FILTER_TOLERANCE = 1e-3
 """Of peak 1: filters of one definition, computed in another precision, differ by 1e-5."""
@@ -52,14 +52,16 @@ def read(path: Path) -> Imported:
         architecture = _architecture(state)
         features = _features(front_end, architecture.num_mels)
     except KeyError as error:
-        raise EncoderError(f"{path} has no tensor {error}: it is of another network") from error
+        raise EncoderError(
+            f"{path} has no tensor {error}: it is of another network", hint=_LAYOUT
+        ) from error
     except (ValueError, TypeError, IndexError) as error:
-        raise EncoderError(f"{path}: {error}") from error
+        raise EncoderError(f"{path}: {error}", hint=_LAYOUT) from error
     network = native.build(
         architecture,
         state,
         found_in=str(path),
-        hint="Only the layout of TaoRuijie/ECAPA-TDNN is read.",
+        hint=_LAYOUT,
     )
     return Imported(
         architecture=architecture,
@@ -82,7 +84,7 @@ def _own(tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
         raise EncoderError(
             f"{path} holds {len(prefixes)} encoders of the TaoRuijie layout (tensors "
             f"speaker_encoder.{_MARK}), expected one",
-            hint="Only the layout of TaoRuijie/ECAPA-TDNN is read.",
+            hint=_LAYOUT,
         )
     prefix = prefixes.pop()
     return {
@@ -112,19 +114,18 @@ def _features(found: Mapping[str, Tensor], num_mels: int) -> TaoRuijieMelConfig:
     Raises:
         ValueError: The file's front end is another one.
     """
-    config = TaoRuijieMelConfig(num_mels=num_mels)
+    own: dict[str, Any] = {}
     if (filters := found.get("torchfbank.0.flipped_filter")) is not None:
         if filters.numel() != 2 or float(filters.flatten()[1]) != 1.0:  # two taps
             raise ValueError("its pre-emphasis is not a filter of two taps")
-        config = replace(config, preemphasis=round(-float(filters.flatten()[0]), 6))
+        own["preemphasis"] = round(-float(filters.flatten()[0]), 6)
     window = found.get("torchfbank.1.spectrogram.window")
     if window is not None:
-        config = replace(config, window_samples=window.numel())
+        own["window_samples"] = window.numel()
     bands = found.get("torchfbank.1.mel_scale.fb")
     if bands is not None:
-        config = replace(config, fft_samples=2 * (bands.shape[0] - 1))
-    if not 2 <= config.window_samples <= config.fft_samples <= 2**12:  # a pair of samples
-        raise ValueError(f"its transform has {config.fft_samples} samples, not supported")
+        own["fft_samples"] = 2 * (bands.shape[0] - 1)
+    config = TaoRuijieMelConfig(num_mels=num_mels, **own)
     ours = TaoRuijieMel(config)
     missing = config.fft_samples - config.window_samples
     whole = ours.window[missing // 2 : missing // 2 + config.window_samples]

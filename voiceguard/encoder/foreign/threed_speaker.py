@@ -38,6 +38,8 @@ MIN_WINDOW_S = 0.5
 
 _MARKS = (b"head.conv1.weight", b"xvector.tdnn.linear.weight", b"cam_layer.linear_local.weight")
 
+_LAYOUT = "Only 3D-Speaker's CAM++ is read."
+
 _OURS_BY_THEIRS = (
     (r"^head\.conv1\.", "head.conv_in."),
     (r"^head\.bn1\.", "head.norm_in."),
@@ -78,12 +80,14 @@ def read(path: Path) -> Imported:
         arrays = to_native(tensors)
         architecture = sizes_of(arrays)
     except KeyError as error:
-        raise EncoderError(f"{path} has no tensor for {error}: it is of another network") from error
+        raise EncoderError(
+            f"{path} has no tensor for {error}: it is of another network", hint=_LAYOUT
+        ) from error
     except (ValueError, IndexError) as error:
-        raise EncoderError(f"{path}: {error}") from error
+        raise EncoderError(f"{path}: {error}", hint=_LAYOUT) from error
     found = {key: array.shape for key, array in arrays.items()}
     if fault := check_shapes(architecture.shapes(), found):
-        raise EncoderError(f"{path} {fault}", hint="Only 3D-Speaker's CAM++ is read.")
+        raise EncoderError(f"{path} {fault}", hint=_LAYOUT)
     features = KaldiFbankConfig(num_bands=architecture.num_bands)
     known = of_sha256(digest := hashlib.sha256(content).hexdigest())
     layers = ", ".join(map(str, architecture.block_layers))

@@ -52,7 +52,9 @@ def tuned(imported: Imported, tuning: Tuning, directory: Path | None = None) -> 
         name not in published or published[name].shape != array.shape
         for name, array in arrays.items()
     ):
-        raise EncoderError(f"{path} is of another network than {imported.origin_format}")
+        raise EncoderError(
+            f"{path} is of another network than {imported.origin_format}", hint=REINSTALL
+        )
     ours = {name: array.astype(np.float32) for name, array in arrays.items()}
     told = (
         f"{len(ours)} of its {len(published)} tensors replaced by voiceguard's own, tuned on "

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from voiceguard.encoder.export.kaldi_graph import frame_window, mel_bands
+from voiceguard.encoder.frontends.kaldi_bands import frame_window, mel_bands
 from voiceguard.encoder.frontends.kaldi_config import (
     FFT_SAMPLES,
     FLOOR,

@@ -4,6 +4,18 @@ from __future__ import annotations
 
 from voiceguard.types import SAMPLE_RATE_HZ
 
+MAX_FFT_SAMPLES = 8192
+MAX_BANDS = 512
+
+
+def check_transform(window_samples: int, fft_samples: int) -> None:
+    """Raises ValueError where windows of that length don't fit into such transforms."""
+    if not 2 <= window_samples <= fft_samples <= MAX_FFT_SAMPLES:  # a pair of samples
+        raise ValueError(
+            f"windows of {window_samples} samples in transforms of {fft_samples} are not "
+            f"supported: at most {MAX_FFT_SAMPLES}, windows no longer than transforms"
+        )
+
 
 def check_bands(min_hz: float, max_hz: float) -> None:
     """Raises ValueError where a filter bank can't lie between these frequencies."""

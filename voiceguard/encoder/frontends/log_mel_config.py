@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from voiceguard.encoder.card.kinds import class_at
+from voiceguard.encoder.frontends.limits import MAX_BANDS, check_bands, check_transform
 from voiceguard.types import FRAME_SAMPLES, SAMPLE_RATE_HZ
+from voiceguard.validation.ranges import Between, check_ranges
 
 if TYPE_CHECKING:
     from voiceguard.encoder.frontends.base import FrontEnd
@@ -21,14 +23,19 @@ class LogMelConfig:
 
     TYPE: ClassVar[str] = "log_mel"
 
-    num_mels: int = 80
+    num_mels: Annotated[int, Between(1, MAX_BANDS)] = 80
     fft_samples: int = 512
     window_samples: int = 400
     """25 ms, a Hamming window; every FRAME_SAMPLES there is one."""
     min_hz: float = 20.0
     max_hz: float = 7600.0
-    floor: float = 1e-6
+    floor: Annotated[float, Between(0, 1, is_low_excluded=True)] = 1e-6
     """Added to the mel power before the logarithm."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        check_transform(self.window_samples, self.fft_samples)
+        check_bands(self.min_hz, self.max_hz)
 
     @property
     def version(self) -> str:

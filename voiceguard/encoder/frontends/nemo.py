@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from voiceguard.encoder.frontends.base import FrontEnd
-from voiceguard.encoder.frontends.limits import check_bands
+from voiceguard.encoder.frontends.limits import MAX_BANDS, check_bands, check_transform
 from voiceguard.types import FRAME_SAMPLES, SAMPLE_RATE_HZ
 from voiceguard.validation.ranges import Between, check_ranges
 
@@ -54,7 +54,7 @@ class NemoMelConfig:
 
     TYPE: ClassVar[str] = "nemo_mel"
 
-    num_bands: Annotated[int, Between(1, 512)] = 80
+    num_bands: Annotated[int, Between(1, MAX_BANDS)] = 80
     window: str = "hann"
     """One of WINDOWS, symmetric."""
     window_samples: int = 400
@@ -70,11 +70,7 @@ class NemoMelConfig:
         if self.window not in WINDOWS:
             raise ValueError(f"window must be one of {', '.join(WINDOWS)}, not {self.window!r}")
         check_ranges(self)
-        if not 2 <= self.window_samples <= self.fft_samples <= 8192:
-            raise ValueError(
-                "window_samples and fft_samples must be between 2 and 8192, the window not longer "
-                f"than the transform, not {self.window_samples} and {self.fft_samples}"
-            )
+        check_transform(self.window_samples, self.fft_samples)
         check_bands(self.min_hz, self.max_hz)
 
     @property

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from voiceguard.encoder.frontends.base import FrontEnd, centred
-from voiceguard.encoder.frontends.limits import check_bands
+from voiceguard.encoder.frontends.limits import MAX_BANDS, check_bands, check_transform
 from voiceguard.types import FRAME_SAMPLES, SAMPLE_RATE_HZ
 from voiceguard.validation.ranges import Between, check_ranges
 
@@ -29,8 +29,6 @@ REVISION = 1
 AMIN = 1e-10
 """Smallest power whose logarithm is taken."""
 
-MAX_FFT_SAMPLES = 4096
-MAX_BANDS = 512
 MAX_TOP_DB = 1000.0
 """More than single precision holds."""
 
@@ -51,12 +49,8 @@ class SpeechBrainFbankConfig:
     """Values lie at most so far under the window's largest."""
 
     def __post_init__(self) -> None:
-        if not 1 <= self.window_samples <= self.fft_samples <= MAX_FFT_SAMPLES:
-            raise ValueError(
-                f"windows of {self.window_samples} samples in transforms of {self.fft_samples} "
-                f"are not supported: at most {MAX_FFT_SAMPLES}, windows no longer than transforms"
-            )
         check_ranges(self)
+        check_transform(self.window_samples, self.fft_samples)
         check_bands(self.min_hz, self.max_hz)
 
     @property

@@ -10,13 +10,14 @@ of 20 to 7600 Hz, windows of 25 ms, pre-emphasis 0.97.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import torch
 from torch import nn
 
 from voiceguard.encoder.frontends.log_mel import LogMelFrontEnd
 from voiceguard.encoder.frontends.log_mel_config import LogMelConfig
+from voiceguard.validation.ranges import Between, check_ranges
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,7 +40,11 @@ class TaoRuijieMelConfig:
     min_hz: float = 20.0
     max_hz: float = 7600.0
     floor: float = 1e-6
-    preemphasis: float = 0.97
+    preemphasis: Annotated[float, Between(0, 1)] = 0.97
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        _ = self.log_mel  # which checks the rest
 
     @property
     def log_mel(self) -> LogMelConfig:

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 STD_FLOOR_VARIANCE = 1e-12
 """Variances are clamped to it before the square root, whose gradient at 0 is infinite."""
 
+MAX_SIZE = 2**15
+MAX_LAYERS = 16
+MAX_SCALE = 64
+"""Every group is a layer of its own: a description may not ask for a million."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EcapaTdnnConfig:
@@ -39,18 +44,22 @@ class EcapaTdnnConfig:
     def __post_init__(self) -> None:
         num_layers = len(self.channels)
         # input, blocks, aggregation
-        if num_layers < 3 or {len(self.kernel_sizes), len(self.dilations)} != {num_layers}:
+        is_possible = 3 <= num_layers <= MAX_LAYERS
+        if not is_possible or {len(self.kernel_sizes), len(self.dilations)} != {num_layers}:
             raise ValueError(
-                "channels, kernel_sizes and dilations must have one entry per layer, at least 3, "
-                f"not {num_layers}, {len(self.kernel_sizes)} and {len(self.dilations)}"
+                "channels, kernel_sizes and dilations must have one entry per layer, from 3 to "
+                f"{MAX_LAYERS}, not "
+                f"{num_layers}, {len(self.kernel_sizes)} and {len(self.dilations)}"
             )
         scalars = (
             *(self.num_mels, self.res2net_scale, self.se_channels),
             *(self.attention_channels, self.embedding_dim),
         )
         sizes = (*scalars, *self.channels, *self.kernel_sizes, *self.dilations)
-        if min(sizes) < 1:
-            raise ValueError("every size of the network must be at least 1")
+        if not 1 <= min(sizes) <= max(sizes) <= MAX_SIZE:
+            raise ValueError(f"every size of the network must be between 1 and {MAX_SIZE}")
+        if self.res2net_scale > MAX_SCALE:
+            raise ValueError(f"res2net_scale must be at most {MAX_SCALE}, not {self.res2net_scale}")
         if any(size % 2 == 0 for size in self.kernel_sizes):
             raise ValueError(f"kernel_sizes must be odd to keep the length: {self.kernel_sizes}")
         if any(width % self.res2net_scale for width in self.channels[1:-1]):

@@ -62,9 +62,7 @@ class GraphEncoder:
     def embed(self, samples: Samples) -> Embedding:
         """See ``protocols.Encoder.embed``."""
         check_samples(samples, self.info)
-        with np.errstate(
-            all="ignore"
-        ):  # what overflows has no embedding, and ``normalised`` says so
+        with np.errstate(all="ignore"):  # of what overflows ``normalised`` tells
             features = self.front_end(np.asarray(samples, dtype=np.float32))
         return self.embed_features(features)
 

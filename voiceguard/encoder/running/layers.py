@@ -35,5 +35,8 @@ def check_labels(labels: Sequence[str]) -> tuple[str, ...]:
                 hint="Join several with |: --features 'gfe_1|pool|embedding'",
             )
     if not labels or len(set(labels)) != len(labels):
-        raise UsageError(f"each label once, not {'|'.join(labels)!r}")
+        raise UsageError(
+            f"each label once, not {'|'.join(labels)!r}",
+            hint="Join them with |: --features 'gfe_1|pool|embedding'",
+        )
     return tuple(labels)

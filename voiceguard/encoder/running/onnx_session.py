@@ -1,18 +1,15 @@
-"""ONNX Runtime, an optional package: opens a model from its bytes, on a device.
-
-Everything here is imported when an ONNX file is read, run or written, never before.
-"""
+"""ONNX Runtime: opens a model from its bytes, on a device. Imported when a graph is, not before."""
 
 from __future__ import annotations
 
 import importlib
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from voiceguard.errors import EncoderError, install_command
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from types import ModuleType
 
     import numpy as np
@@ -22,6 +19,9 @@ OLDEST = (1, 20)
 """Of ONNX Runtime: the first that knows numpy 2 on every Python that voiceguard runs on."""
 
 _ERRORS_ONLY = 3
+_CUDA = "CUDAExecutionProvider"
+_GPU_DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
+"""NVIDIA's, that of Windows' subsystem for Linux, AMD's."""
 _OPERATORS_ARE_MISSING = ("is not a registered function", "No Op registered", "NOT_IMPLEMENTED")
 
 
@@ -73,7 +73,7 @@ def open_session(
     given = model if isinstance(model, bytes) else str(model)
     providers: list[Any] = ["CPUExecutionProvider"]
     if index is not None:
-        providers.insert(0, ("CUDAExecutionProvider", {"device_id": index}))
+        providers.insert(0, (_CUDA, {"device_id": index}))
     try:
         session = onnxruntime.InferenceSession(given, options, providers=providers)
     except Exception as error:  # onnxruntime raises classes of its own for each kind of fault
@@ -83,7 +83,7 @@ def open_session(
             if any(words in str(error) for words in _OPERATORS_ARE_MISSING)
             else "Restore the file from where you have it.",
         ) from error
-    return session, "cpu" if index is None else f"cuda:{index}"
+    return session, _runs_on(session, device, index)
 
 
 class OnnxSession:
@@ -130,10 +130,10 @@ def _cuda_index(device: str, onnxruntime: ModuleType) -> int | None:
     Raises:
         EncoderError: CUDA is asked for, and this onnxruntime can't.
     """
-    if device == "cpu":
+    if device == "cpu" or (device == "auto" and not may_have_gpu()):
         return None
     available = onnxruntime.get_available_providers()
-    if "CUDAExecutionProvider" in available:
+    if _CUDA in available:
         return int(device.partition(":")[2] or 0)
     if device == "auto":
         return None
@@ -142,6 +142,29 @@ def _cuda_index(device: str, onnxruntime: ModuleType) -> int | None:
         f"it offers {', '.join(available)}",
         hint="Set device to 'auto' or 'cpu', or install onnxruntime-gpu in onnxruntime's place.",
     )
+
+
+def _runs_on(session: Any, device: str, index: int | None) -> str:  # noqa: ANN401 - of onnxruntime
+    """Where a session computes; ONNX Runtime goes to the CPU by itself where CUDA fails.
+
+    Raises:
+        EncoderError: CUDA is asked for, and failed.
+    """
+    if index is not None and _CUDA in session.get_providers():
+        return f"cuda:{index}"
+    if index is not None and device != "auto":
+        raise EncoderError(
+            f"encoder.device is {device!r}, but ONNX Runtime can't use that GPU: there is none, or "
+            "its driver or CUDA's libraries are missing",
+            hint="Its own words on standard error name what is missing. Or set device to 'auto' or "
+            "'cpu'.",
+        )
+    return "cpu"
+
+
+def may_have_gpu() -> bool:
+    """Whether a driver is there, without loading what would use it."""
+    return any(Path(driver).exists() for driver in _GPU_DRIVERS)
 
 
 def _first_line(error: Exception) -> str:

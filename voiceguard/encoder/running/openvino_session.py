@@ -52,7 +52,7 @@ class OpenvinoSession:
             core = openvino.Core()
             compiled = core.compile_model(core.read_model(graph), "CPU", how)
         except RuntimeError as error:
-            line = str(error).strip().splitlines()[-1]
+            line = (str(error).strip() or "it does not say why").splitlines()[-1]
             raise EncoderError(
                 f"{what} can't be run by OpenVINO {openvino.__version__}: {line[:300]}",
                 hint="Set encoder.runtime to 'onnx' or 'torch'.",

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 _MAX_BYTES = 2**27
 """Its weights have 17 MB."""
 
+_REINSTALL = f"run: {install_command('resemblyzer')} --force-reinstall"
+
 NAME = "resemblyzer"
 FEATURES_VERSION = "resemblyzer-mel-1"
 """Part of the encoder's id; raised when the features below change."""
@@ -201,7 +203,7 @@ def _read(path: Path) -> bytes:
     try:
         return read_whole(path, _MAX_BYTES)
     except OSError as error:
-        raise EncoderError(f"{path} cannot be read: {error.strerror}") from error
+        raise EncoderError(f"{path} cannot be read: {error.strerror}", hint=_REINSTALL) from error
 
 
 def _load(path: Path, content: bytes) -> Ge2eNetwork:
@@ -213,7 +215,9 @@ def _load(path: Path, content: bytes) -> Ge2eNetwork:
         # Beside the network there are the scale and offset of the training loss.
         network.load_state_dict({name: state[name] for name in expected})
     except (EOFError, RuntimeError, KeyError, TypeError, pickle.UnpicklingError) as error:
-        raise EncoderError(f"{path} does not hold Resemblyzer's weights: {error}") from error
+        raise EncoderError(
+            f"{path} does not hold Resemblyzer's weights: {error}", hint=_REINSTALL
+        ) from error
     return network.eval()
 
 

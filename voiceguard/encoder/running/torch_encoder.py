@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from voiceguard.encoder.card.native import ModelCard
+    from voiceguard.encoder.card.model_card import ModelCard
     from voiceguard.encoder.frontends.base import FrontEnd
     from voiceguard.encoder.running.batches import BatchNetwork
     from voiceguard.types import Embedding, EncoderInfo, Samples, Window

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from voiceguard.encoder.card import native
-from voiceguard.encoder.card.native import DataSource, Figure, ModelCard, Teacher
+from voiceguard.encoder.card.model_card import DataSource, Figure, ModelCard, Teacher
 from voiceguard.encoder.frontends.log_mel_config import LogMelConfig
 from voiceguard.encoder.installing import tried
 from voiceguard.lab.training.config import DRAWN, NO_TEACHER

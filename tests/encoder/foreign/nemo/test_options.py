@@ -30,7 +30,7 @@ JASPER = ("encoder", "jasper", 1)
         (("preprocessor", "sample_rate"), 8000, r"preprocessor\.sample_rate is 8000"),
         (("preprocessor", "window_stride"), 0.0125, r"preprocessor\.window_stride is 200 samples"),
         (("preprocessor", "window_size"), 0, r"preprocessor\.window_size must be above 0"),
-        (("preprocessor", "window_size"), 0.05, "window not longer than the transform"),
+        (("preprocessor", "window_size"), 0.05, "windows no longer than transforms"),
         (("preprocessor", "n_window_size"), 320, r"preprocessor\.window_size is 0\.025"),
         (("preprocessor", "window"), "kaiser", "window must be one of"),
         (("preprocessor", "normalize"), "all_features", r"preprocessor\.normalize"),

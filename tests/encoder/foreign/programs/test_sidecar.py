@@ -125,6 +125,16 @@ def test_the_shortest_input_is_rounded_down_to_frames(
             {**KALDI, "features": {"type": "log_mel"}, "min_seconds": 0.03},
             r"min_seconds must be at least 0\.032, one frame",
         ),
+        *(
+            ({**KALDI, "features": {"type": kind, **values}}, message)
+            for kind in ("log_mel", "taoruijie_mel")
+            for values, message in (
+                ({"num_mels": 10**7}, "num_mels must be between 1 and 512, not 10000000"),
+                ({"fft_samples": -5}, "in transforms of -5 are not supported"),
+                ({"max_hz": 9000.0}, "bands must lie between 0 and 8000 Hz"),
+                ({"floor": 0.0}, "floor must be above 0 and at most 1"),
+            )
+        ),
         ({"commercial_use": "no"}, "commercial_use must be true or false, not 'no'"),
     ],
 )

@@ -70,7 +70,10 @@ def read_members(path: Path, wanted: Mapping[str, int]) -> dict[str, bytes]:
             f"{path} is no complete archive (.tar or .tar.gz): {error}", hint=_DAMAGED_HINT
         ) from error
     except OSError as error:
-        raise EncoderError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise EncoderError(
+            f"{path} cannot be read: {error.strerror or error}",
+            hint="Mend its permissions, or fetch it again.",
+        ) from error
     if missing := sorted(set(wanted) - set(found)):
         raise EncoderError(
             f"{path} has no {missing[0]}, or is damaged before it", hint=_DAMAGED_HINT

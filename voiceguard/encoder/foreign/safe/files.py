@@ -20,7 +20,13 @@ def read_limited(path: Path, max_bytes: int) -> bytes:
     try:
         content = read_regular(path, max_bytes + 1)
     except OSError as error:
-        raise EncoderError(f"{path} cannot be read: {error.strerror}") from error
+        raise EncoderError(
+            f"{path} cannot be read: {error.strerror}",
+            hint="Mend its permissions, or fetch it again.",
+        ) from error
     if len(content) > max_bytes:
-        raise EncoderError(f"{path} has more than {max_bytes} bytes, which no such file needs")
+        raise EncoderError(
+            f"{path} has more than {max_bytes} bytes, which no such file needs",
+            hint="Name the encoder's own file: this is something else.",
+        )
     return content

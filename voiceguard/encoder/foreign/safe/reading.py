@@ -76,16 +76,20 @@ def tensors_from(content: bytes, *, where: str) -> dict[str, torch.Tensor]:
             hint=_AGAIN,
         ) from error
     if not isinstance(loaded, dict):
-        raise EncoderError(f"{where} holds a {type(loaded).__name__}, not tensors by name")
+        raise EncoderError(
+            f"{where} holds a {type(loaded).__name__}, not tensors by name", hint=_AGAIN
+        )
     tensors = {str(name): each for name, each in loaded.items() if isinstance(each, torch.Tensor)}
     for name, tensor in tensors.items():
         if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_complex():
-            raise EncoderError(f"{where}: {name} is not a plain tensor of real numbers")
+            raise EncoderError(
+                f"{where}: {name} is not a plain tensor of real numbers", hint=_AGAIN
+            )
     # Views may claim any size over a few bytes: nothing is copied before this.
     if (size := sum(each.numel() * each.itemsize for each in tensors.values())) > MAX_TENSORS_BYTES:
-        raise EncoderError(f"{where}: its tensors claim {size} bytes")
+        raise EncoderError(f"{where}: its tensors claim {size} bytes", hint=_AGAIN)
     if not tensors:
-        raise EncoderError(f"{where} holds no tensors by name")
+        raise EncoderError(f"{where} holds no tensors by name", hint=_AGAIN)
     return unwrapped(tensors)
 
 
@@ -100,7 +104,7 @@ def _check_archive(content: bytes, where: str) -> None:
     except Exception as error:  # zlib.error and what else a decompressor raises
         raise EncoderError(f"{where} is damaged: {error}", hint=_AGAIN) from error
     if size > MAX_TENSORS_BYTES:
-        raise EncoderError(f"{where} would unpack to {size} bytes")
+        raise EncoderError(f"{where} would unpack to {size} bytes", hint=_AGAIN)
     if damaged is not None:
         raise EncoderError(f"{where} is damaged: {damaged} fails its check sum", hint=_AGAIN)
 
@@ -136,15 +140,17 @@ def yaml_from(content: bytes, *, where: str) -> dict[str, Any]:
             long once references are filled in.
     """
     if len(content) > MAX_YAML_BYTES:
-        raise EncoderError(f"{where} has more than {MAX_YAML_BYTES} bytes")
+        raise EncoderError(f"{where} has more than {MAX_YAML_BYTES} bytes", hint=_AGAIN)
     try:
         builder = _Builder(where, yaml.parse(content, Loader=yaml.SafeLoader))
         table = builder.document()
         if not isinstance(table, dict):
-            raise EncoderError(f"{where} holds no table of names and values")
+            raise EncoderError(f"{where} holds no table of names and values", hint=_AGAIN)
         resolved: dict[str, Any] = _Resolver(where, table).resolve(table)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise EncoderError(f"{where} is not readable YAML: {_first_line(error)}") from error
+        raise EncoderError(
+            f"{where} is not readable YAML: {_first_line(error)}", hint=_AGAIN
+        ) from error
     return resolved
 
 
@@ -166,9 +172,14 @@ class _Builder:
     def _value(self, event: yaml.Event, depth: int) -> Any:  # noqa: ANN401 - any plain value
         self._num_nodes += 1
         if self._num_nodes > MAX_YAML_NODES or depth > MAX_YAML_DEPTH:
-            raise EncoderError(f"{self._where} is too large or too deep for a description")
+            raise EncoderError(
+                f"{self._where} is too large or too deep for a description", hint=_AGAIN
+            )
         if isinstance(event, yaml.AliasEvent):
-            raise EncoderError(f"{self._where} uses YAML aliases (*{event.anchor}): not read")
+            raise EncoderError(
+                f"{self._where} uses YAML aliases (*{event.anchor}): not read",
+                hint="Write the values out where they are used.",
+            )
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event)
         if isinstance(event, yaml.SequenceStartEvent):
@@ -179,7 +190,7 @@ class _Builder:
         for each in self._until(yaml.MappingEndEvent):
             key = str(self._value(each, depth + 1))
             if key in table:
-                raise EncoderError(f"{self._where} names {key!r} twice in one table")
+                raise EncoderError(f"{self._where} names {key!r} twice in one table", hint=_AGAIN)
             table[key] = self._value(next(self._events), depth + 1)
         return table
 
@@ -221,7 +232,9 @@ class _Resolver:
     def resolve(self, value: Any, depth: int = 0) -> Any:  # noqa: ANN401 - any plain value
         self._num_nodes += 1
         if self._num_nodes > MAX_YAML_NODES or depth > MAX_YAML_DEPTH:
-            raise EncoderError(f"{self._where}: its references lead in circles or to too much")
+            raise EncoderError(
+                f"{self._where}: its references lead in circles or to too much", hint=_AGAIN
+            )
         if isinstance(value, _Reference):
             return self._referred(value.text, depth)
         if isinstance(value, list):
@@ -239,6 +252,8 @@ class _Resolver:
             if isinstance(target, _Reference):
                 target = self._referred(target.text, depth + 1)
             if not isinstance(target, dict) or name not in target:
-                raise EncoderError(f"{self._where} refers to {text}, which is not in it")
+                raise EncoderError(
+                    f"{self._where} refers to {text}, which is not in it", hint=_AGAIN
+                )
             target = target[name]
         return self.resolve(target, depth + 1)

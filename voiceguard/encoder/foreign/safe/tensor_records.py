@@ -93,23 +93,29 @@ def _index(path: Path) -> bytes:
 
 def _arrays(archive: zipfile.ZipFile, where: str) -> dict[str, NDArray[Any]]:
     if (size := sum(entry.file_size for entry in archive.infolist())) > MAX_BYTES:
-        raise EncoderError(f"{where} would unpack to {size} bytes")
+        raise EncoderError(f"{where} would unpack to {size} bytes", hint=_HINT)
     tables = [name for name in archive.namelist() if name.endswith("/data.pkl")]
     if len(tables) != 1 or archive.getinfo(tables[0]).file_size > MAX_TABLE_BYTES:
-        raise EncoderError(f"{where} is not a file of torch.save: it has {len(tables)} tables")
+        raise EncoderError(
+            f"{where} is not a file of torch.save: it has {len(tables)} tables", hint=_HINT
+        )
     root = tables[0].removesuffix("data.pkl")
     order = f"{root}byteorder"
     if order in archive.namelist() and archive.read(order) != b"little":
-        raise EncoderError(f"{where} was written by a processor of the other byte order")
+        raise EncoderError(
+            f"{where} was written by a processor of the other byte order", hint=_HINT
+        )
     loaded = Stack().follow(archive.read(tables[0]))
     if not isinstance(loaded, dict):
-        raise EncoderError(f"{where} holds a {type(loaded).__name__}, not tensors by name")
+        raise EncoderError(
+            f"{where} holds a {type(loaded).__name__}, not tensors by name", hint=_HINT
+        )
     tensors = {str(name): each for name, each in loaded.items() if isinstance(each, TensorRecord)}
     # Views may claim any size over a few bytes: nothing is copied before this.
     if (size := sum(each.num_bytes for each in tensors.values())) > MAX_BYTES:
-        raise EncoderError(f"{where}: its tensors claim {size} bytes")
+        raise EncoderError(f"{where}: its tensors claim {size} bytes", hint=_HINT)
     if not tensors:
-        raise EncoderError(f"{where} holds no tensors by name")
+        raise EncoderError(f"{where} holds no tensors by name", hint=_HINT)
     return {name: _array(archive, root, each) for name, each in unwrapped(tensors).items()}
 
 

@@ -21,7 +21,7 @@ from voiceguard.types import FRAME_SAMPLES
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from voiceguard.encoder.card.native import ModelCard
+    from voiceguard.encoder.card.model_card import ModelCard
     from voiceguard.encoder.frontends.base import FrontEnd
     from voiceguard.lab.training.hardware import Hardware
     from voiceguard.lab.training.speech.teachers import Teachers
