@@ -62,12 +62,16 @@ def load_kit(
     state_dir: Path | None = None,
     with_cohort: bool = True,
     with_calibration: bool = True,
+    with_overlap: bool = False,
 ) -> Kit:
-    """The parts, without the data that is to be made anew."""
+    """The parts, without the data that is to be made anew.
+
+    Whether two people speak at once matters to what the daemon would decide, and to nothing else.
+    """
     settings = configured(config, state_dir=state_dir, model=model, device=device)
     with stderr.status("loading the encoder"):
         if with_calibration:
-            return assemble(settings, overlap=False)
+            return assemble(settings, overlap=with_overlap)
         encoder = open_encoder(settings)
         kit = Kit(settings=settings, encoder=encoder, cohort=None, calibration=None)
         path = cohort_path(settings.encoder.model, installed_in(settings))

@@ -142,7 +142,7 @@ def evaluate(
     material = read_material(noise, rir, conditions, split=split)
     speech = _speech(directory, trials, split)
     models: list[str | None] = [*dict.fromkeys(model or [])] or [None]
-    kit = load_kit(config, models[0], device, state_dir=state_dir)
+    kit = load_kit(config, models[0], device, state_dir=state_dir, with_overlap=decisions)
     check_distinct(models, kit)
     plan = material.plan(num_enroll=num_enroll)
     if not scores:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from tests.fakes import PitchEncoder, make_voiceprint, plain_calibration, quiet, tone
+from tests.fakes import FakeOverlap, PitchEncoder, make_voiceprint, plain_calibration, quiet, tone
 from tests.lab.evaluation.voices import make_kit
 from voiceguard.lab.evaluation.daemon.playback import hear
 from voiceguard.pipeline.judge import Judge
 from voiceguard.scoring.policy import PolicyConfig
 from voiceguard.scoring.scorer import Scorer
 from voiceguard.service.utterance import examine
-from voiceguard.types import Outcome
+from voiceguard.types import Outcome, Reason
 
 ANNA_HZ, BERT_HZ = 440.0, 2500.0
 
@@ -81,3 +83,12 @@ def test_it_is_noted_when_a_decision_could_be_known() -> None:
     first, _ = hear(kit, endless, change_cosine=None)
     assert first.final.known_s == first.end_s
     assert first.final.evidence.net_speech_s == pytest.approx(kit.settings.gate.max_speech_s)
+
+
+def test_two_voices_at_once_are_in_the_evidence_as_in_the_daemon() -> None:
+    audio = np.concatenate([quiet(1), tone(ANNA_HZ, 3), quiet(1)])
+    (segment,) = hear(replace(make_kit(), overlap=FakeOverlap()), audio, change_cosine=None)
+    for note in (*segment.looks, segment.final):
+        judgement = note.put_to(judge_of("anna", ANNA_HZ))
+        assert judgement.outcome is Outcome.INCONCLUSIVE
+        assert judgement.reason is Reason.MORE_THAN_ONE_VOICE

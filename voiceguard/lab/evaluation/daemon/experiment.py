@@ -125,7 +125,8 @@ class Listener:
     """Enrolls and tests speakers as they come, by the product's own enrollment and pipeline."""
 
     kit: Kit
-    """Encoder, gate, windows and enrollment; its cohort, calibration and policy play no part."""
+    """Encoder, gate, windows, enrollment and what hears overlap; its cohort, calibration and policy
+    play no part."""
     plan: Plan
     change_cosine: float | None
     """As in a calibration: where a change of speaker ends a segment."""

@@ -71,7 +71,8 @@ def hear(
     """Runs a clip through the pipeline.
 
     Args:
-        kit: Encoder, gate, windows and policy; its cohort and calibration play no part.
+        kit: Encoder, gate, windows, policy and what hears overlap; its cohort and calibration play
+            no part.
         samples: ``(num_samples,)`` mono 16 kHz.
         change_cosine: As in a calibration: where a change of speaker ends a segment.
         probes: Takes note of those that are heard.
@@ -93,6 +94,7 @@ def hear(
         sink=decisions,
         executor=_AtOnce(),
         clock=_StillClock(),
+        overlap=kit.overlap,
     )
 
     async def listen_and_decide() -> None:

@@ -91,14 +91,18 @@ def score_table(figures: Sequence[ScoreFigures], judged: str = "crossed") -> Tab
     return table
 
 
+_UNSCORED = (Reason.TOO_SHORT, Reason.MORE_THAN_ONE_VOICE)
+"""Reasons that no score plays a part in."""
+
+
 def decision_table(figures: Sequence[DecisionFigures], p_fa: float) -> Table:
     """One line per condition and kind of trial: what the daemon would have said."""
     table = make_table(
         f"Final decisions at p_fa {p_fa:g}, one voiceprint enrolled at a time",
         "in % of the trials; 95 %: interval of the accepts, for other speakers; early: accepted "
-        "by a provisional result; short: inconclusive for too little speech",
+        "by a provisional result; short, two: inconclusive for too little speech, for two voices",
         ["condition", "who speaks"],
-        ["trials", "accepted", "95 %", "early", "rejected", "inconcl.", "short", "unheard"],
+        ["trials", "accepted", "95 %", "early", "rejected", "inconcl.", "short", "two", "unheard"],
     )
     for row in figures:
         digits = 2 if row.kind is Kind.STRANGER else 1
@@ -111,7 +115,7 @@ def decision_table(figures: Sequence[DecisionFigures], p_fa: float) -> Table:
             percent(row.accepted_early, digits),
             percent(row.rejected),
             percent(row.inconclusive),
-            percent(row.inconclusive_reasons.get(Reason.TOO_SHORT, 0) / row.num_trials),
+            *(percent(row.inconclusive_reasons.get(why, 0) / row.num_trials) for why in _UNSCORED),
             percent(row.not_heard),
         )
     return table
