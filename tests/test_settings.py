@@ -86,6 +86,21 @@ def test_a_file_named_explicitly_must_be_there(tmp_path: Path) -> None:
         load_settings(tmp_path / "nowhere.toml")
 
 
+def test_a_directory_is_no_configuration_file_and_is_called_so(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"configuration file .* is no file"):
+        load_settings(tmp_path)
+
+
+def test_a_file_in_another_encoding_is_named_with_the_line(tmp_path: Path) -> None:
+    path = tmp_path / "v.toml"
+    path.write_bytes('[audio]\nsources = ["file:café.wav"]\n'.encode("latin-1"))
+    with pytest.raises(
+        ConfigError, match=r"v\.toml is not valid TOML: line 2 is not UTF-8"
+    ) as told:
+        load_settings(path)
+    assert told.value.hint == "save it as UTF-8"
+
+
 def test_the_users_own_file_is_found(tmp_path: Path) -> None:
     path = tmp_path / "config" / "voiceguard" / "voiceguard.toml"
     path.parent.mkdir(parents=True)

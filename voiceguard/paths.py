@@ -61,13 +61,14 @@ def find_config_file(explicit: Path | None = None) -> Path | None:
     ``/etc/voiceguard/voiceguard.toml``.
 
     Raises:
-        ConfigError: A file named explicitly is not there.
+        ConfigError: A file named explicitly is not there, or no file.
     """
     named = explicit or (Path(env) if (env := os.environ.get("VOICEGUARD_CONFIG")) else None)
     if named is not None:
         if not _is_file(named):
+            fault = "is no file" if is_there(named) else "is not there"
             raise ConfigError(
-                f"configuration file {named} is not there",
+                f"configuration file {named} {fault}",
                 hint=f"name an existing file with --config, or copy {COMMENTED_CONFIG}",
             )
         return named

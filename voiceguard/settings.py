@@ -192,10 +192,17 @@ def _read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(content.decode("utf-8-sig"))
     except RecursionError:
         raise ConfigError(f"{path} is nested too deeply", hint="correct it") from None
-    except ValueError as error:  # also of bytes that are no text, and of endless numbers
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise ConfigError(
+            f"{path} is not valid TOML: line {line} is not UTF-8", hint="save it as UTF-8"
+        ) from error
+    except ValueError as error:  # also of endless numbers
         raise ConfigError(f"{path} is not valid TOML: {error}", hint="correct that line") from error
     except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+        raise ConfigError(
+            f"{path} cannot be read: {error.strerror}", hint="mend its permissions"
+        ) from error
 
 
 def _check_environment() -> None:

@@ -258,7 +258,7 @@ def history(folder: Path, rng: np.random.Generator) -> None:
         path.write_bytes(damaged(path.read_bytes(), rng))
     try:
         for found in kept.recent():
-            _show([found], json_lines=False)
+            _show([found], "", json_lines=False)
             _explain(found, json_lines=False)
         kept.find("1")
         kept.forget("anna")

@@ -45,6 +45,13 @@ def test_identify_names_the_speaker_or_nobody(state: Path) -> None:
     assert stranger.returncode in {3, 4}
 
 
+def test_too_little_speech_is_told_with_what_to_do(state: Path, tmp_path: Path) -> None:
+    recording = write_audio(tmp_path / "a.wav", np.zeros((16_000, 1), np.float32), 16_000)
+    told = voiceguard("verify", "robin", recording, state=state)
+    assert told.returncode == 4
+    assert "Only 0.0 s of speech: speak for 2 s or longer." in told.stdout
+
+
 def test_run_decides_a_file_and_ends(state: Path) -> None:
     """Lines of JSON on standard output, nothing else there; exit code 0."""
     source = f"hall=file:{TAKES[3]}"

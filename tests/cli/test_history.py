@@ -85,6 +85,12 @@ def test_an_id_that_nothing_has_is_a_usage_error(state: Path) -> None:
     assert "99" in result.stderr
 
 
+def test_where_nothing_fits_it_is_not_said_that_there_is_nothing(state: Path) -> None:
+    result = voiceguard("history", "--speaker", "nobody_else", state=state)
+    assert (result.returncode, result.stdout) == (0, "")
+    assert "No such decision" in result.stderr
+
+
 def test_an_empty_history_says_so_and_makes_no_file(tmp_path: Path) -> None:
     result = voiceguard("history", state=tmp_path)
     assert result.returncode == 0

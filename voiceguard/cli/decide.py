@@ -21,12 +21,11 @@ from voiceguard.cli.options import (
 from voiceguard.cli.output import format_llr, print_json, stdout, styled_outcome
 from voiceguard.cli.settings import configured
 from voiceguard.cli.shell.values import people
-from voiceguard.decisions.explain import explain
+from voiceguard.decisions.explain import BY_SCORE, explain
 from voiceguard.decisions.wire import judgement_payload
 from voiceguard.errors import ExitCode
 from voiceguard.service.kit import assemble
 from voiceguard.settings import Settings
-from voiceguard.types import Reason
 
 if TYPE_CHECKING:
     from voiceguard.decisions.result import Judgement
@@ -118,5 +117,5 @@ def _print(file: Path, judgement: Judgement) -> None:
         markup=False,
         soft_wrap=True,
     )
-    if judgement.reason is Reason.UNCALIBRATED or judgement.reason is Reason.NO_VOICEPRINTS:
+    if judgement.reason not in BY_SCORE:  # the figures say nothing of those
         stdout.print(f"  {explain(_payload(judgement))}", markup=False, soft_wrap=True)

@@ -79,7 +79,10 @@ def history(
         elif diagnostics:
             _show_losses(store.diagnostics()[:last], json_lines=json_lines)
         elif why is None:
-            _show(store.recent(last, **filters), json_lines=json_lines)
+            nothing = "No decisions yet: `voiceguard run` makes them."
+            if any(filters.values()) and store.recent(1):
+                nothing = "No such decision: `voiceguard history` lists all."
+            _show(store.recent(last, **filters), nothing, json_lines=json_lines)
         else:
             _explain(_find(store, why, filters), json_lines=json_lines)
     finally:
@@ -102,13 +105,13 @@ def _id_of(store: History, which: str) -> str:
     return str(_find(store, which, {})["decision_id"]) if which == "last" else which
 
 
-def _show(payloads: list[dict[str, Any]], *, json_lines: bool) -> None:
+def _show(payloads: list[dict[str, Any]], nothing: str, *, json_lines: bool) -> None:
     if json_lines:
         for line in _understood(payloads, _explained):
             print_json(line)
         return
     if not payloads:
-        stderr.print("No decisions yet: `voiceguard run` makes them.")
+        stderr.print(nothing)
         return
     columns = ("time", "stream", "outcome", "speaker", "LLR", "speech", "why", "id")
     table = Table(*columns, box=None, padding=(0, 1, 0, 0))

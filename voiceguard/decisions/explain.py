@@ -30,7 +30,7 @@ def explain(payload: Mapping[str, Any]) -> str:
     wants_evidence = payload["reason"] in {Reason.BETWEEN_THRESHOLDS, Reason.BELOW_THRESHOLD}
     if wants_evidence and (advice := _advice(payload)):
         sentences.append(advice)
-    if payload["reason"] in _BY_SCORE and (shift := payload.get("shift_llr")):
+    if payload["reason"] in BY_SCORE and (shift := payload.get("shift_llr")):
         sentences.append(_moved(shift, payload["accept_llr"], payload["scores"][0]["speaker"]))
     if payload.get("raised_by") == "television":
         sentences.append("Something played (television), which asks for more certainty.")
@@ -43,7 +43,7 @@ def explain(payload: Mapping[str, Any]) -> str:
 
 def _reason(payload: Mapping[str, Any]) -> str:
     scores = payload["scores"]
-    if payload["reason"] in _BY_SCORE and scores:
+    if payload["reason"] in BY_SCORE and scores:
         return _about_scores(payload, scores)
     return {
         Reason.TOO_SHORT: f"Only {payload['net_speech_s']:.1f} s of speech: "
@@ -63,7 +63,7 @@ def _reason(payload: Mapping[str, Any]) -> str:
     }.get(payload["reason"], f"Reason: {payload['reason']}.")
 
 
-_BY_SCORE = {
+BY_SCORE = {
     Reason.ABOVE_THRESHOLD,
     Reason.BELOW_THRESHOLD,
     Reason.BETWEEN_THRESHOLDS,

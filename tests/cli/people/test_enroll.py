@@ -45,6 +45,7 @@ def enrolled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert "enrolled Robin Ø (as robin): 2 take(s)" in result.stdout
     assert "expected: of Robin Ø's utterances with 3 s of speech" in result.stdout
     assert "voiceguard run" in result.stdout
+    assert "before you enroll" in result.stderr
     return state
 
 
@@ -69,6 +70,7 @@ def test_add_takes_another_room_in_and_reports_as_json(enrolled: Path) -> None:
         "enroll", "robin", "--from", TAKES[2], "--add", "--label", "car", "--json", state=enrolled
     )
     assert result.returncode == 0, result.stderr
+    assert "before you enroll" not in result.stderr
     answer = json.loads(result.stdout)
     assert answer["num_templates"] == 3
     ranges = {

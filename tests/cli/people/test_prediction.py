@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from voiceguard.cli.people.prediction import prediction_plain, show_prediction
@@ -28,6 +29,12 @@ def test_sentence_and_table_have_the_ranges(capsys: pytest.CaptureFixture[str]) 
     assert "25 to 88 % today at this place and 25 to 88 % later" in shown
     assert [line.split()[0] for line in shown.splitlines()[2:5]] == ["2", "3", "5"]
     assert "8 of 10 speakers" in shown
+
+
+def test_a_range_of_one_figure_is_that_figure(capsys: pytest.CaptureFixture[str]) -> None:
+    sure = replace(rates(SAME_OCCASION)[1], low=0.996, high=1.0)
+    show_prediction([sure], "Zoë", PolicyConfig(), num_takes=3)
+    assert "speech, 100 % today at this place will be" in capsys.readouterr().out
 
 
 def test_without_other_days_the_same_room_and_day_only_is_said(

@@ -245,7 +245,8 @@ def _begin(session: EnrollmentSession, settings: Settings) -> tuple[Kit, Takes]:
     with stderr.status("loading the encoder"):
         kit = assemble(settings)
     takes = session.begin(kit)
-    offer_better_encoder(kit)
+    if not session.store.names():  # whoever is enrolled would have to be enrolled again
+        offer_better_encoder(kit)
     if why_no_judge() is not None:
         stderr.print(
             "music is not recognised: keep it off, or run: "
@@ -260,7 +261,6 @@ def _begin(session: EnrollmentSession, settings: Settings) -> tuple[Kit, Takes]:
 def _read_files(
     session: EnrollmentSession, settings: Settings, paths: Sequence[Path], label: str
 ) -> tuple[Kit, Takes]:
-
     recordings = [SoundFile(path, settings.audio.channel) for path in paths]
     for recording in recordings:  # a wrong one is named before anybody waits for the encoder
         recording.check()
@@ -274,7 +274,6 @@ def _read_files(
 
 
 def _record_takes(session: EnrollmentSession, settings: Settings, wish: Wish) -> tuple[Kit, Takes]:
-
     if wish.source is not None and wish.source.startswith(PREFIX):
         return _take_turns(session, settings, wish)
     executor = ThreadPoolExecutor(2, thread_name_prefix="io")

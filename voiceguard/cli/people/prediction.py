@@ -111,4 +111,5 @@ def _caveat(rates: Sequence[PredictedRate], num_takes: int) -> str:
 
 
 def _range(rate: PredictedRate) -> str:
-    return f"{100 * rate.low:.0f} to {100 * rate.high:.0f} %"
+    low, high = f"{100 * rate.low:.0f}", f"{100 * rate.high:.0f}"
+    return f"{low} %" if low == high else f"{low} to {high} %"

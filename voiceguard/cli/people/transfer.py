@@ -153,8 +153,8 @@ def _ask_consent(parcels: Sequence[Parcel], *, agreed: bool) -> None:
     names = ", ".join(parcel.voiceprint.speaker for parcel in parcels)
     if not sys.stdin.isatty():
         raise UsageError(
-            f"whether {names} agree to leaving this machine can't be asked: standard input is no "
-            "terminal",
+            f"consent of {names} to leaving this machine can't be asked here: standard input is "
+            "no terminal",
             hint="if they agree, say so with --yes",
         )
     with_audio = any(parcel.audio is not None for parcel in parcels)
