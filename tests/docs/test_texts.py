@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import tomllib
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from tests.docs.commands_page import Command, commands
 from tests.docs.generated import README, REPOSITORY
 from tests.docs.texts import WRITTEN, calls, shell_lines, spans
+from voiceguard.lab.training.recipe import recipe
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,6 +61,18 @@ def test_a_command_named_for_short_exists_with_its_options(path: Path) -> None:
         if words[0] in tops and any(word.startswith("--") for word in words):
             command, rest = _resolved(words)
             _check_options(command, rest, span)
+
+
+@pytest.mark.parametrize("path", WRITTEN, ids=_ids)
+def test_every_recipe_of_a_training_is_one(path: Path) -> None:
+    """What stands after ``--set``: names, values, and whether they go together."""
+    for words in calls(path):
+        if words[0] == "train":
+            given = [(option, value) for option, value in pairwise(words) if option.startswith("-")]
+            changes = [value for option, value in given if option == "--set"]
+            recipe(
+                [each for each in changes if each != "NAME=VALUE"], tuned=dict(given).get("--tune")
+            )
 
 
 def _resolved(words: list[str]) -> tuple[Command, list[str]]:
