@@ -105,19 +105,24 @@ class Judge:
         )
 
     def decide_at(self, judgement: Judgement, p_fa: float) -> Verdict:
-        """What a final judgement would have been at another operating point, all of it at the end.
+        """What a final judgement would have been at a rate of its own, all of it at the end.
 
         For locks: marks don't lower its threshold.
 
         Args:
             judgement: By this judge.
-            p_fa: False accepts per final decision, all voiceprints together.
+            p_fa: False accepts per final decision, all voiceprints together; where the policy's is
+                lower, that one counts.
         """
         raising = {name: each.raising_only() for name, each in self.adaptations.items()}
-        judge = replace(self, policy=policy_at(self.policy, p_fa), adaptations=raising)
+        policy = policy_at(self.policy, p_fa, len(judgement.scores), self.calibration)
+        judge = replace(self, policy=policy, adaptations=raising)
         return judge.decide(judgement.scores, judgement.evidence).verdict
 
 
-def policy_at(policy: PolicyConfig, p_fa: float) -> PolicyConfig:
-    """The policy at another operating point, all of it for the final decision."""
-    return replace(policy, p_fa=p_fa, far_per_hour=None, look_share=0.0)
+def policy_at(
+    policy: PolicyConfig, p_fa: float, num_voiceprints: int, calibration: Calibration | None
+) -> PolicyConfig:
+    """The policy at that rate or its own, whichever is lower, all of it for the final decision."""
+    own = policy.p_fa_of(num_voiceprints, calibration)
+    return replace(policy, p_fa=min(own, p_fa), far_per_hour=None, look_share=0.0)

@@ -107,8 +107,8 @@ class Parts:
         return self.permission.judged_for(action, decision, self.judge_at(decision.stream))
 
     def verdict_for(self, decision: Decision, action: str, p_fa: float) -> Verdict:
-        """What a final decision would have been for a lock: at its own rate, or the rules'."""
-        judge = self.permission.judge_for(action, decision, self.roster.judge)
+        """What a final decision would have been for a lock: at the lowest of all rates."""
+        judge = self.permission.judge_for(action, decision, self.judge_at(decision.stream))
         return judge.decide_at(decision.judgement, p_fa)
 
 

@@ -30,12 +30,13 @@ class UnlockAction(SettingsTable):
     speakers: tuple[str, ...] = ()
     """Whose voice it takes; all of them enrolled. Nobody by default."""
     streams: tuple[str, ...] = ()
-    """At which microphones (`audio.sources`); empty: at any."""
+    """At which microphones (`audio.sources`) or rooms of `[wyoming]`; empty: at any, also those."""
     level: Literal["voice", "challenge"] = "challenge"
     """`challenge`: the voice must say random digits, which needs `unlock.speech_to_text`. `voice`:
     the voice alone, which needs `i_accept_the_risk` and is never what is meant by default."""
     p_fa: Annotated[float, Between(0, 0.01, is_low_excluded=True)] = 0.001
-    """False accepts per attempt of a stranger, all voiceprints together."""
+    """False accepts per attempt of a stranger, all voiceprints together; `policy.p_fa` counts where
+    it is lower."""
     i_accept_the_risk: bool = False
     """Voice can be recorded and copied. Logged at each use."""
 

@@ -9,6 +9,7 @@ import pytest
 from tests.service.people.test_marking import NOW, Home
 from voiceguard.people.config import PeopleConfig, Rule
 from voiceguard.scoring.adaptation import Standing
+from voiceguard.scoring.policy import PolicyConfig
 from voiceguard.service.people.marking import mark
 from voiceguard.service.people.thresholds import show
 from voiceguard.unlock.config import UnlockAction, UnlockConfig
@@ -60,6 +61,20 @@ def test_a_lock_s_own_rate_counts_where_it_is_the_stricter_one(home: Home) -> No
         return anna.by_rules[-1].calibrated_llr
 
     assert lock_llr(1e-6) > lock_llr(0.01)
+
+
+def test_a_lock_asks_for_no_less_than_the_policy_does(home: Home) -> None:
+    def shown(p_fa: float) -> tuple[float, float]:
+        policy = PolicyConfig(p_fa=p_fa, look_share=0.0)
+        anna, _ = show(home.settings.model_copy(update={"policy": policy, "unlock": lock(0.01)}))
+        assert anna.asked is not None
+        return anna.asked.calibrated_llr, anna.by_rules[-1].calibrated_llr
+
+    home.settings = home.settings.model_copy(
+        update={"people": PeopleConfig(rules={"door": Rule(actions=("front-door",), p_fa=0.05)})}
+    )
+    policy_llr, lock_llr = shown(1e-5)
+    assert policy_llr == lock_llr > shown(0.01)[1]
 
 
 def test_without_rules_there_is_the_policy_alone(tmp_path: Path) -> None:

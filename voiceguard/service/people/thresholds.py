@@ -113,7 +113,12 @@ class _Bar:
                 yield self._asked(self._policy, adaptation, name)
             for lock in rule.actions:
                 if lock in self._locks:
-                    policy = policy_at(self._policy, self._locks[lock].p_fa)
+                    policy = policy_at(
+                        self._policy,
+                        self._locks[lock].p_fa,
+                        self._num_voiceprints,
+                        self._calibration,
+                    )
                     yield self._asked(policy, raising, name, lock)
 
     def _asked(

@@ -32,7 +32,8 @@ class Home:
     enrolled: Callable[[], Iterable[str]]
     """The speakers in force."""
     judge_for: Callable[[Decision, str, float], Verdict]
-    """What a final decision would have been for an action, at this ``p_fa`` or people's rules'."""
+    """What a final decision would have been for an action, at this ``p_fa`` or a lower one that
+    counts."""
     send: Callable[[str, bytes, float], None]
     """Topic, payload and lifetime in seconds: to the broker, not retained, once."""
 
