@@ -201,3 +201,10 @@ def test_no_combination_lets_anybody_in_whom_the_most_specific_rule_refuses(
         assert found.is_allowed == bool(holding)
         assert len(holding) <= 1
         assert not holding or found.rule == holding[0]
+
+
+def test_somebody_called_like_a_role_has_it_only_where_the_settings_say_so() -> None:
+    rule = Rule(who=("guest",), actions=("front-door",))
+    for guests, expected in ((("joe",), "-door"), (("joe", "guest"), "+door")):
+        of = Rules(PeopleConfig(guest=guests, rules={"door": rule}))
+        assert said(of, "guest", action="front-door") == expected

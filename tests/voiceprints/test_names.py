@@ -121,3 +121,7 @@ def test_whatever_is_written_is_an_id_or_refused(name: str) -> None:
         return
     assert re.fullmatch(r"[a-z0-9_][a-z0-9_-]{0,31}", identity)
     assert speaker_id(identity) == identity
+
+
+def test_a_name_for_people_has_single_blanks() -> None:
+    assert written_name("  Max   Mustermann ") == "Max Mustermann"

@@ -4,6 +4,7 @@ Four questions, each asked among what the one before has left (docs/rules-for-pe
 
 1. for what: rules that name the action alone; where there are none, rules that name none
 2. who: rules that name the speaker; else those that name their role; else those that name nobody
+   (``adult``, ``child``, ``guest`` are roles in a rule, whoever may be called that)
 3. where: rules that name the stream; else those that name none
 4. when: the one whose hours it is
 
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from voiceguard.clock import is_plausible
+from voiceguard.people.config import ROLES
 from voiceguard.scoring.allowance import Allowance
 
 if TYPE_CHECKING:
@@ -117,7 +119,7 @@ class Rules:
         """The second."""
         role = self.config.role_of(speaker)
         return _first(
-            [each for each in found if speaker in each[1].who],
+            [each for each in found if speaker in each[1].who and speaker not in ROLES],
             [each for each in found if role in each[1].who],
             [each for each in found if not each[1].who],
         )

@@ -42,7 +42,7 @@ def speaker_id(name: str) -> str:
 
 def written_name(name: str) -> str:
     """A name for people to read: composed characters, single blanks."""
-    return unicodedata.normalize("NFC", " ".join(name.split(" ")).strip(" "))
+    return unicodedata.normalize("NFC", " ".join(filter(None, name.split(" "))))
 
 
 def new_speaker_id(name: str, display_name: str = "") -> str:
