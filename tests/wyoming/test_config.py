@@ -86,6 +86,8 @@ def test_what_is_in_force_is_shown_as_it_is_written(tmp_path: Path) -> None:
             "the upstream of 'kitchen', tcp://localhost:10351, is the port of 'hall' itself",
         ),
         (KITCHEN.replace("0.0.0.0:10350", "0.0.0.0"), 'listen must be like "tcp://host:10300"'),
+        (KITCHEN.replace("0.0.0.0", "a..b"), 'listen must be like "tcp://host:10300"'),
+        (KITCHEN.replace("0.0.0.0", 70 * "a"), 'listen must be like "tcp://host:10300"'),
         (KITCHEN.replace("tcp://0", "udp://0"), 'listen must be like "tcp://host:10300"'),
         (KITCHEN.replace(":10350", ":99999"), 'listen must be like "tcp://host:10300"'),
         (KITCHEN.replace('"kitchen"', '"Die Küche"'), "name must be 1 to 32 of a-z 0-9 _ -"),

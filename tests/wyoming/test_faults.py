@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from voiceguard.types import Samples
 
 ANNA = np.concatenate([quiet(0.5), tone(ANNA_HZ, 2.0), quiet(0.2)])
+TCP_REPAIR = 19
+"""A socket's option of Linux, which the module ``socket`` does not name."""
 START = AudioStart(rate=16_000, width=2, channels=1).event()
 
 
@@ -152,6 +155,22 @@ async def test_more_clients_than_there_is_room_for_are_left_at_once(kitchen: Hou
     assert kitchen.status["clients_refused"] == 1
     for _, writer in waiting:
         writer.close()
+    await until(lambda: kitchen.status["num_clients"] == 0)
+
+
+async def test_a_client_that_vanishes_without_a_word_gives_its_place_back(
+    monkeypatch: pytest.MonkeyPatch, kitchen: House
+) -> None:
+    monkeypatch.setattr(port, "VANISHED_S", (1, 1, 1))
+    loop = asyncio.get_running_loop()
+    with socket.socket() as client:
+        client.setblocking(False)
+        await loop.sock_connect(client, ("127.0.0.1", kitchen.port))
+        await until(lambda: kitchen.status["num_clients"] == 1)
+        try:
+            client.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 1)  # leaves without a FIN
+        except PermissionError:
+            pytest.skip("only root can leave a connection without saying so")
     await until(lambda: kitchen.status["num_clients"] == 0)
 
 

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from wyoming.audio import AudioChunk, AudioStart, AudioStop
+from wyoming.client import AsyncTcpClient
 
 from tests.fakes import altered, make_decision, quiet, tone
 from tests.pipeline.test_stream import ANNA_HZ, STRANGER_HZ
 from tests.wyoming.bench import house, until
-from tests.wyoming.peers import WORDS, SpeechToText, serving, speak
+from tests.wyoming.peers import WORDS, SpeechToText, pcm_chunks, serving, speak
+from tests.wyoming.peers import answers as heard
 from voiceguard.people.config import PeopleConfig, Rule
 from voiceguard.types import Outcome, Reason
 from voiceguard.wyoming import answers
@@ -25,7 +28,15 @@ def said(hz: float, seconds: float = 2.5) -> Samples:
     return np.concatenate([quiet(0.5), tone(hz, seconds), quiet(0.2)])
 
 
+FORM = {"rate": 16_000, "width": 2, "channels": 1}
 ANNA, STRANGER = said(ANNA_HZ), said(STRANGER_HZ)
+
+
+async def send_turn(client: AsyncTcpClient, samples: Samples) -> None:
+    await client.write_event(AudioStart(**FORM).event())
+    for pcm in pcm_chunks(samples):
+        await client.write_event(AudioChunk(audio=pcm, **FORM).event())
+    await client.write_event(AudioStop().event())
 
 
 @pytest.fixture(autouse=True)
@@ -106,6 +117,31 @@ async def test_a_gate_lets_through_who_was_accepted_and_nothing_of_anybody_else(
         assert each.types == (expected if streams else ["transcript"])
     assert home.status["transcripts_gated"] == 2
     assert home.status["fails"] == "closed"
+
+
+async def test_a_turn_before_the_last_one_was_answered_lets_nobodys_words_through() -> None:
+    """Anna's voice is heard while the stranger's words are still on their way."""
+    async with (
+        serving(SpeechToText(thinks_s=2.0)) as upstream,
+        house(upstream.uri, policy="gate") as home,
+        AsyncTcpClient("127.0.0.1", home.port) as client,
+    ):
+        for samples in (STRANGER, ANNA, ANNA):
+            await send_turn(client, samples)
+        texts = [(await heard(client))[-1].data["text"] for _ in range(3)]
+    assert texts == ["", "", ""]
+    assert home.status["turns_unjudged"] == 2
+
+
+async def test_one_turn_after_the_other_on_one_connection_is_judged() -> None:
+    async with (
+        serving(SpeechToText()) as upstream,
+        house(upstream.uri, policy="gate") as home,
+        AsyncTcpClient("127.0.0.1", home.port) as client,
+    ):
+        for samples, text in ((STRANGER, ""), (ANNA, WORDS)):
+            await send_turn(client, samples)
+            assert (await heard(client))[-1].data["text"] == text
 
 
 async def test_a_gate_may_be_for_some_of_the_enrolled_only() -> None:

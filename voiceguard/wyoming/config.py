@@ -56,7 +56,7 @@ def parse_address(name: str, text: str) -> Address:
         host, port = parts.hostname, parts.port
     except ValueError:
         host, port = None, None
-    is_address = host and port and text.rstrip("/").endswith(f":{port}") and _HOST.fullmatch(host)
+    is_address = host and port and text.rstrip("/").endswith(f":{port}") and _is_host(host)
     if not (is_address and parts.scheme == "tcp" and "@" not in text):
         raise ValueError(f'{name} must be like "tcp://host:10300", not {text!r}')
     assert host is not None
@@ -205,6 +205,14 @@ def _check_upstream(config: ProxyConfig) -> None:
         raise ValueError(f'policy = "{config.policy}" needs an upstream: the speech-to-text')
     if upstream is not None and upstream.reaches(address):
         raise ValueError(f"upstream {upstream} is this proxy itself: name the speech-to-text")
+
+
+def _is_host(host: str) -> bool:
+    try:
+        host.encode("idna")  # as it is looked up by: "a..b" is no name
+    except UnicodeError:
+        return False
+    return _HOST.fullmatch(host) is not None
 
 
 def _is_any(host: str) -> bool:

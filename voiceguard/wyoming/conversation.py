@@ -53,6 +53,10 @@ class ClientConversation:
         self._answers = Answers(room)
         self._format: SoundFormat | None = None
         """Of the turn that is under way."""
+        self._is_answered = True
+        """The latest turn; before the first nothing is due."""
+        self._is_mixed_up = False
+        """A turn began before the last one was answered: whose words come, nobody can tell."""
         self._asked_at_s = 0.0
         self._has_asked = asyncio.Event()
         """An answer is due."""
@@ -162,7 +166,8 @@ class ClientConversation:
                 self._room.hear(self._answers.turn, samples, self._format.rate_hz)
         elif event.type == "audio-stop":
             self._end_turn()
-            self._expect_answer()
+            if not self._is_answered:
+                self._expect_answer()
 
     async def _take_alone(self, received: Received) -> None:
         """Without an upstream: whoever streams audio is listened to, with or without a start."""
@@ -181,7 +186,11 @@ class ClientConversation:
     def _begin_turn(self, form: SoundFormat) -> None:
         self._end_turn()
         self._format = form
-        self._answers.begin(self._room.begin_turn(form.rate_hz))
+        if self._room.config.upstream:
+            self._is_mixed_up |= not self._is_answered
+            self._is_answered = False
+        turn = self._room.begin_turn(form.rate_hz, is_mixed_up=self._is_mixed_up)
+        self._answers.begin(turn)
 
     def _end_turn(self) -> None:
         self._format = None
@@ -211,7 +220,8 @@ class ClientConversation:
     async def _relay(self, upstream: Upstream) -> None:
         while (received := await upstream.receive()) is not None:
             self._room.upstream_fault = ""
-            if received.event.type == "transcript":
+            if received.event.type in {"transcript", "error"}:
+                self._is_answered = True
                 self._has_asked.clear()
             for raw in await self._answers.pass_on(received):
                 await self._send(raw)

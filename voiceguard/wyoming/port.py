@@ -7,6 +7,7 @@ While a port can't be listened on, its stream is *lost* and says why, and it is 
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import TYPE_CHECKING
 
 import structlog
@@ -24,6 +25,9 @@ log = structlog.get_logger(__name__)
 MAX_CLIENTS = 16
 TRY_AGAIN_S = 5.0
 LEAVE_TIMEOUT_S = 1.0
+VANISHED_S = (30, 10, 3)
+"""A client that was unplugged says no goodbye, and would keep its place for ever: after so long
+without a word it is probed, in this interval, so many times."""
 
 
 async def serve_port(room: Proxy) -> None:
@@ -56,6 +60,7 @@ async def _serve(room: Proxy, reader: asyncio.StreamReader, writer: asyncio.Stre
         writer.close()
         return
     room.num_clients += 1
+    _probe(writer)
     try:
         await ClientConversation(room, reader, writer).hold()
     except Exception as error:  # the boundary: one client ends nothing but itself
@@ -63,6 +68,15 @@ async def _serve(room: Proxy, reader: asyncio.StreamReader, writer: asyncio.Stre
     finally:
         room.num_clients -= 1
         await _leave(writer)
+
+
+def _probe(writer: asyncio.StreamWriter) -> None:
+    """Has the kernel look whether the other side is still there."""
+    connection: socket.socket = writer.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    options = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+    for option, value in zip(options, VANISHED_S, strict=True):
+        connection.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 async def _leave(writer: asyncio.StreamWriter) -> None:

@@ -40,7 +40,7 @@ class TurnCounters:
 
     turns: int = 0
     turns_unjudged: int = 0
-    """Beside another turn, or while disarmed."""
+    """Beside another turn, while disarmed, or before the last one of its client was answered."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -129,12 +129,22 @@ class Room:
 
     # --- the turn that is judged ---------------------------------------------------------------
 
-    def begin_turn(self, rate_hz: int) -> Turn | None:
-        """A client's turn begins; None: nobody judges it."""
+    def begin_turn(self, rate_hz: int, *, is_mixed_up: bool = False) -> Turn | None:
+        """A client's turn begins; None: nobody judges it.
+
+        Args:
+            rate_hz: Of its audio.
+            is_mixed_up: Nobody could tell which words are this turn's.
+        """
         self.count.turns += 1
-        if not self.is_free or self._source is None:
+        if is_mixed_up or not self.is_free or self._source is None:
             self.count.turns_unjudged += 1
-            log.info("turn_unjudged", stream=self.name, is_beside_another=bool(self._speaking))
+            log.info(
+                "turn_unjudged",
+                stream=self.name,
+                is_beside_another=bool(self._speaking),
+                is_mixed_up=is_mixed_up,
+            )
             return None
         if self._speaking is not None:
             self.end_turn(self._speaking)
@@ -198,9 +208,9 @@ class Proxy(Room):
             **super().statistics(),
         }
 
-    def begin_turn(self, rate_hz: int) -> Turn | None:
+    def begin_turn(self, rate_hz: int, *, is_mixed_up: bool = False) -> Turn | None:
         """A client's turn begins; None: nobody judges it."""
-        turn = super().begin_turn(rate_hz)
+        turn = super().begin_turn(rate_hz, is_mixed_up=is_mixed_up)
         if turn is not None and self.config.upstream:  # else nobody asks who spoke in it
             self._turns[turn.turn_id] = turn
             while len(self._turns) > MAX_KEPT_TURNS:
