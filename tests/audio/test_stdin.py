@@ -374,6 +374,28 @@ asyncio.run(main())
         assert process.wait(timeout=20) == 0
 
 
+async def test_no_standard_input_is_not_whatever_file_has_its_number(
+    executor: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Started with it closed (`<&-`), the first file that a process opens gets number 0."""
+    monkeypatch.setattr("sys.__stdin__", None)
+    source = StandardInput("s", AudioConfig(), executor, clock=SystemClock())
+    with pytest.raises(AudioError, match="standard input is closed") as caught:
+        await everything(source)
+    assert "arecord" in caught.value.hint
+
+
+async def test_a_standard_input_that_can_only_be_written_to_is_an_error_in_words(
+    executor: ThreadPoolExecutor, tmp_path: Path
+) -> None:
+    with (tmp_path / "out").open("wb") as file:
+        source = StandardInput(
+            "s", AudioConfig(), executor, clock=SystemClock(), descriptor=file.fileno()
+        )
+        with pytest.raises(AudioError, match="can't be read: Bad file descriptor"):
+            await everything(source)
+
+
 def test_a_process_that_begins_anew_goes_on_in_the_middle_of_its_input() -> None:
     code = (
         "import os, sys\n"

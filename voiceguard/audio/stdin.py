@@ -107,9 +107,9 @@ class StandardInput:
         self._type = np.dtype("<i2" if config.stdin_format == "s16le" else "<f4")
         self._io_executor = io_executor
         self._clock = clock
-        self._descriptor = sys.__stdin__.fileno() if descriptor is None and sys.__stdin__ else 0
-        if descriptor is not None:
-            self._descriptor = descriptor
+        # Without a standard input its number is soon that of some file of ours.
+        self._is_there = descriptor is not None or sys.__stdin__ is not None
+        self._descriptor = 0 if descriptor is None else descriptor
         self._taken = taken or Taken()
         self._is_resumed = self._taken.num_bytes > 0
         self._wake = asyncio.Event()
@@ -121,12 +121,14 @@ class StandardInput:
         """Yields LISTENING, the chunks, and ENDED at the end of the input.
 
         Raises:
-            AudioError: Standard input is a terminal, ends without a single sample, or holds a
-                container that can't be decoded, or that nobody has read for a while.
+            AudioError: Standard input is closed, a terminal or not for reading, ends without a
+                single sample, or holds a container that can't be decoded, or that nobody has read
+                for a while.
         """
-        if os.isatty(self._descriptor):
+        if not self._is_there or os.isatty(self._descriptor):
+            found = "a terminal, not audio" if self._is_there else "closed"
             raise AudioError(
-                "standard input is a terminal, not audio",
+                f"standard input is {found}",
                 hint="pipe raw PCM into it: `arecord -t raw -f S16_LE -r 16000 -c 1 | voiceguard "
                 "run --source stdin`",
             )
@@ -266,7 +268,7 @@ class StandardInput:
             except (OSError, ValueError):  # closed by somebody else
                 return b""
             if ready:
-                return self._counted(os.read(self._descriptor, max_bytes))
+                return self._taken_now(max_bytes)
         return b""
 
     async def _read(self, max_bytes: int) -> bytes | None:
@@ -276,17 +278,22 @@ class StandardInput:
         try:
             loop.add_reader(self._descriptor, self._wake.set)
         except PermissionError:  # epoll refuses regular files: they are always ready
-            return self._counted(
-                await loop.run_in_executor(self._io_executor, os.read, self._descriptor, max_bytes)
-            )
+            return await loop.run_in_executor(self._io_executor, self._taken_now, max_bytes)
         try:
             if not self._closed:
                 await self._wake.wait()
         finally:
             loop.remove_reader(self._descriptor)
-        return None if self._closed else self._counted(os.read(self._descriptor, max_bytes))
+        return None if self._closed else self._taken_now(max_bytes)
 
-    def _counted(self, data: bytes) -> bytes:
+    def _taken_now(self, max_bytes: int) -> bytes:
+        try:
+            data = os.read(self._descriptor, max_bytes)
+        except OSError as error:
+            raise AudioError(
+                f"standard input can't be read: {error.strerror}",
+                hint="is it open for reading, and what it comes from still there?",
+            ) from error
         self._taken.num_bytes += len(data)
         return data
 

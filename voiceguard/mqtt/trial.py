@@ -94,7 +94,10 @@ async def visiting(config: MqttConfig) -> AsyncIterator[tuple[BrokerAddress, Sec
     """Address and secrets for a connection; what goes wrong with it is a BrokerError."""
     address = config.address
     if address is None:
-        raise BrokerError(f"broker is {config.place}: there is nothing to connect to")
+        raise BrokerError(
+            f"broker is {config.place}: there is nothing to connect to",
+            hint="set mqtt.broker to mqtt://HOST",
+        )
     secrets = await asyncio.to_thread(load_secrets, config, address)
     try:
         yield address, secrets

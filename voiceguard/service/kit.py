@@ -1,6 +1,7 @@
 """Builds the parts from the settings: one kit, used by the daemon and by every command.
 
-Blocking (loads torch and the weights); the daemon calls it on the inference executor.
+Blocking (loads weights, and torch where the encoder runs on it); the daemon calls it on the
+inference executor.
 """
 
 from __future__ import annotations

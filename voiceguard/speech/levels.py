@@ -1,6 +1,6 @@
 """Level of every 10 ms frame, and the level of the noise between the words (hop 2 of 6).
 
-Pure numpy on the event loop. In: mono 16 kHz blocks of any size. Out: one figure per complete
+Pure numpy, on the caller's thread. In: mono 16 kHz blocks of any size. Out: one figure per complete
 frame, the same whichever way the input was cut into blocks. Used by the gate (signal-to-noise
 ratio, whichever detector decides) and by the energy detector.
 """

@@ -163,7 +163,9 @@ class CounterFile:
             until_s = time.monotonic() + _LOCK_TIMEOUT_S
             while not _try_lock(descriptor):
                 if time.monotonic() > until_s:
-                    raise StateError(f"another process holds the lock {lock}")
+                    raise StateError(
+                        f"another process holds the lock {lock}", hint="give the command again"
+                    )
                 time.sleep(_LOCK_POLL_S)
             yield
         finally:

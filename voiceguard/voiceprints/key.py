@@ -81,7 +81,11 @@ def load_key(path: Path, environ: Mapping[str, str] = os.environ) -> StoreKey:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             content = file.read(4 * KEY_BYTES)
     except FileNotFoundError as error:
-        raise StoreKeyError(f"the key file {path} does not exist") from error
+        raise StoreKeyError(
+            f"the key file {path} does not exist",
+            hint="put it back from a backup; without it nobody's voiceprint can be read: remove "
+            "them, and enroll again",
+        ) from error
     except OSError as error:
         raise StoreKeyError(
             f"cannot read the key file {path}: {error.strerror}",

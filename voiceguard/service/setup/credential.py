@@ -46,7 +46,9 @@ def with_credential(
             return dict(mqtt)
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise StateError(f"cannot read {file}: {why}") from None
+        raise StateError(
+            f"cannot read {file}: {why}", hint="it is mqtt.password_file: correct that, or the file"
+        ) from None
     write_whole(root / _KEPT, text, mode=0o600)
     return {**mqtt, "password_file": str(CREDENTIAL)}
 

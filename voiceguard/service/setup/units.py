@@ -159,7 +159,9 @@ class Service:
         try:
             self.path.unlink()
         except OSError as error:
-            raise StateError(f"cannot remove {self.path}: {error.strerror}") from error
+            raise StateError(
+                f"cannot remove {self.path}: {error.strerror}", hint="mend its permissions"
+            ) from error
         self._systemctl("daemon-reload")
         return True
 
@@ -237,7 +239,10 @@ class Service:
                 hint="`voiceguard run` works without it; let what starts programs here start that",
             ) from error
         except subprocess.TimeoutExpired as error:
-            raise StateError(f"`{' '.join(command)}` does not answer") from error
+            raise StateError(
+                f"`{' '.join(command)}` does not answer",
+                hint=f"see `{self.log_command}`, then give this command again",
+            ) from error
         if check and done.returncode != 0:
             said = (done.stderr or done.stdout).strip() or f"exit code {done.returncode}"
             raise StateError(f"`{' '.join(command)}`: {said}", hint=f"see `{self.log_command}`")

@@ -1,6 +1,6 @@
 """Cascade: a sensitive trigger, and a judge that listens only while it is open (hop 2 of 6).
 
-On the event loop. In: mono 16 kHz blocks of any size. Out: one score per 10 ms frame: the
+On the caller's thread. In: mono 16 kHz blocks of any size. Out: one score per 10 ms frame: the
 trigger's own within reach of what the judge hears as speech, and no speech elsewhere.
 
 The judge starts late and overlooks breaths and soft endings, so that a run of speech reaches beyond

@@ -1,6 +1,7 @@
 """Energy detector: decibels above a noise floor that follows the room (hop 2 of 6).
 
-Pure numpy on the event loop. In: mono 16 kHz blocks of any size. Out: one score per 10 ms frame.
+Pure numpy, on the caller's thread. In: mono 16 kHz blocks of any size. Out: one score per 10 ms
+frame.
 
 The floor is a minimum over a few seconds (in the spirit of R. Martin, "Noise power spectral
 density estimation based on optimal smoothing and minimum statistics", IEEE TSAP 9(5), 2001, with

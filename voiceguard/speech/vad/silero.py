@@ -1,8 +1,9 @@
 """Silero detector: a small neural network's probability of speech (hop 2 of 6).
 
-On the event loop (measured 0.1 ms of processor time per 32 ms of audio). In: mono 16 kHz blocks of
-any size. Out: one score per 10 ms frame. The network comes inside the ``silero_vad`` package (MIT)
-and is run by ONNX Runtime directly: importing that package would import torch for nothing.
+On the caller's thread, the event loop in the daemon (measured 0.1 ms of processor time per 32 ms of
+audio). In: mono 16 kHz blocks of any size. Out: one score per 10 ms frame. The network comes inside
+the ``silero_vad`` package (MIT) and is run by ONNX Runtime directly: importing that package would
+import torch for nothing.
 """
 
 from __future__ import annotations
