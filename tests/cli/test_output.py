@@ -59,3 +59,15 @@ def test_no_name_of_a_file_moves_the_cursor(window: io.StringIO) -> None:
     assert "\r" not in said
     assert "\x9b" not in said
     assert "\x1b[31ma" not in said
+
+
+@pytest.mark.usefixtures("window")
+def test_what_is_written_past_the_console_is_broken_between_words_too() -> None:
+    text = f"{'a word ' * 20}end\n  a hint"
+    *lines, hint = output.fitted(text, output.stdout).split("\n")
+    assert len(lines) == 2
+    assert max(map(len, lines)) <= COLUMNS
+    assert " ".join(lines) == text.split("\n", maxsplit=1)[0]
+    assert hint == "  a hint"
+    elsewhere = output.WholeWords(file=io.StringIO(), width=COLUMNS)
+    assert output.fitted(text, elsewhere) == text

@@ -88,6 +88,14 @@ def _breaks(line: str, width: int) -> list[int]:
     return offsets
 
 
+def fitted(text: str, console: Console) -> str:
+    """A text for a console that it is written to as it is: its lines broken between words."""
+    if not console.is_terminal:
+        return text
+    lines = (Text(line).divide(_breaks(line, console.width)) for line in text.split("\n"))
+    return "\n".join(part.plain.rstrip() for parts in lines for part in parts)
+
+
 stdout = WholeWords(highlight=False)
 if not stdout.is_terminal and "COLUMNS" not in os.environ:
     stdout.width = WIDTH_ELSEWHERE

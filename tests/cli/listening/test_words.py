@@ -36,6 +36,7 @@ NAMES = {"ada": "Ada L.", "zoë": "Zoë"}
             "Ada L. or Zoë, can't tell which (2.0 s)",
         ),
         (Outcome.INCONCLUSIVE, Reason.TOO_SHORT, "too short (2.0 s)"),
+        (Outcome.INCONCLUSIVE, Reason.HARDLY_SPEECH, "hardly a word: noise, perhaps (2.0 s)"),
         (Outcome.REJECTED, Reason.NOT_ALLOWED, "Ada L., not allowed by the rule adults (2.0 s)"),
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import structlog
 import typer
@@ -25,7 +25,7 @@ from voiceguard.cli.options import (
     broker_option,
     source_option,
 )
-from voiceguard.cli.output import format_llr, stderr, stdout, styled_outcome
+from voiceguard.cli.output import fitted, format_llr, stderr, stdout, styled_outcome
 from voiceguard.cli.settings import configured
 from voiceguard.cli.shell.values import sources
 from voiceguard.decisions.sinks import CallbackSink, LineSink, ThreadedSink
@@ -34,6 +34,8 @@ from voiceguard.outputs import file_of
 from voiceguard.service.daemon import STOP_TIMEOUT_S, Daemon
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from voiceguard.decisions.result import Decision
     from voiceguard.settings import Settings
 
@@ -80,7 +82,7 @@ def run(
     """
     settings = configured(
         config,
-        None if verbose else happened,
+        None if verbose else _told,
         state_dir=state_dir,
         model=model,
         device=device,
@@ -118,6 +120,11 @@ def _start_again() -> NoReturn:
             stream.flush()
     carry_over()
     os.execv(sys.executable, sys.orig_argv)  # noqa: S606  # nosec B606  # itself, anew
+
+
+def _told(event: Mapping[str, Any]) -> str | None:
+    said = happened(event)
+    return None if said is None else fitted(said, stderr)
 
 
 def _say_lost(error: OSError) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _REASONS = {
     Reason.TOO_SHORT: "too short",
     Reason.TOO_NOISY: "too noisy to tell",
+    Reason.HARDLY_SPEECH: "hardly a word: noise, perhaps",
     Reason.MORE_THAN_ONE_VOICE: "more than one voice",
     Reason.NO_VOICEPRINTS: "somebody; nobody is enrolled",
     Reason.UNCALIBRATED: "somebody; this encoder decides nothing before `voiceguard calibrate`",
@@ -147,5 +148,5 @@ _EVENTS: dict[str, Callable[[Mapping[str, Any]], str | None]] = {
     "embedded_broker_started": lambda event: (
         f"A broker of its own is at {event.get('address')}, without a password: for first runs."
     ),
-    "command_received": lambda event: f"Told to {event.get('command')} over MQTT.",
+    "command_received": lambda event: f"Told to {event.get('command')}.",
 }
