@@ -138,3 +138,14 @@ def test_no_log_is_an_error_that_says_how_it_begins(tmp_path: Path) -> None:
     with pytest.raises(AuditError, match="there is no audit log") as caught:
         list(AuditLog(tmp_path / "audit.jsonl").entries())
     assert "unlock keys" in caught.value.hint
+
+
+def test_a_line_without_an_end_is_not_read_whole(log: AuditLog) -> None:
+    """Whatever somebody has put there: a disk full of it must not fill memory."""
+    with log.path.open("r+b") as file:
+        file.truncate(1 << 40)  # a hole: it takes no room
+    with pytest.raises(AuditError, match="line 6 of the audit log can't be read: it is larger"):
+        list(log.entries())
+    with pytest.raises(AuditError, match="too long to be ours") as caught:
+        log.append("something")
+    assert "voiceguard audit verify" in caught.value.hint

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 MAX_LINE_BYTES = 1 << 16
+UNREADABLE_HINT = (
+    "`voiceguard audit verify` says how far it is whole; nothing is noted, and no lock answered, "
+    "until it is restored, or moved away and begun anew: `voiceguard unlock keys`"
+)
 _OWN = ("number", "at", "event", "previous")
 
 
@@ -59,9 +63,11 @@ def head_of(line: bytes) -> Head:
     try:
         number = parse_json_object(line, max_bytes=MAX_LINE_BYTES)["number"]
     except (ValueError, KeyError) as error:
-        raise AuditError(f"the last line of the audit log is none of ours: {error}") from error
+        raise AuditError(
+            f"the last line of the audit log is none of ours: {error}", hint=UNREADABLE_HINT
+        ) from error
     if type(number) is not int:
-        raise AuditError("the last line of the audit log has no number")
+        raise AuditError("the last line of the audit log has no number", hint=UNREADABLE_HINT)
     return Head(number, digest_of(line))
 
 

@@ -14,7 +14,14 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from voiceguard.audit.chain import MAX_LINE_BYTES, Head, check, head_of, next_line
+from voiceguard.audit.chain import (
+    MAX_LINE_BYTES,
+    UNREADABLE_HINT,
+    Head,
+    check,
+    head_of,
+    next_line,
+)
 from voiceguard.errors import AuditError
 from voiceguard.paths import PRIVATE_FILE_MODE, is_there, make_private_dir
 from voiceguard.validation.files import open_own, open_regular
@@ -22,6 +29,7 @@ from voiceguard.validation.files import open_own, open_regular
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from typing import BinaryIO
 
 _LOCK_TIMEOUT_S = 5.0
 _LOCK_POLL_S = 0.01
@@ -69,14 +77,17 @@ class AuditLog:
         """Every entry, checked, oldest first; raises AuditError as ``chain.check``."""
         try:
             with open_regular(self.path) as file:
-                yield from check(_whole_lines(file.readlines()))
+                yield from check(_whole_lines(file))
         except FileNotFoundError:
             raise AuditError(
                 f"there is no audit log {self.path}",
                 hint="it begins with `voiceguard unlock keys`",
             ) from None
         except OSError as error:
-            raise AuditError(f"cannot read the audit log {self.path}: {error.strerror}") from error
+            raise AuditError(
+                f"cannot read the audit log {self.path}: {error.strerror}",
+                hint="run as the owner of that file",
+            ) from error
 
 
 def _append(descriptor: int, event: str, fields: dict[str, Any]) -> Head:
@@ -107,17 +118,20 @@ def _tail(descriptor: int) -> tuple[int, bytes | None]:
     end = tail.rfind(b"\n") + 1
     if end == 0:
         if start:
-            raise AuditError("the audit log ends in a line that is too long to be ours")
+            raise AuditError(
+                "the audit log ends in a line that is too long to be ours", hint=UNREADABLE_HINT
+            )
         return 0, None
     begin = tail.rfind(b"\n", 0, end - 1) + 1
     return start + end, tail[begin : end - 1]
 
 
-def _whole_lines(lines: list[bytes]) -> Iterator[bytes]:
+def _whole_lines(file: BinaryIO) -> Iterator[bytes]:
     """Without newlines; a last line that has none was never finished."""
-    for line in lines:
-        if line.endswith(b"\n"):
-            yield line[:-1]
+    while (line := file.readline(MAX_LINE_BYTES + 1)).endswith(b"\n"):
+        yield line[:-1]
+    if len(line) > MAX_LINE_BYTES:
+        yield line  # none of ours: whoever checks it says so
 
 
 def _lock(descriptor: int) -> None:
