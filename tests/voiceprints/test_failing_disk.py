@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 from dataclasses import replace
@@ -16,6 +17,7 @@ from tests.voiceprints.failing_disk import fail, killed_at, stepping
 from tests.voiceprints.people import make_audio, make_person
 from voiceguard.errors import StateError, StoreKeyError, VoiceprintError
 from voiceguard.voiceprints import VoiceprintStore
+from voiceguard.voiceprints.durable import replace_durably
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,3 +131,28 @@ def test_a_writer_that_hangs_is_waited_for_and_named(
     assert store.load("anna").updated_at == OLD.updated_at
     os.close(descriptor)
     store.save(NEW, overwrite=True)
+
+
+def test_without_hard_links_a_full_disk_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request of a lock is such a write, and on a full disk everyone of them would leave one."""
+
+    def no_links(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    def full(name: str) -> None:
+        if name != "unlink":  # a disk that can't even do that leaves what there is
+            fail(name)
+
+    monkeypatch.setattr(os, "link", no_links)
+    path = tmp_path / "unlock.json"
+    replace_durably((path, b"old"))
+    num_failed = 0
+    for step in range(20):
+        with stepping(step, full), contextlib.suppress(OSError):
+            replace_durably((path, b"new"))
+        num_failed += path.read_bytes() == b"old"
+        assert list(tmp_path.iterdir()) == [path], step
+        path.write_bytes(b"old")
+    assert num_failed > 3

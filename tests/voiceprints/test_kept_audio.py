@@ -24,7 +24,7 @@ from tests.voiceprints.people import (
 )
 from voiceguard.errors import StateError, StoreKeyError, VoiceprintError
 from voiceguard.types import SAMPLE_RATE_HZ, Voiceprint
-from voiceguard.voiceprints import VoiceprintStore
+from voiceguard.voiceprints import VoiceprintStore, kept_audio
 from voiceguard.voiceprints.kept_audio import MAX_KEPT_S, seal, unseal
 from voiceguard.voiceprints.key import StoreKey, create_key
 
@@ -305,3 +305,13 @@ def test_a_newer_format_is_refused_without_guessing(
     path.write_bytes(path.read_bytes().replace(b'"format": 1', b'"format": 2'))
     with pytest.raises(VoiceprintError, match="kept audio of 'anna' has format 2"):
         store.load_audio(two[0])
+
+
+def test_many_takes_are_no_way_past_what_may_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An export of somebody else's: a megabyte of it could unfold into terabytes."""
+    anna = make_person("anna")
+    audio = make_audio(anna, *(np.zeros(8000, np.float32) for _ in anna.templates))
+    body = kept_audio.pack(audio)
+    monkeypatch.setattr(kept_audio, "MAX_KEPT_S", 0.75)
+    with pytest.raises(ValueError, match="a take of 8000 samples; 4000 at most"):
+        kept_audio.unpack(body, speaker="anna", enrolled_at=anna.created_at)

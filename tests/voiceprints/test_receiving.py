@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -69,3 +70,11 @@ def test_only_some_may_be_wanted_and_one_renamed() -> None:
     assert raised.value.hint == "it holds anna, bob"
     with pytest.raises(UsageError, match="these are 2"):
         wanted([ANNA, BOB], [], "anna2")
+
+
+def test_nobody_is_called_nobody(store: VoiceprintStore) -> None:
+    """A name for people that Home Assistant would take for nobody's is refused, as everywhere."""
+    nobody = replace(BOB, voiceprint=replace(BOB.voiceprint, display_name="Unknown"))
+    with pytest.raises(UsageError, match="nobody can be called 'unknown'"):
+        receive(store, [ANNA, nobody], encoder_id=ENCODER_ID)
+    assert store.names() == ()

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from voiceguard.enrollment.appraisal import appraise
 from voiceguard.enrollment.takes import Takes
-from voiceguard.errors import EnrollmentError, KnownVoiceError, VoiceprintError
+from voiceguard.errors import EnrollmentError, KnownVoiceError
 from voiceguard.voiceprints import audio_to_keep, new_speaker_id, speaker_id, written_name
+from voiceguard.voiceprints.wording import already_enrolled
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -102,10 +103,7 @@ class EnrollmentSession:
         self._mode = mode
         self._earlier = store.load(speaker) if mode is Mode.ADD else None
         if mode is Mode.NEW and speaker in store.names():
-            raise VoiceprintError(
-                f"{speaker!r} is already enrolled",
-                hint="--add takes another room or microphone in, --force starts anew",
-            )
+            raise already_enrolled(speaker)
         self._consent_at = None if self._earlier is None else self._earlier.consent_at
         self._audio_consent_at: datetime | None = None
         self._earlier_audio: KeptAudio | None = None

@@ -32,13 +32,18 @@ def write_durably(path: Path, content: bytes) -> None:
     """Writes a new file, 0600, and waits until its content is on disk.
 
     Raises:
-        OSError: It exists, the disk is full, or anything else; a partial file may be left.
+        OSError: It exists, the disk is full, or anything else; no partial file is left.
     """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE_MODE)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        with contextlib.suppress(OSError):
+            path.unlink()
+        raise
 
 
 def replace_durably(*changes: tuple[Path, bytes | None], is_planned: bool = False) -> None:

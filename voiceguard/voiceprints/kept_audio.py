@@ -225,7 +225,11 @@ def unpack(body: bytes, *, speaker: str, enrolled_at: datetime) -> KeptAudio:
     """
     start = LENGTH.size + LENGTH.unpack_from(body)[0]
     takes = []
+    left = round(MAX_KEPT_S * SAMPLE_RATE_HZ)
     for entry in read_rows(_Entry, parse_json(body[LENGTH.size : start])):
+        if not 0 <= entry.num_samples <= left:
+            raise ValueError(f"a take of {entry.num_samples} samples; {left} at most")
+        left -= entry.num_samples
         end = start + entry.num_bytes
         takes.append(
             KeptTake(
@@ -248,8 +252,6 @@ def _compress(samples: Samples) -> bytes:
 
 
 def _decompress(content: bytes, num_samples: int) -> Samples:
-    if not 0 <= num_samples <= MAX_KEPT_S * SAMPLE_RATE_HZ:
-        raise ValueError(f"a take of {num_samples} samples")
     raw = zlib.decompressobj().decompress(content, 2 * num_samples + 1)
     halves = np.frombuffer(raw, np.uint8).reshape(2, num_samples)
     steps = np.ascontiguousarray(halves.T).view("<i2")[:, 0]

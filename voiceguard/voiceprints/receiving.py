@@ -63,7 +63,7 @@ def receive(
         replace: Whether voiceprints that are there may be replaced.
 
     Raises:
-        UsageError: A name means that there is no speaker (``unknown``).
+        UsageError: A name, or one for people, means that there is no speaker (``unknown``).
         VoiceprintError: A name is taken, or a voiceprint is of another encoder and came without
             audio. Nothing was stored.
         StoreKeyError: As ``VoiceprintStore.prepare``.
@@ -71,7 +71,7 @@ def receive(
     """
     store.prepare()
     for parcel in parcels:
-        speaker = new_speaker_id(parcel.voiceprint.speaker)
+        speaker = new_speaker_id(parcel.voiceprint.speaker, parcel.voiceprint.display_name)
         if not replace and store.holds(speaker):
             raise VoiceprintError(
                 f"{speaker!r} is enrolled here already; nothing was imported",
