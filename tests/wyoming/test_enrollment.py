@@ -60,6 +60,12 @@ async def test_enroll_takes_her_next_turns(tmp_path: Path) -> None:
             with ControlClient(tmp_path / "state") as client, pytest.raises(RequestError) as error:
                 await asyncio.to_thread(client.call, "turns", stream="hall")
             assert "there are: kitchen" in error.value.hint
+            with ControlClient(tmp_path / "state") as client:
+                for _ in range(2):  # who asks twice gets it once
+                    await asyncio.to_thread(client.call, "turns", stream="kitchen")
+                await speak(port, load_audio(TAKES[0]))
+                told = [await asyncio.to_thread(client.next_event, wait_s) for wait_s in (30, 0.5)]
+            assert [each and each["event"] for each in told] == ["turn", None]
             command = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "voiceguard", "enroll", "anna", "--yes", "--json"),
                 *("--source", "proxy:kitchen", "--config", str(config)),
@@ -79,6 +85,6 @@ async def test_enroll_takes_her_next_turns(tmp_path: Path) -> None:
                 await speak(port, load_audio(take))
             out, rest = await asyncio.wait_for(enrolling, 60)
     assert command.returncode == 0, (shown + rest).decode()
-    told = json.loads(out)
-    assert told["speaker"] == "anna"
-    assert sum(take["usable"] for take in told["takes"]) >= 3
+    enrolled = json.loads(out)
+    assert enrolled["speaker"] == "anna"
+    assert sum(take["usable"] for take in enrolled["takes"]) >= 3

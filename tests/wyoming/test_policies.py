@@ -17,7 +17,7 @@ from tests.wyoming.peers import WORDS, SpeechToText, pcm_chunks, serving, speak
 from tests.wyoming.peers import answers as heard
 from voiceguard.people.config import PeopleConfig, Rule
 from voiceguard.types import Outcome, Reason
-from voiceguard.wyoming import answers
+from voiceguard.wyoming import answers, room
 from voiceguard.wyoming.turns import Turn
 
 if TYPE_CHECKING:
@@ -232,6 +232,18 @@ async def test_an_upstream_that_answers_while_the_audio_comes_ends_the_turn() ->
         heard = await speak(home.port, np.concatenate([ANNA, ANNA]), pace=0.2)
     assert heard.transcript["text"] == WORDS
     assert len(home.finals) == 1
+
+
+async def test_a_turn_without_end_is_kept_no_longer_than_one_can_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(answers, "VERDICT_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(room, "MAX_DECISIONS", 1)
+    async with serving(SpeechToText()) as upstream, house(upstream.uri, policy="gate") as home:
+        heard = await speak(home.port, ANNA)
+    assert home.finals[0].outcome is Outcome.ACCEPTED
+    assert heard.transcript["text"] == ""
+    assert home.status["transcripts_late"] == 1
 
 
 async def test_a_gate_obeys_the_rules_for_people_and_says_which() -> None:

@@ -63,8 +63,8 @@ class Connection:
         self.wanted: frozenset[str] = frozenset()
         """The events that it watches."""
         self.events_dropped = 0
-        self.on_end: list[Callable[[], None]] = []
-        """Called when it has left."""
+        self.on_end: dict[str, Callable[[], None]] = {}
+        """Called when it has left; by what it has asked for, which it gets once."""
         self._reader = reader
         self._writer = writer
         self._obey = obey
@@ -104,7 +104,7 @@ class Connection:
         finally:
             sending.cancel()
             hearing.cancel()
-            for each in self.on_end:
+            for each in self.on_end.values():
                 each()
             self._writer.close()
             if self._writer.transport.get_write_buffer_size():  # nobody takes it

@@ -190,7 +190,9 @@ class Commands:
                     "there is no [[wyoming.proxy]] and no [[wyoming.satellite]]",
                     hint="see the settings",
                 )
-            client.on_end.append(rooms.record(asked.stream, partial(client.send_event, "turn")))
+            if (what := f"turns {asked.stream}") not in client.on_end:
+                tell = partial(client.send_event, "turn")
+                client.on_end[what] = rooms.record(asked.stream, tell)
             return {}
 
         async def mark(asked: MarkParameters, _client: Connection) -> dict[str, Any]:

@@ -32,6 +32,8 @@ SILENT_S = 2.0
 """A turn whose client sends nothing for so long gives way to a new one."""
 MAX_KEPT_TURNS = 8
 """Whose decisions are still asked for."""
+MAX_DECISIONS = 200
+"""Of a turn; one that goes on for longer is no assistant's, and nobody is told who speaks in it."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -224,6 +226,8 @@ class Proxy(Room):
             if self.config.policy == "gate":
                 decision = self.around.judged_for(GATE_ACTION, decision)
             turn.decisions.append(decision)
+            if len(turn.decisions) >= MAX_DECISIONS:
+                del self._turns[turn.turn_id]
 
     def turn_decided(self, turn_id: str) -> None:
         """All that was heard of a turn is decided."""
