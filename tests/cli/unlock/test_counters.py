@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.cli.command import voiceguard
+from voiceguard.cli.unlock.counters import reset
 from voiceguard.clock import SystemClock, elapsed_s
 from voiceguard.unlock.counters import moment_at
 from voiceguard.unlock.records import Records
@@ -85,3 +87,15 @@ def test_a_log_that_was_cut_or_changed_does_not_verify(tmp_path: Path, records: 
     head = right.stdout.strip()
     assert voiceguard("audit", "verify", "--head", head, state=tmp_path).returncode == 0
     assert voiceguard("audit", "verify", "--head", "ab" * 32, state=tmp_path).returncode == 1
+
+
+def test_where_the_machine_has_no_name_for_its_user_a_reset_is_noted_by_number(
+    tmp_path: Path, records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container that runs as whatever number it is given."""
+    monkeypatch.setattr(os, "getuid", lambda: 54321)
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    reset(everything=True, state_dir=tmp_path)
+    *_, (entry, _) = records.audit.entries()
+    assert (entry["event"], entry["by"]) == ("reset", "uid 54321")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import getpass
 import math
+import os
+import pwd
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -91,7 +92,7 @@ def reset(
     records = _records(settings)
     if everything == bool(actions):
         raise UsageError("name actions, or --all", hint="`voiceguard unlock status` lists them")
-    by = getpass.getuser()
+    by = _own_name()
     if everything:
         records.begin_anew(by=by)
         stderr.print("Every action may be tried again.")
@@ -103,6 +104,14 @@ def reset(
             )
     records.reset(tuple(actions or ()), by=by)
     stderr.print(f"{', '.join(actions or ())}: may be tried again.", markup=False)
+
+
+def _own_name() -> str:
+    """Whose process this is; a number where the machine has no name for it, as in a container."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
 
 
 def _records(settings: Settings) -> Records:
