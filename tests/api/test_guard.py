@@ -47,6 +47,22 @@ def test_recordings_may_be_arrays(guard: voiceguard.Guard) -> None:
     assert np.linalg.norm(embedding) == pytest.approx(1.0, abs=1e-5)
 
 
+def test_arrays_of_any_form_are_the_same_recording_and_others_are_refused(
+    guard: voiceguard.Guard,
+) -> None:
+    samples = load_audio(TAKES[3])
+    pcm = np.round(samples * 32767).astype(np.int16)
+    embedding, judgement = guard.embed(samples), guard.verify("robin", samples)
+    stereo = np.stack([samples, samples], axis=1)
+    for same in (pcm, stereo, samples.astype(np.float64), samples.tolist()):
+        assert guard.embed(same) @ embedding > 0.9995
+    assert guard.verify("robin", stereo) == judgement
+    for other in (pcm.astype(np.int64), samples > 0, samples.astype(complex), None, ["a"]):
+        with pytest.raises(voiceguard.VoiceguardError, match="can't be heard") as caught:
+            guard.verify("robin", other)  # type: ignore[arg-type]
+        assert caught.value.hint
+
+
 def test_enrolling_needs_consent_and_never_overwrites_unasked(guard: voiceguard.Guard) -> None:
     with pytest.raises(EnrollmentError, match="consented"):
         guard.enroll("someone", TAKES, consent=False)

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from voiceguard.api.arrays import recorded
 from voiceguard.api.pushed import AsyncPushedStream, PushedStream
-from voiceguard.audio.files import SoundFile
 from voiceguard.clock import SystemClock
 from voiceguard.decisions.sinks import CallbackSink
 from voiceguard.enrollment import EnrollmentSession, Mode
@@ -28,14 +28,17 @@ from voiceguard.voiceprints.sending import pack, write_export
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from numpy.typing import NDArray
+
     from voiceguard.decisions.result import Decision, Judgement
     from voiceguard.pipeline.judge import Judge
     from voiceguard.scoring.prediction import PredictedRate
     from voiceguard.types import Embedding, Recorded, Voiceprint
     from voiceguard.voiceprints.reading import Generation
 
-Recording: TypeAlias = "str | Path | Recorded"
-"""A file in any container; or ``(num_samples,)`` mono 16 kHz float32, whole or block by block."""
+Recording: TypeAlias = "str | Path | Recorded | NDArray[Any]"
+"""A file in any container; or samples at 16 kHz: ``(num_samples,)`` or ``(num_samples, channels)``,
+floats with full scale 1, or int16; or mono 16 kHz float32 block by block."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,9 +293,7 @@ class Guard:
         return self._judge[1]
 
     def _opened(self, recording: Recording) -> Recorded:
-        if isinstance(recording, str | Path):
-            return SoundFile(Path(recording), self._kit.settings.audio.channel)
-        return recording
+        return recorded(recording, self._kit.settings.audio.channel)
 
 
 def open_guard(config_file: Path | None = None, **overrides: Any) -> Guard:  # noqa: ANN401

@@ -9,11 +9,9 @@ real time only gets its decisions later.
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ParamSpec, Self
 
-import numpy as np
-
+from voiceguard.api.arrays import as_float
 from voiceguard.audio.config import MAX_RATE_HZ, MIN_RATE_HZ
 from voiceguard.clock import SystemClock
 from voiceguard.errors import AudioError, UsageError
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
     from voiceguard.pipeline.judge import Judge
     from voiceguard.protocols import EncoderStream, OverlapDetector
     from voiceguard.speech.ear import Ear, Heard
-    from voiceguard.types import Samples
 
 _P = ParamSpec("_P")
 
@@ -97,7 +94,7 @@ class PushedStream:
             raise UsageError(
                 f"the stream {self.name!r} is finished", hint="open another one: guard.stream()"
             )
-        block = _as_float(samples)
+        block = as_float(samples)
         if not MIN_RATE_HZ <= sample_rate <= MAX_RATE_HZ:
             raise AudioError(
                 f"the stream {self.name!r} can't be heard at {sample_rate} Hz",
@@ -223,24 +220,3 @@ class _Collector:
 
     def publish(self, decision: Decision) -> None:
         self._decisions.append(decision)
-
-
-def _as_float(samples: NDArray[Any]) -> Samples:
-    """``(num_samples,)`` or ``(num_samples, channels)``, float32 with full scale 1."""
-    array = None
-    with suppress(ValueError, TypeError):
-        array = np.asarray(samples)
-    if array is None or array.ndim not in {1, 2} or 0 in array.shape[1:]:
-        shape = "no array" if array is None else f"shape {array.shape}"
-        raise AudioError(
-            f"samples of {shape} can't be heard",
-            hint="pass (num_samples,) for mono, or (num_samples, channels)",
-        )
-    if array.dtype == np.int16:
-        return array.astype(np.float32) / np.float32(32768)
-    if not np.issubdtype(array.dtype, np.floating):
-        raise AudioError(
-            f"samples of type {array.dtype} can't be heard",
-            hint="pass floats with full scale 1, or int16",
-        )
-    return array.astype(np.float32)
