@@ -258,5 +258,8 @@ def _beside(path: Path, sidecar: Path | None) -> Iterator[Path]:
         try:
             shutil.copyfile(sidecar, sidecar_path(linked))
         except OSError as error:
-            raise StateError(f"cannot read the sidecar {sidecar}: {error.strerror}") from error
+            raise StateError(
+                f"cannot read the sidecar {sidecar}: {error.strerror}",
+                hint="check its name and permissions",
+            ) from error
         yield linked

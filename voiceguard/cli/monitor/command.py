@@ -84,7 +84,9 @@ def _draw(app: MonitorApp, path: Path, after_s: float) -> None:
     try:
         path.write_text(drawn[0], encoding="utf-8")
     except OSError as error:
-        raise StateError(f"cannot write {path}: {error.strerror}") from error
+        raise StateError(
+            f"cannot write {path}: {error.strerror}", hint="choose another place"
+        ) from error
 
 
 def _for_run(

@@ -131,7 +131,7 @@ class _Lock:
         self._verifier = verifier
         self._command = shlex.split(program)
         if not self._command:
-            raise UsageError("--exec names no program")
+            raise UsageError("--exec names no program", hint="leave it out, or name one")
         if shutil.which(self._command[0]) is None:
             raise UsageError(
                 f"--exec: there is no program {self._command[0]!r}, or it may not be run",
@@ -198,7 +198,10 @@ def _settings(
     broker: str | None,
 ) -> Settings:
     if not NAME.fullmatch(action):
-        raise UsageError(f"an action's name has 1 to 32 of a-z 0-9 _ -, not {action!r}")
+        raise UsageError(
+            f"an action's name has 1 to 32 of a-z 0-9 _ -, not {action!r}",
+            hint="--action takes a name of [unlock.actions]",
+        )
     mqtt = {"broker": broker, "node_id": node}
     return configured(config, state_dir=state_dir, mqtt=mqtt)
 
