@@ -132,6 +132,41 @@ def test_without_the_key_nobody_is_recognised_and_the_stream_goes_on_with_it(
     assert stream.feed(spoken(ANNA_HZ), 16_000)[-1].speaker == "anna"
 
 
+def test_what_an_error_kept_from_being_heard_is_a_gap(guard: Guard, tmp_path: Path) -> None:
+    """Nobody is accepted by two ends of a sentence whose middle nobody has heard."""
+    key = tmp_path / "voiceguard.key"
+    begun, missed, rest = np.array_split(spoken(ANNA_HZ), 3)
+    stream = guard.stream()
+    stream.feed(begun, 16_000)
+    key.rename(tmp_path / "elsewhere")
+    with pytest.raises(StoreKeyError):
+        stream.feed(missed, 16_000)
+    (tmp_path / "elsewhere").rename(key)
+    decisions = [*stream.feed(rest, 16_000), *stream.finish()]
+    assert decisions[0].reason is voiceguard.Reason.AUDIO_LOST
+
+
+def test_a_piece_that_is_no_audio_is_a_gap_as_well(guard: Guard) -> None:
+    stream = guard.stream()
+    stream.feed(tone(ANNA_HZ, 3.0), 16_000)
+    with pytest.raises(AudioError):
+        stream.feed(np.zeros(100, np.int64), 16_000)
+    assert stream.feed(quiet(0.1), 16_000)[-1].reason is voiceguard.Reason.AUDIO_LOST
+
+
+def test_an_end_that_could_not_be_judged_can_be_asked_for_again(
+    guard: Guard, tmp_path: Path
+) -> None:
+    key = tmp_path / "voiceguard.key"
+    stream = guard.stream()
+    stream.feed(spoken(ANNA_HZ)[: 3 * SAMPLE_RATE_HZ], SAMPLE_RATE_HZ)
+    key.rename(tmp_path / "elsewhere")
+    with pytest.raises(StoreKeyError):
+        stream.finish()
+    (tmp_path / "elsewhere").rename(key)
+    assert stream.finish()[-1].speaker == "anna"
+
+
 def test_an_encoder_that_fails_accepts_nobody(tmp_path: Path) -> None:
     encoder = FakeEncoder()
     guard = fake_guard(tmp_path, encoder=encoder)

@@ -63,6 +63,8 @@ class PushedStream:
         self._rate_hz: int | None = None
         self._fed_s = 0.0
         self._is_finished = False
+        self._has_missed = False
+        """Audio that an error kept from being heard."""
         self._look_up_judge = judge
         self._judge = judge()
         self._decider = Decider(
@@ -87,20 +89,24 @@ class PushedStream:
 
         Raises:
             AudioError: No such array or rate, or no such channel.
+            ConfigError: A rule of [people] names somebody who is not enrolled.
             StoreKeyError: The voiceprints' key is missing or wrong: nobody can be recognised.
             UsageError: The stream is finished.
+
+        Whatever it raises, this piece was not heard: there is a ``gap`` before the next one.
         """
         if self._is_finished:
             raise UsageError(
                 f"the stream {self.name!r} is finished", hint="open another one: guard.stream()"
             )
+        has_missed, self._has_missed = self._has_missed, True  # until this piece is heard
         block = as_float(samples)
         if not MIN_RATE_HZ <= sample_rate <= MAX_RATE_HZ:
             raise AudioError(
                 f"the stream {self.name!r} can't be heard at {sample_rate} Hz",
                 hint=f"sample_rate is in Hz, from {MIN_RATE_HZ} to {MAX_RATE_HZ}",
             )
-        if self._rate_hz not in {None, sample_rate}:
+        if has_missed or self._rate_hz not in {None, sample_rate}:
             self._take(self._ear.gap())
         self._rate_hz = sample_rate
         self._fed_s += len(block) / sample_rate
@@ -118,8 +124,8 @@ class PushedStream:
     def finish(self) -> list[Decision]:
         """The end of the audio: decides on what is still open. Safe to call twice."""
         if not self._is_finished:
-            self._is_finished = True
             self._take(self._ear.finish())
+            self._is_finished = True
         return self._emptied()
 
     def __enter__(self) -> Self:
@@ -129,11 +135,13 @@ class PushedStream:
         self._is_finished = True
 
     def _take(self, heard: Iterable[Heard]) -> None:
+        self._has_missed = True
         self._judge = self._look_up_judge()  # before anything is heard that it could not judge
         now_s = self._clock.monotonic_s()
         arrival = Arrival(now_s, now_s - self._fed_s, self._clock.suspended_s())
         for item in heard:
             self._weigh(item, arrival)
+        self._has_missed = False
 
     def _weigh(self, item: Heard, arrival: Arrival) -> None:
         """As ``pipeline.stream`` does, but that it waits for the networks."""
