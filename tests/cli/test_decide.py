@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import wave
 from typing import TYPE_CHECKING
 
@@ -150,6 +151,23 @@ def test_mistakes_get_one_clear_error_and_their_exit_code(
     assert message in finished.stderr
     assert "Traceback" not in finished.stderr
     assert finished.stdout == ""
+
+
+def test_what_this_user_may_not_read_is_told_with_what_to_do(state: Path, tmp_path: Path) -> None:
+    recording = tmp_path / "a.wav"
+    recording.write_bytes(b"RIFF")
+    recording.chmod(0)
+    is_root = os.geteuid() == 0  # who reads everything, unless that is taken away
+    if is_root:
+        os.chown(recording, 65534, 65534)
+    told = voiceguard(
+        *("identify", recording),
+        state=state,
+        prefix=("setpriv", "--bounding-set=-dac_override,-dac_read_search") if is_root else (),
+    )
+    assert told.returncode == 1
+    assert f"'{recording}' is not readable" in told.stderr
+    assert "mend its permissions, or run this as the user whose it is" in told.stderr
 
 
 def test_config_show_and_check(state: Path, tmp_path: Path) -> None:

@@ -129,12 +129,19 @@ def _finish(code: int | None) -> int:
     return ExitCode.OK if code is None else code
 
 
+_UNREADABLE = " is not readable."
+
+
 def _run() -> int | None:
     """The command's exit code, None where it has no other than done; deals with typer's errors."""
     try:
         result = command_line()(standalone_mode=False)
     except LibraryUsageError as error:
-        if message := error.format_message():  # else it was "no arguments", answered by the help
+        message = error.format_message()
+        if message.endswith(_UNREADABLE):  # typer looks before anybody who knows whose it is
+            explain(message, "mend its permissions, or run this as the user whose it is")
+            return ExitCode.FAILURE
+        if message:  # else it was "no arguments", answered by the help
             command = error.ctx.command_path if error.ctx is not None else "voiceguard"
             explain(message, f"`{command} --help` shows what there is")
         return ExitCode.USAGE
