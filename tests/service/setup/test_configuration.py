@@ -81,8 +81,10 @@ def test_what_is_no_toml_is_told_and_kept(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_is_told_before_anybody_is_asked(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StateError, match="cannot write the configuration"):
+    with pytest.raises(StateError, match=r"cannot write the configuration .*file is no directory"):
         check_writable(tmp_path / "file" / "voiceguard.toml")
+    with pytest.raises(StateError, match="it is a directory"):
+        check_writable(tmp_path)
     check_writable(tmp_path / "new" / "voiceguard.toml")
     if os.geteuid() != 0:
         tmp_path.chmod(0o500)

@@ -54,10 +54,17 @@ def check_writable(path: Path) -> None:
     existing = next(each for each in (path, *path.parents) if os.path.lexists(each))
     may = os.W_OK if existing.is_file() else os.W_OK | os.X_OK
     folder = path.parent if path.parent.is_dir() else existing
-    if not os.access(existing, may) or not os.access(folder, os.W_OK | os.X_OK) or path.is_dir():
+    why = ""
+    if path.is_dir():
+        why = "it is a directory"
+    elif existing != path and not existing.is_dir():
+        why = f"{existing} is no directory"
+    elif not os.access(existing, may) or not os.access(folder, os.W_OK | os.X_OK):
+        why = f"{existing} is not yours to write"
+    if why:
         raise StateError(
-            f"cannot write the configuration {path}",
-            hint=f"{existing} is not yours to write; name another file with --config",
+            f"cannot write the configuration {path}: {why}",
+            hint="name another file with --config",
         )
 
 
