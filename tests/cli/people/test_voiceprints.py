@@ -63,6 +63,16 @@ def test_show_tells_everything_but_the_numbers_of_the_voice(tmp_path: Path) -> N
     )
 
 
+def test_a_person_called_as_people_do_is_renamed_under_the_same_id(
+    store: VoiceprintStore, tmp_path: Path
+) -> None:
+    told = voiceguard("voiceprints", "rename", "Anna", "Anna Maria", "--json", state=tmp_path)
+    assert json.loads(told.stdout) == {"speaker": "anna", "display_name": "Anna Maria"}
+    assert store.load("anna").display_name == "Anna Maria"
+    said = voiceguard("voiceprints", "rename", "ANNA", "Änne", state=tmp_path)
+    assert said.stdout == "anna is called Änne now\n"
+
+
 @pytest.mark.usefixtures("store")
 def test_show_says_why_it_cannot_and_who_is_there(tmp_path: Path) -> None:
     damaged = voiceguard("voiceprints", "show", "bob", state=tmp_path)

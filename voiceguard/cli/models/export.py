@@ -40,7 +40,7 @@ def export_command(
     """Export an ECAPA-TDNN or CAM++ to ONNX, time axis dynamic, with a sidecar to describe it.
 
     ONNX Runtime runs the file on several lengths, and nothing is written unless it gives what torch
-    gives. `voiceguard models import FILE.onnx` brings it back. Needs the extra onnx.
+    gives. `voiceguard models import FILE.onnx` brings it back. Needs torch.
     """
     settings = configured(config, state_dir=state_dir, model=model)
     path = find_model(settings.encoder.model, installed_in(settings))

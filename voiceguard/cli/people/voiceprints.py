@@ -133,9 +133,9 @@ def rename_speaker(
     store = open_store(configured(config, state_dir=state_dir))
     voiceprint = rename(store, name, display_name, now=datetime.now(UTC))
     if json_lines:
-        print_json({"speaker": name, "display_name": voiceprint.display_name})
+        print_json({"speaker": voiceprint.speaker, "display_name": voiceprint.display_name})
     else:
-        stdout.print(f"{name} is called {voiceprint.display_name} now", markup=False)
+        stdout.print(f"{voiceprint.speaker} is called {voiceprint.display_name} now", markup=False)
 
 
 def remove(

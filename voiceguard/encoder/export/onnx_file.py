@@ -83,8 +83,8 @@ def export_onnx(
 
     Raises:
         UsageError: The path is taken, or is not called ``*.onnx``.
-        EncoderError: Another architecture or (inside) front end; the extra ``onnx`` is missing; or
-            what was exported disagrees with torch.
+        EncoderError: Another architecture or (inside) front end; or what was exported
+            disagrees with torch.
         OSError: The files can't be written.
     """
     _check_path(path)
