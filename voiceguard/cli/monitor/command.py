@@ -53,7 +53,7 @@ def monitor(
     """Watch what the daemon hears, on a full screen: levels, who it is as they speak, decisions.
 
     Beside a running daemon; where there is none it starts one for as long as you look. Keys: q
-    leaves, a stops or starts listening, r reads configuration and voiceprints anew, w says why.
+    leaves, a stops or starts listening, r reads voiceprints anew, w says why.
     """
     settings = configured(config, state_dir=state_dir, model=model)
     state = settled_state_dir(settings.state_dir)
