@@ -43,6 +43,9 @@ CONTAINED_CHUNK_S = 0.1
 _PACED_S, _PACE = 0.5, 1.5
 """What comes for so long at less than so many times its own pace is being said now."""
 _MAX_PIPE_BYTES = 1 << 20
+_PIPE_HINT = (
+    "pipe raw PCM into it: `arecord -t raw -f S16_LE -r 16000 -c 1 | voiceguard run --source stdin`"
+)
 _POLL_S = 0.1
 """How soon a wait for a container's next bytes notices that the source was closed."""
 
@@ -125,13 +128,10 @@ class StandardInput:
                 single sample, or holds a container that can't be decoded, or that nobody has read
                 for a while.
         """
-        if not self._is_there or os.isatty(self._descriptor):
-            found = "a terminal, not audio" if self._is_there else "closed"
-            raise AudioError(
-                f"standard input is {found}",
-                hint="pipe raw PCM into it: `arecord -t raw -f S16_LE -r 16000 -c 1 | voiceguard "
-                "run --source stdin`",
-            )
+        if not self._is_there:
+            raise AudioError("standard input is closed", hint=_PIPE_HINT)
+        if os.isatty(self._descriptor):
+            raise AudioError("standard input is a terminal, not audio", hint=_PIPE_HINT)
         mode = os.fstat(self._descriptor).st_mode
         if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
             self._taken.left_at_s = None  # what stands in a file stays as old as it is
