@@ -15,13 +15,15 @@ import pytest
 
 from tests.fakes import FakeClock, altered, make_decision
 from tests.voiceprints.failing_disk import fail, stepping
-from voiceguard.errors import AuditError
+from voiceguard.errors import AuditError, StateError
 from voiceguard.mqtt.topics import Topics
+from voiceguard.paths import unlock_counters_file
 from voiceguard.types import Outcome, Reason
 from voiceguard.unlock.answering.desk import GRACE_S, Desk
 from voiceguard.unlock.answering.pending import Home
 from voiceguard.unlock.attempts import Moment
 from voiceguard.unlock.config import UnlockAction, UnlockConfig
+from voiceguard.unlock.counters import CounterFile
 from voiceguard.unlock.keys import public_text
 from voiceguard.unlock.records import Records
 from voiceguard.unlock.requests import request_payload
@@ -438,3 +440,18 @@ async def test_whom_people_s_rules_refuse_it_does_not_open_to_and_the_log_names_
     about = {entry["event"]: entry.get("rule") for entry in entries}
     assert (about["attempt_failed"], about["envelope"]) == ("by-day", "by-day")
     assert next(e for e in entries if e["event"] == "attempt_failed")["why"] == "not_allowed"
+
+
+def test_counters_that_another_process_holds_are_waited_for_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_key(tmp_path)
+    counters = CounterFile(unlock_counters_file(tmp_path))
+    monkeypatch.setattr("voiceguard.unlock.counters._LOCK_TIMEOUT_S", 0.05)
+    with (
+        counters.change(),
+        pytest.raises(StateError, match="another process has held the lock") as caught,
+        counters.change(),
+    ):
+        pass
+    assert "fuser" in caught.value.hint

@@ -8,9 +8,7 @@ one: nobody was told that it was written.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +22,12 @@ from voiceguard.audit.chain import (
 )
 from voiceguard.errors import AuditError
 from voiceguard.paths import PRIVATE_FILE_MODE, is_there, make_private_dir
-from voiceguard.validation.files import open_own, open_regular
+from voiceguard.validation.files import (
+    open_own,
+    open_regular,
+    sync_directory,
+    wait_for_lock,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +35,6 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 _LOCK_TIMEOUT_S = 5.0
-_LOCK_POLL_S = 0.01
 
 
 class AuditLog:
@@ -58,12 +60,13 @@ class AuditLog:
         try:
             descriptor = open_own(self.path, PRIVATE_FILE_MODE)
             try:
-                _lock(descriptor)
+                if not wait_for_lock(descriptor, _LOCK_TIMEOUT_S):
+                    raise TimeoutError("another process holds its lock")
                 head = _append(descriptor, event, fields)
             finally:
                 os.close(descriptor)
             if is_new:
-                _sync(self.path.parent)
+                sync_directory(self.path.parent)
         except (OSError, TimeoutError) as error:
             raise AuditError(
                 f"cannot write the audit log {self.path}: "
@@ -132,24 +135,3 @@ def _whole_lines(file: BinaryIO) -> Iterator[bytes]:
         yield line[:-1]
     if len(line) > MAX_LINE_BYTES:
         yield line  # none of ours: whoever checks it says so
-
-
-def _lock(descriptor: int) -> None:
-    until_s = time.monotonic() + _LOCK_TIMEOUT_S
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > until_s:
-                raise TimeoutError("another process holds its lock") from None
-            time.sleep(_LOCK_POLL_S)
-        else:
-            return
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

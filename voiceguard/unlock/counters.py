@@ -8,7 +8,6 @@ opens nothing until somebody resets it.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import time
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated
 from voiceguard.errors import StateError
 from voiceguard.paths import PRIVATE_FILE_MODE, make_private_dir
 from voiceguard.unlock.attempts import Attempts, Moment
-from voiceguard.validation.files import open_own
+from voiceguard.validation.files import open_own, wait_for_lock
 from voiceguard.validation.parsing import read_json_object
 from voiceguard.validation.ranges import Between, check_ranges
 from voiceguard.validation.reading import plain, read
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 _FORMAT = 1
 _MAX_BYTES = 1 << 20
 _LOCK_TIMEOUT_S = 5.0
-_LOCK_POLL_S = 0.01
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _PROCESS_BOOT_ID = os.urandom(16).hex()
 """Where the system has none: every start is another boot, which only lengthens lockouts."""
@@ -160,13 +158,7 @@ class CounterFile:
                 hint="free some disk space, or run as the owner of that directory",
             ) from error
         try:
-            until_s = time.monotonic() + _LOCK_TIMEOUT_S
-            while not _try_lock(descriptor):
-                if time.monotonic() > until_s:
-                    raise StateError(
-                        f"another process holds the lock {lock}", hint="give the command again"
-                    )
-                time.sleep(_LOCK_POLL_S)
+            _lock(descriptor, lock)
             yield
         finally:
             os.close(descriptor)
@@ -192,14 +184,16 @@ def moment_at(boottime_s: float) -> Moment:
     return Moment(boot_id(), boottime_s)
 
 
-def _try_lock(descriptor: int) -> bool:
+def _lock(descriptor: int, path: Path) -> None:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+        if wait_for_lock(descriptor, _LOCK_TIMEOUT_S):
+            return
     except OSError as error:
         raise StateError(
-            f"cannot lock the counters of locks: {error.strerror}",
+            f"cannot lock {path}: {error.strerror}",
             hint="the state directory must be on a file system that has locks",
         ) from error
-    return True
+    raise StateError(
+        f"another process has held the lock {path} for {_LOCK_TIMEOUT_S:g} s",
+        hint="end it (`fuser` names it), then try again",
+    )

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from voiceguard.errors import UnlockKeyError
 from voiceguard.paths import is_there, make_private_dir, unlock_key_file
-from voiceguard.validation.files import open_regular
-from voiceguard.voiceprints.durable import sync_directory, temporary_beside, write_durably
+from voiceguard.validation.files import open_regular, sync_directory
+from voiceguard.voiceprints.durable import temporary_beside, write_durably
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -8,10 +8,12 @@ file of the store must not wait for somebody's FIFO. Errors are OSErrors, as tho
 from __future__ import annotations
 
 import errno
+import fcntl
 import math
 import os
 import select
 import stat
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ PIPE_PATIENCE_S = 60.0
 _OPENING_S = 5.0
 """For somebody to open the other end."""
 _PIECE_BYTES = 65_536
+_LOCK_POLL_S = 0.01
 
 
 def open_regular(path: Path) -> BufferedReader:
@@ -130,6 +133,36 @@ def read_given(path: Path, max_bytes: int, *, patience_s: float = PIPE_PATIENCE_
 def check_regular(path: Path) -> None:
     """For what opens files by their name itself; raises as ``open_regular``."""
     open_regular(path).close()
+
+
+def wait_for_lock(descriptor: int, timeout_s: float) -> bool:
+    """Locks a file of ours against other processes, until the descriptor is closed.
+
+    Returns:
+        False where another one has held it for so long.
+
+    Raises:
+        OSError: The file system has no locks.
+    """
+    until_s = time.monotonic() + timeout_s
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until_s:
+                return False
+            time.sleep(_LOCK_POLL_S)
+        else:
+            return True
+
+
+def sync_directory(directory: Path) -> None:
+    """Waits until the directory's entries are on disk: without it a rename may be lost."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _bounded(content: bytes, path: Path, max_bytes: int) -> bytes:

@@ -6,12 +6,11 @@ import contextlib
 import errno
 import fcntl
 import os
-import time
 from typing import TYPE_CHECKING
 
 from voiceguard.errors import StateError, VoiceprintError
 from voiceguard.paths import PRIVATE_FILE_MODE
-from voiceguard.validation.files import open_own, read_regular
+from voiceguard.validation.files import open_own, read_regular, wait_for_lock
 from voiceguard.voiceprints.durable import TEMPORARY_SUFFIX, finish_planned, has_plans
 
 if TYPE_CHECKING:
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
 LOCK_TIMEOUT_S = 10.0
 """A writer takes milliseconds; one that was stopped, or hangs, holds the others no longer."""
-_LOCK_POLL_S = 0.02
 
 
 def list_files(directory: Path, suffix: str) -> list[Path]:
@@ -92,15 +90,11 @@ def finish_interrupted(directory: Path) -> None:
 
 
 def _lock(descriptor: int, directory: Path) -> None:
-    for _ in range(round(LOCK_TIMEOUT_S / _LOCK_POLL_S)):
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(_LOCK_POLL_S)
-        except OSError as error:
-            raise cannot_write(directory, error) from error
-        else:
+    try:
+        if wait_for_lock(descriptor, LOCK_TIMEOUT_S):
             return
+    except OSError as error:
+        raise cannot_write(directory, error) from error
     raise StateError(
         f"another process has been writing into {directory} for {LOCK_TIMEOUT_S:g} s",
         hint="end it (`fuser` names it), then give this command again",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from voiceguard.paths import PRIVATE_FILE_MODE
-from voiceguard.validation.files import open_regular
+from voiceguard.validation.files import open_regular, sync_directory
 from voiceguard.validation.parsing import read_json_object
 from voiceguard.validation.reading import read
 
@@ -90,15 +90,6 @@ def finish_planned(directory: Path) -> None:
 def has_plans(directory: Path) -> bool:
     """Whether a replacement is under way, or was when its process was killed."""
     return any(directory.glob(f".*{PLAN_SUFFIX}"))
-
-
-def sync_directory(directory: Path) -> None:
-    """Waits until the directory's entries are on disk: without it a rename may be lost."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 from voiceguard.errors import StoreKeyError
 from voiceguard.paths import default_key_file, make_private_dir, voiceprints_dir
-from voiceguard.validation.files import open_regular
-from voiceguard.voiceprints.durable import sync_directory, temporary_beside, write_durably
+from voiceguard.validation.files import open_regular, sync_directory
+from voiceguard.voiceprints.durable import temporary_beside, write_durably
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, TypeAlias
 from voiceguard.audit.log import AuditLog
 from voiceguard.errors import VoiceprintError
 from voiceguard.paths import audit_file, is_there, make_private_dir, settle_node_suffix
+from voiceguard.validation.files import sync_directory
 from voiceguard.voiceprints import directory as files
 from voiceguard.voiceprints import format as file_format
 from voiceguard.voiceprints import kept_audio, wording
-from voiceguard.voiceprints.durable import replace_durably, sync_directory
+from voiceguard.voiceprints.durable import replace_durably
 from voiceguard.voiceprints.key import StoreKey, create_key
 from voiceguard.voiceprints.reading import VoiceprintReader
 
