@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 DOOR = "validation/files.py"
 ALLOWED = {
     "audio/container.py: os.open": "its own door, for recordings: of any size",
-    "audit/log.py: os.open": "a directory",
     "control/place.py: os.open": "a directory",
     "encoder/installed.py: os.open": "a directory",
     "voiceprints/durable.py: os.open": "a new file, or a directory",
