@@ -141,3 +141,21 @@ def test_the_command_is_stopped_by_a_signal_and_goes_on(
     assert "reading" not in told.out
     weights = read_weights(out, told.out.split()[-1])
     assert "10 labels (" in weights.trained_on
+
+
+@pytest.mark.parametrize("words", [["--steps", "0"], ["--batch-s", "-1"], ["--init", "none"]])
+def test_numbers_and_files_that_cannot_be_are_named(
+    words: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(
+        sys, "argv", ["overlap", "a", "b", "c", "--out", str(tmp_path / "o"), *words]
+    )
+    with contextlib.suppress(SystemExit):  # argparse's way to say it
+        assert main() == 2
+    told = capsys.readouterr()
+    assert words[0] in told.err
+    assert not told.out
+    assert not list(tmp_path.iterdir())

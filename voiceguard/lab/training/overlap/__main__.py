@@ -35,18 +35,7 @@ from voiceguard.lab.training.overlap.weights import set_threshold, write_weights
 
 def main() -> int:
     """Teaches, or writes a threshold."""
-    parser = argparse.ArgumentParser(prog="python -m voiceguard.lab.training.overlap")
-    for name in ("speech", "noise", "rooms"):
-        parser.add_argument(name, type=Path, nargs="?")
-    parser.add_argument("--split", default="train", help="of speech, noise and rooms")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--init", type=Path, help="begin with these weights, as this writes them")
-    parser.add_argument("--learning-rate", type=positive, default=Recipe().learning_rate)
-    parser.add_argument("--steps", type=int, default=Recipe().num_steps)
-    parser.add_argument("--batch-s", type=positive, default=Recipe().batch_s)
-    parser.add_argument("--simulated-rooms", type=int, default=NUM_ROOMS, metavar="N")
-    parser.add_argument("--threshold", type=float, help="write this into --out, and no more")
-    parser.add_argument("--out", type=Path, required=True)
+    parser = made_parser()
     asked = parser.parse_args()
     if asked.threshold is None and None in {asked.speech, asked.noise, asked.rooms}:
         parser.error("speech, noise and rooms are needed to learn from")
@@ -59,6 +48,43 @@ def main() -> int:
         sys.stderr.write(f"error: {error}\nhint: {error.hint}\n")
         return int(error.exit_code)
     return 0
+
+
+def made_parser() -> argparse.ArgumentParser:
+    """What it is told."""
+    parser = argparse.ArgumentParser(
+        prog="python -m voiceguard.lab.training.overlap",
+        description="Teach what hears two voices at once; stopped, the same command goes on.",
+    )
+    parser.add_argument("speech", type=Path, nargs="?", help="a folder or a manifest of speech")
+    parser.add_argument("noise", type=Path, nargs="?", help="likewise, music and talk in it")
+    parser.add_argument("rooms", type=Path, nargs="?", help="a folder of measured responses")
+    parser.add_argument("--split", default="train", help="of all three (%(default)s)")
+    parser.add_argument(
+        "--device",
+        default="cuda" if torch.cuda.is_available() else "cpu",
+        help="to learn on (%(default)s)",
+    )
+    parser.add_argument("--init", type=Path, help="begin with these weights, as this writes them")
+    default = Recipe()
+    parser.add_argument(
+        "--learning-rate",
+        type=positive,
+        default=default.learning_rate,
+        help="at its highest (%(default)s)",
+    )
+    parser.add_argument(
+        "--steps", type=whole, default=default.num_steps, help="in all (%(default)s)"
+    )
+    parser.add_argument(
+        "--batch-s", type=positive, default=default.batch_s, help="of audio in each (%(default)s)"
+    )
+    parser.add_argument(
+        "--simulated-rooms", type=whole, default=NUM_ROOMS, metavar="N", help="(%(default)s)"
+    )
+    parser.add_argument("--threshold", type=float, help="write this into --out, and no more")
+    parser.add_argument("--out", type=Path, required=True, help="the weights")
+    return parser
 
 
 def teach(asked: argparse.Namespace) -> None:
@@ -109,6 +135,13 @@ def teach(asked: argparse.Namespace) -> None:
 def positive(text: str) -> float:
     """A number of the command line above 0."""
     if not 0 < (value := float(text)) < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return value
+
+
+def whole(text: str) -> int:
+    """A whole number of the command line above 0."""
+    if (value := int(text)) < 1:
         raise argparse.ArgumentTypeError(f"{text} is not above 0")
     return value
 

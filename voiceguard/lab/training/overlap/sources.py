@@ -74,6 +74,7 @@ def made_mixer(
         UsageError: There is too little of something.
         StateError: Speech cannot be kept.
     """
+    surroundings = _surroundings(inputs, num_rooms, device, report)  # speech takes longest
     material = _material(inputs, report)
     labels = [passage.speaker for passage in material.passages]
     circles = Circles(material.passages, labels, device)
@@ -84,7 +85,6 @@ def made_mixer(
         f"({corpora}), in simulated and measured rooms and recorded noise"
     )
     num_windows = max(MIN_WINDOWS, round(WINDOWS_PER_S * batch_s))
-    surroundings = _surroundings(inputs, num_rooms, device, report)
     return Mixer(circles, surroundings, num_windows), about
 
 
