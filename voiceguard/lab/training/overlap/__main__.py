@@ -99,6 +99,9 @@ def teach(asked: argparse.Namespace) -> None:
         Recipe(), num_steps=asked.steps, batch_s=asked.batch_s, learning_rate=asked.learning_rate
     )
     weights, initial = (None, None) if asked.init is None else read_initial(asked.init)
+    if initial is not None:
+        # What is drawn is not what those weights were taught by.
+        recipe = replace(recipe, seed=int(initial[:8], 16))
     inputs = made_inputs(asked)
     run = {
         "recipe": asdict(recipe),
