@@ -16,7 +16,7 @@ from tests.fakes import quiet, tone
 from tests.integration.daemon import running_daemon
 from tests.recordings import TAKES
 from tests.services import free_port
-from tests.wyoming.bench import house
+from tests.wyoming.bench import house, until
 from tests.wyoming.peers import SpeechToText, serving, speak
 from voiceguard.audio.files import load_audio
 from voiceguard.control.client import ControlClient
@@ -45,6 +45,23 @@ async def test_a_recorder_gets_whole_turns_at_16_khz() -> None:
     first, second = (np.frombuffer(base64.b64decode(each["audio"]), "<i2") for each in told)
     assert np.abs(first / 32768 - said).max() < 1e-3
     assert len(second) == pytest.approx(len(said), abs=2)
+
+
+async def test_a_recorder_passes_over_a_turn_that_it_heard_half_of() -> None:
+    told: list[Mapping[str, Any]] = []
+    said = tone(440, 1.0)
+    async with serving(SpeechToText()) as upstream, house(upstream.uri) as home:
+
+        async def asked_for_in_mid_turn(num_bytes: int) -> None:
+            if num_bytes > len(said) and "kitchen" not in ends:  # half of it: of 16 bits
+                await until(lambda: upstream.num_bytes == num_bytes)
+                ends["kitchen"] = home.rooms.record("kitchen", told.append)
+
+        ends: dict[str, Any] = {}
+        await speak(home.port, said, sent=asked_for_in_mid_turn)
+        assert told == []
+        await speak(home.port, said)
+    assert len(told) == 1
 
 
 async def test_enroll_takes_her_next_turns(tmp_path: Path) -> None:

@@ -29,11 +29,15 @@ class TurnRecorder:
     Args:
         stream: The room's.
         send: Takes the payload of an event ``turn``; never waits.
+        begun: A turn that is under way, whose beginning is missed; None: there is none.
     """
 
-    def __init__(self, stream: str, send: Callable[[Mapping[str, Any]], None]) -> None:
+    def __init__(
+        self, stream: str, send: Callable[[Mapping[str, Any]], None], begun: str | None = None
+    ) -> None:
         self._stream = stream
         self._send = send
+        self._begun = begun
         self._turn_id = ""
         self._parts: list[Samples] = []
         self._num_samples = 0
@@ -41,6 +45,8 @@ class TurnRecorder:
 
     def hear(self, turn_id: str, samples: Samples, rate_hz: int) -> None:
         """Samples ``(num_samples, channels)`` of that turn."""
+        if turn_id == self._begun:
+            return
         if turn_id != self._turn_id:
             self._turn_id, self._parts, self._num_samples = turn_id, [], 0
             self._resampler = StreamResampler(rate_hz)

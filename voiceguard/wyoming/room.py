@@ -113,6 +113,11 @@ class Room:
         silent_s = self.around.clock.monotonic_s() - self._heard_at_s
         return self.is_open and (self._speaking is None or silent_s > SILENT_S)
 
+    @property
+    def turn_id(self) -> str | None:
+        """Of the turn whose audio goes to the stream now; None: there is none."""
+        return None if self._speaking is None else self._speaking.turn_id
+
     def is_judging(self, turn: Turn | None) -> bool:
         """Whether that turn is the one whose audio goes to the stream."""
         return self.is_open and turn is not None and turn is self._speaking

@@ -86,7 +86,7 @@ class Rooms:
             raise UsageError(
                 f"there is no proxy or satellite {stream[:32]!r}", hint=f"there are: {known}"
             )
-        recorder = TurnRecorder(stream, send)
+        recorder = TurnRecorder(stream, send, room.turn_id)
         room.listeners.append(recorder)
         return lambda: room.listeners.remove(recorder)
 

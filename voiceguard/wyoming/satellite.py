@@ -83,8 +83,7 @@ class Satellite(Room):
 
     def publish(self, decision: Decision) -> None:
         """Somebody has spoken in this turn: one that was woken has heard enough."""
-        is_of_turn = self._speaking is not None and self._speaking.turn_id == decision.turn_id
-        if decision.is_final and is_of_turn:
+        if decision.is_final and self.turn_id is not None and self.turn_id == decision.turn_id:
             self.has_decided.set()
 
 
