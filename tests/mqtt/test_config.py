@@ -36,7 +36,16 @@ def test_brokers(broker: str, address: BrokerAddress | None) -> None:
 
 @pytest.mark.parametrize(
     "broker",
-    ["host:1883", "http://host", "mqtt://", "mqtt://host:0", "mqtt://host:99999", "mqtt://h/x", ""],
+    [
+        "host:1883",
+        "http://host",
+        "mqtt://",
+        "mqtt://host:0",
+        "mqtt://host:99999",
+        "mqtt://h/x",
+        "",
+        "mqtt://a..b",
+    ],
 )
 def test_what_is_no_broker_is_refused_with_the_forms_that_are(broker: str) -> None:
     """The message says what to write."""

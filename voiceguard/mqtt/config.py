@@ -10,11 +10,11 @@ from typing import Annotated, Literal
 from urllib.parse import unquote, urlsplit
 
 from voiceguard.mqtt.topics import Topics
+from voiceguard.validation.hosts import is_host
 from voiceguard.validation.ranges import Between, SettingsTable, check_ranges
 
 _NODE = re.compile(r"[a-z0-9_-]{1,64}")
 _PREFIX = re.compile(r"[A-Za-z0-9_-]{1,64}(/[A-Za-z0-9_-]{1,64}){0,7}")
-_HOST = re.compile(r"[\w.-]{1,253}|[0-9a-fA-F:.]{2,45}(%[\w.-]{1,32})?")
 _URL = re.compile(r"https?://[!-~]{1,200}")
 _MAX_CLIENT_ID = 64
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
@@ -213,7 +213,7 @@ def _parse_url(broker: str) -> BrokerAddress:
     is_plain = not (url.path.strip("/") or url.query or url.fragment)
     if url.scheme not in _PORTS or port == 0 or not is_plain:
         raise ValueError
-    if not url.hostname or not _HOST.fullmatch(url.hostname):
+    if not url.hostname or not is_host(url.hostname):
         raise _BadPartError("the host is no name and no address")
     return BrokerAddress(
         host=url.hostname,

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
+from voiceguard.validation.hosts import is_host
 from voiceguard.validation.ranges import SettingsTable
 
 _NAME = re.compile(r"[a-z0-9_-]{1,32}")
-_HOST = re.compile(r"[\w.-]{1,253}|[0-9a-fA-F:.]{2,45}(%[\w.-]{1,32})?")
 _PREFIX_FIELDS = ("{speaker}", "{name}")
 MAX_PREFIX = 80
 GATE_ACTION = "assist"
@@ -56,7 +56,7 @@ def parse_address(name: str, text: str) -> Address:
         host, port = parts.hostname, parts.port
     except ValueError:
         host, port = None, None
-    is_address = host and port and text.rstrip("/").endswith(f":{port}") and _is_host(host)
+    is_address = host and port and text.rstrip("/").endswith(f":{port}") and is_host(host)
     if not (is_address and parts.scheme == "tcp" and "@" not in text):
         raise ValueError(f'{name} must be like "tcp://host:10300", not {text!r}')
     assert host is not None
@@ -205,14 +205,6 @@ def _check_upstream(config: ProxyConfig) -> None:
         raise ValueError(f'policy = "{config.policy}" needs an upstream: the speech-to-text')
     if upstream is not None and upstream.reaches(address):
         raise ValueError(f"upstream {upstream} is this proxy itself: name the speech-to-text")
-
-
-def _is_host(host: str) -> bool:
-    try:
-        host.encode("idna")  # as it is looked up by: "a..b" is no name
-    except UnicodeError:
-        return False
-    return _HOST.fullmatch(host) is not None
 
 
 def _is_any(host: str) -> bool:
