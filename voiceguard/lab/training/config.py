@@ -81,7 +81,7 @@ NO_MATCHING = MatchingConfig(
 class TrainingConfig:
     """The recipe. A part is switched off by its weight, share or number being 0."""
 
-    channels: Annotated[int, Between(1)] = 320
+    channels: Annotated[int, Between(8, 8192)] = 320
     """C of the ECAPA-TDNN; the aggregation has three times as many."""
     num_steps: Annotated[int, Between(1)] = 12_000
     """Of the optimiser."""
