@@ -36,6 +36,26 @@ def test_numbers_too_large_to_have_a_level_are_cut_off() -> None:
     assert num_replaced == 0
 
 
+@pytest.mark.parametrize("dc", [0.0, 0.3])
+def test_the_first_frame_is_as_loud_as_the_room(dc: float) -> None:
+    """Measured against zeros it was quieter by decibels, or, with an offset, as loud as a word."""
+    deviations_db = []
+    for seed in range(200):
+        noise = 0.001 * np.random.default_rng(seed).standard_normal(20 * FRAME_SAMPLES)
+        powers = LevelMeter(low_hz=300, high_hz=4000).push((noise + dc).astype(np.float32))
+        deviations_db.append(10 * np.log10(powers[0] / powers.mean()))
+    assert np.median(deviations_db) == pytest.approx(0, abs=1.0)
+    assert np.quantile(deviations_db, 0.99) < 5
+
+
+@pytest.mark.parametrize("length", [1, 50, FRAME_SAMPLES - 1, FRAME_SAMPLES, 3 * FRAME_SAMPLES + 7])
+def test_powers_are_the_same_whichever_way_the_input_is_cut(length: int) -> None:
+    samples = np.random.default_rng(3).standard_normal(9 * FRAME_SAMPLES).astype(np.float32)
+    whole, cut = LevelMeter(low_hz=300, high_hz=4000), LevelMeter(low_hz=300, high_hz=4000)
+    parts = [cut.push(samples[at : at + length]) for at in range(0, len(samples), length)]
+    np.testing.assert_array_equal(np.concatenate(parts), whole.push(samples))
+
+
 def _snr_db(samples: Samples, is_speech: NDArray[np.bool_]) -> float:
     meter, noise = LevelMeter(low_hz=100, high_hz=7600), NoiseMeter()
     powers = meter.push(samples)
