@@ -81,18 +81,16 @@ class LevelMeter:
     def reset(self) -> None:
         """Forgets the audio so far; a frame begins with the next sample."""
         self._kept = np.empty(0, dtype=np.float32)
-        self._is_first = True
 
     def push(self, samples: Samples) -> NDArray[np.float64]:
         """Powers of the frames that are complete by now, ``(num_frames,)``, full scale 1."""
         audio = np.concatenate((self._kept, samples))
-        if self._is_first:
+        if len(self._kept) < FRAME_SAMPLES:
             if len(audio) < FRAME_SAMPLES:
                 self._kept = audio
                 return np.empty(0)
-            # What came before is unknown. Zeros would be quieter than the room; its mirror is not.
+            # Nothing is known before it. Zeros would be quieter than the room; its mirror is not.
             audio = np.concatenate((audio[FRAME_SAMPLES - 1 :: -1], audio))
-            self._is_first = False
         num_frames = len(audio) // FRAME_SAMPLES - 1
         self._kept = audio[num_frames * FRAME_SAMPLES :]
         hops = audio[: (num_frames + 1) * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)

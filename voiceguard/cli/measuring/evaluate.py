@@ -142,7 +142,8 @@ def evaluate(
     material = read_material(noise, rir, conditions, split=split)
     speech = _speech(directory, trials, split)
     models: list[str | None] = [*dict.fromkeys(model or [])] or [None]
-    kit = load_kit(config, models[0], device, state_dir=state_dir, with_overlap=decisions)
+    decides = decisions and not summary
+    kit = load_kit(config, models[0], device, state_dir=state_dir, with_overlap=decides)
     check_distinct(models, kit)
     plan = material.plan(num_enroll=num_enroll)
     if not scores:
@@ -151,7 +152,7 @@ def evaluate(
         kits=labelled(_kits(kit, [name for name in models[1:] if name is not None])),
         speech=speech,
         plan=summary_plan(plan) if summary else plan,
-        with_decisions=decisions and not summary,
+        with_decisions=decides,
         judged=judged,
     )
     today = datetime.now(UTC).date()

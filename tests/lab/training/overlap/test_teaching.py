@@ -13,6 +13,7 @@ from tests.encoder.overlap.made_network import SHAPE, made_network, made_weights
 from tests.fakes import tone
 from voiceguard.encoder.overlap.spectrogram import HOP_SAMPLES
 from voiceguard.encoder.overlap.weights import read_weights
+from voiceguard.errors import UsageError
 from voiceguard.lab.training.corruption.recordings import Recordings
 from voiceguard.lab.training.overlap.__main__ import main
 from voiceguard.lab.training.overlap.learning import Learner, Recipe
@@ -119,6 +120,16 @@ def test_a_threshold_is_written_into_the_file(tmp_path: Path) -> None:
     after = read_weights(path, set_threshold(path, 2.5))
     assert (after.threshold, after.shape, after.trained_on) == (2.5, SHAPE, before.trained_on)
     assert all(np.array_equal(after.arrays[name], each) for name, each in before.arrays.items())
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no weights of ours, whatever else it is"])
+def test_no_threshold_is_written_into_anything_else(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "overlap.safetensors"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UsageError, match=r"no threshold can be written into .*overlap"):
+        set_threshold(path, 2.5)
+    assert content is None or path.read_bytes() == content
 
 
 def test_the_recipe_says_what_it_needs_and_which_hash_to_pin(

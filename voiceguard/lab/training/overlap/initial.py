@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from voiceguard.encoder.export.folding import EPSILON
 from voiceguard.encoder.overlap.weights import MAX_BYTES, read_weights
 from voiceguard.errors import EncoderError, UsageError
-from voiceguard.lab.training.overlap.weights import EPSILON, layers
+from voiceguard.lab.training.overlap.weights import layers
 from voiceguard.validation.files import read_whole
 
 if TYPE_CHECKING:

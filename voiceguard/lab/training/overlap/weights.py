@@ -8,11 +8,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from voiceguard.encoder.card.native import metadata_of
+from voiceguard.encoder.export.folding import EPSILON
 from voiceguard.encoder.overlap.weights import FORMAT, MAX_BYTES, METADATA_KEY
-from voiceguard.errors import StateError
+from voiceguard.errors import StateError, UsageError
 from voiceguard.validation.files import read_whole
 from voiceguard.voiceprints.durable import replace_durably
 
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
     from voiceguard.lab.training.overlap.network import OverlapNetwork
 
 _NORM = ("weight", "bias", "running_mean", "running_var")
-EPSILON = 1e-5
-"""Of torch's normalisations, where nothing else is said."""
 
 
 def write_weights(
@@ -59,10 +59,23 @@ def write_weights(
 
 
 def set_threshold(path: Path, threshold: float) -> str:
-    """Replaces the threshold in a file; the file's new sha256."""
-    content = read_whole(path, MAX_BYTES)
-    facts = json.loads(metadata_of(content)[METADATA_KEY])
-    return _written(path, load(content), {**facts, "threshold": threshold})
+    """Replaces the threshold in a file; the file's new sha256.
+
+    Raises:
+        UsageError: There is no such file, or it is another.
+        StateError: It cannot be written; what was there stands.
+    """
+    try:
+        content = read_whole(path, MAX_BYTES)
+        facts = json.loads(metadata_of(content)[METADATA_KEY])
+        arrays = load(content)
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        what = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(
+            f"no threshold can be written into {path}: {what}",
+            hint="--out takes what this command wrote.",
+        ) from error
+    return _written(path, arrays, {**facts, "threshold": threshold})
 
 
 def _written(path: Path, arrays: dict[str, Tensor], facts: dict[str, Any]) -> str:
